@@ -1,0 +1,1 @@
+"""Interpreters, environments and builds: inspect, plan, apply."""

@@ -1,0 +1,1 @@
+"""Asks package indexes what can be had, and fetches it."""

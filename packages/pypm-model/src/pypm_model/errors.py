@@ -1,0 +1,67 @@
+"""The base of every error a user may see.
+
+An error is a record: what happened, as data. Words are chosen by ``__str__`` (one line), colours
+and layout at the edge (``pypm.cli.render.errors``). Each room defines its own kinds beside the
+code that raises them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a user's file: the file as the user would type it, and the line (from 1) if known."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        text = self.file
+        if self.line is not None:
+            text += f":{self.line}"
+            if self.column is not None:
+                text += f":{self.column}"
+        return text
+
+
+class PypmError(Exception):
+    """Something went wrong that the user can understand; subclasses are dataclasses with the facts.
+
+    ``code`` is the documented kebab-case name of the kind, ``exit`` the process's exit code (1: no,
+    2: the input cannot be used). ``__str__`` is one line that names the member, file and line where
+    there is one. ``hint`` says what would help; ``places`` point into the user's files, the first
+    one is where the error is.
+    """
+
+    code: ClassVar[str]
+    exit: ClassVar[int] = 1
+
+    @property
+    def hint(self) -> str | None:
+        """What would help, as one sentence, or None."""
+        return None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where in the user's files; the error itself first."""
+        return ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as JSON-ready data: code, message, hint, places and the record's own fields."""
+        own = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        places = [{"file": p.file, "line": p.line, "column": p.column} for p in self.places]
+        return {"code": self.code, "message": str(self), "hint": self.hint, "places": places, **own}
+
+
+def _plain(value: object) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v) for v in value]
+    return str(value)

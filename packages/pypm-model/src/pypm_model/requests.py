@@ -1,0 +1,143 @@
+"""What a workspace asks the resolver for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pypm_model.errors import Place
+from pypm_model.names import NormalizedName
+from pypm_model.requirements import Requirement
+from pypm_model.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asked: a table in a member's file.
+
+    *table* is the dotted TOML table (``project.dependencies``,
+    ``project.optional-dependencies.http2``, ``dependency-groups.dev``, ``tool.uv``), *item* the
+    position in it. The line is found when somebody wants to read it (`Workspace.place`).
+    """
+
+    member: NormalizedName
+    file: str
+    """Relative to the workspace root, with ``/``."""
+    table: str
+    item: int = -1
+
+    def __str__(self) -> str:
+        return f"{self.file} [{self.table}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One requirement with who asked and where the package must come from."""
+
+    requirement: Requirement
+    origin: Origin
+    source: Source | None = None
+    """A member, an index pinned by name, or a direct source; None: the default indexes.
+    A name that several sources serve by marker gives one `Ask` per source with its marker."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRequest:
+    """One member as it enters the resolution. The virtual root is a member named ``(root)``."""
+
+    name: NormalizedName
+    path: str
+    version: str | None
+    """None when dynamic: it is recorded nowhere, a change of it changes no lock."""
+    requires_python: str
+    """Specifier text; empty allows every Python."""
+    dependencies: tuple[Ask, ...] = ()
+    extras: tuple[tuple[NormalizedName, tuple[Ask, ...]], ...] = ()
+    """Sorted by name."""
+    groups: tuple[tuple[NormalizedName, tuple[Ask, ...]], ...] = ()
+    """Sorted by name, ``include-group`` expanded."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrereleasePolicy:
+    """``if-necessary`` (no stable version fits, or a requirement names one), ``allow``, ``never``,
+    or ``only``: ``allow`` for *names*, ``never`` for others."""
+
+    mode: str = "if-necessary"
+    names: frozenset[NormalizedName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPolicy:
+    """Whose sdists may be built (their backends run): names, or all with ``default = True``."""
+
+    default: bool = False
+    allow: frozenset[NormalizedName] = frozenset()
+    no_binary: frozenset[NormalizedName] = frozenset()
+    """Never use a wheel of these; ``*`` stands for all."""
+    no_build: frozenset[NormalizedName] = frozenset()
+    """Wheels only, even where *allow* says otherwise."""
+
+    def may_build(self, name: NormalizedName) -> bool:
+        """Whether the sdist of *name* may be built."""
+        return name not in self.no_build and (self.default or name in self.allow)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Members, extras or groups that are never installed together (declared by the user).
+
+    Each item is (member, extra or "", group or ""); at most one of them is active.
+    """
+
+    items: tuple[tuple[NormalizedName, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A version to keep if it fits: from the old lock, or from both sides of a merge."""
+
+    version: str
+    index: str = ""
+    marker: str = ""
+    """The region it was chosen for; empty: everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that decides a resolution, besides the facts. Equal requests and facts give equal
+    resolutions, whatever the order of members in the manifest: members are sorted by name."""
+
+    members: tuple[MemberRequest, ...]
+    environments: tuple[str, ...] = ()
+    """Markers the lock must cover; empty: everything."""
+    required_environments: tuple[str, ...] = ()
+    """Markers of environments for which every package must have a usable file."""
+    strategy: str = "highest"
+    """``highest``, ``lowest`` or ``lowest-direct``."""
+    fork_strategy: str = "requires-python"
+    """``requires-python``: the newest version per Python; ``fewest``: as few versions as possible."""
+    prereleases: PrereleasePolicy = PrereleasePolicy()
+    constraints: tuple[Ask, ...] = ()
+    overrides: tuple[Ask, ...] = ()
+    excludes: frozenset[NormalizedName] = frozenset()
+    """Dependencies on these are dropped wherever they occur."""
+    build: BuildPolicy = BuildPolicy()
+    conflicts: tuple[Conflict, ...] = ()
+    shared_environment: bool = True
+    preferences: tuple[tuple[NormalizedName, tuple[Preference, ...]], ...] = ()
+    """Sorted by name. Names being upgraded are left out."""
+    preferred_splits: tuple[str, ...] = ()
+    """Regions of the old lock: tried first, so that locking a lock again gives the same."""
+    exclude_newer: str = ""
+    """For messages only; the masks in the listings already reflect it."""
+    max_steps: int = 2_000_000
+    """Conflicts and decisions after which the answer is `Undecided`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An origin with its line, for showing: ``packages/a/pyproject.toml:12``."""
+
+    origin: Origin
+    place: Place
+    requirement: Requirement | None = field(default=None)

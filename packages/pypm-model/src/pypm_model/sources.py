@@ -1,0 +1,60 @@
+"""Where a package comes from: a closed family of records.
+
+Two packages of one name and version from different sources are different packages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IndexSource:
+    """A package index, by the name the workspace gives it; the address is a setting, never in a lock."""
+
+    index: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MemberSource:
+    """A member of the workspace: its folder relative to the root, with ``/``; ``.`` is the root."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PathSource:
+    """A folder, wheel or sdist on this machine that is no member; relative to the root, with ``/``."""
+
+    path: str
+    editable: bool = False
+    sha256: str = ""
+    """Of the file; empty for a folder."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UrlSource:
+    """A wheel or sdist at an address, without credentials and without a fragment."""
+
+    url: str
+    subdirectory: str = ""
+    sha256: str = ""
+    """Empty in a manifest that gives none; always there in a lock."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GitSource:
+    """A commit in a git repository."""
+
+    url: str
+    """Without credentials, ``git+`` and ref; ``ssh://``, ``https://`` or ``file://``."""
+    ref: str = ""
+    """What the manifest asks for: branch, tag or commit; empty means the default branch."""
+    commit: str = ""
+    """Full hexadecimal object name; empty until resolved, always there in a lock."""
+    subdirectory: str = ""
+
+
+Source = IndexSource | MemberSource | PathSource | UrlSource | GitSource
+DirectSource = PathSource | UrlSource | GitSource
+"""A source with exactly one version: what is there."""

@@ -1,0 +1,1 @@
+"""Bytes and unpacked wheels by digest, and the metadata cache."""

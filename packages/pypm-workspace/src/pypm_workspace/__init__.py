@@ -1,0 +1,1 @@
+"""Reads manifests into members and their graph, and edits them in place."""

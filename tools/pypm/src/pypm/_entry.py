@@ -1,0 +1,101 @@
+"""Where every run of pypm begins.
+
+``version``, ``help`` and a mistyped verb end here, having imported ``sys`` and the table of verbs;
+a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`). Nothing else may be
+imported at the top of this file: a test pins the set of modules.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pypm._verbs import ALIASES, COMMON_FLAGS, COMMON_OPTIONS, VERBS, VERSION
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line (without the program's name) and gives its exit code."""
+    arguments = list(sys.argv[1:]) if argv is None else argv
+    common, verb, rest = _split(arguments)
+    if verb in ("", "help") or (verb in ("--help", "-h") and not rest):
+        if verb == "help" and rest and rest[0] in {**VERBS, **ALIASES}:
+            return _run(ALIASES.get(rest[0], rest[0]), ["--help"])
+        sys.stdout.write(_help())
+        return 0
+    if verb in ("version", "--version", "-V") and "--json" not in rest and "--help" not in rest:
+        sys.stdout.write(f"pypm {VERSION}\n")
+        return 0
+    verb = verb if verb in VERBS else ALIASES.get(verb, verb)
+    if verb not in VERBS:
+        sys.stderr.write(_unknown(verb))
+        return 2
+    rest = common + rest
+    if verb == "sync":
+        from pypm._stamp import nothing_to_do
+
+        message = nothing_to_do(rest)
+        if message is not None:
+            if message:
+                sys.stderr.write(message + "\n")
+            return 0
+    return _run(verb, rest)
+
+
+def script() -> None:
+    """The console script: exits with the command's code, without tearing the interpreter down."""
+    code = main()
+    sys.exit(code)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+    """Flags common to all verbs that stand before the verb, the verb, and what follows it."""
+    common: list[str] = []
+    i = 0
+    while i < len(arguments):
+        word = arguments[i]
+        if word in COMMON_FLAGS or word.split("=", 1)[0] in COMMON_OPTIONS and "=" in word:
+            common.append(word)
+            i += 1
+        elif word in COMMON_OPTIONS:
+            common += arguments[i : i + 2]
+            i += 2
+        else:
+            return common, word, arguments[i + 1 :]
+    return common, "", []
+
+
+def _run(verb: str, rest: list[str]) -> int:
+    from pypm.cli.main import run
+
+    return run(verb, rest)
+
+
+def _help() -> str:
+    lines = [f"pypm {VERSION}: the npm-style package manager and monorepo tool for Python", ""]
+    lines += ["usage: pypm COMMAND [OPTIONS]", ""]
+    width = max(map(len, VERBS))
+    for verb, (_, summary) in VERBS.items():
+        lines.append(f"  {verb:<{width}}  {summary}")
+    lines += ["", "`pypm help COMMAND` tells a command's options.", ""]
+    return "\n".join(lines)
+
+
+def _unknown(verb: str) -> str:
+    if verb.startswith("-"):
+        return f"error[usage]: no such option: {verb}\n  `pypm help` lists the commands.\n"
+    near = _nearest(verb, [*VERBS, *ALIASES])
+    hint = f"did you mean `pypm {near}`?" if near else "`pypm help` lists the commands."
+    return f"error[usage]: no such command: {verb}\n  {hint}\n"
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    """The known word within two edits of *word*, or an empty text (Levenshtein, two rows)."""
+    best, best_distance = "", 3
+    for other in known:
+        row = list(range(len(other) + 1))
+        for i, a in enumerate(word, 1):
+            previous, row[0] = row[0], i
+            for j, b in enumerate(other, 1):
+                previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
+        if row[-1] < best_distance and row[-1] < max(len(word), len(other)):
+            best, best_distance = other, row[-1]
+    return best

@@ -1,0 +1,35 @@
+"""The table of commands: strings only, for help and dispatch."""
+
+from __future__ import annotations
+
+VERSION = "0.1.0"
+
+VERBS: dict[str, tuple[str, str]] = {
+    "init": ("init", "start a project or workspace here"),
+    "add": ("add", "add dependencies to a member, lock and sync"),
+    "remove": ("remove", "remove dependencies from a member, lock and sync"),
+    "lock": ("lock", "write pypm.lock; --check asks if it is current, --diff what would change"),
+    "sync": ("sync", "lock if needed, then make the environment match"),
+    "ci": ("ci", "sync exactly what the lock says, or fail"),
+    "run": ("run", "run a task over members in graph order, or a command"),
+    "exec": ("exec", "run a command in the environment"),
+    "ls": ("ls", "list the members"),
+    "tree": ("tree", "show members with what they depend on"),
+    "why": ("why", "show every path from a member to a package"),
+    "graph": ("graph", "print the members' graph as text, json, dot or mermaid"),
+    "export": ("export", "write the lock as pylock.toml or requirements.txt"),
+    "python": ("python", "find and list interpreters"),
+    "cache": ("cache", "look at the store and clean it"),
+    "self": ("self_", "pypm itself: put a fast launcher on PATH"),
+    "version": ("version", "print pypm's version"),
+    "help": ("help", "this list, or one command's options"),
+}
+"""Verb → (module below `pypm.cli.verbs`, summary)."""
+
+ALIASES = {"install": "sync", "i": "sync", "uninstall": "remove", "rm": "remove", "list": "ls"}
+
+COMMON_FLAGS = frozenset(
+    {"--json", "--offline", "--frozen", "--refresh", "-q", "--quiet", "-v", "--verbose", "--no-progress"}
+)
+COMMON_OPTIONS = frozenset({"--color", "--index-url", "--cache-dir", "--python"})
+"""Options with a value that may stand before the verb."""
