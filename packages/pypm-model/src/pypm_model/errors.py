@@ -50,6 +50,11 @@ class PypmError(Exception):
         """Where in the user's files; the error itself first."""
         return ()
 
+    @property
+    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+        """Further lines in reading order, each with the places it speaks of; for most errors none."""
+        return ()
+
     def to_json(self) -> dict[str, Any]:
         """The error as JSON-ready data: code, message, hint, places and the record's own fields."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]

@@ -40,12 +40,6 @@ def main(argv: list[str] | None = None) -> int:
     return _run(verb, rest)
 
 
-def script() -> None:
-    """The console script: exits with the command's code, without tearing the interpreter down."""
-    code = main()
-    sys.exit(code)
-
-
 def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
     """Flags common to all verbs that stand before the verb, the verb, and what follows it."""
     common: list[str] = []
@@ -64,6 +58,10 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
 
 
 def _run(verb: str, rest: list[str]) -> int:
+    if sys.flags.no_site:
+        import site
+
+        site.main()  # the launcher of `pypm self link` starts without; see pypm.ops.launcher
     from pypm.cli.main import run
 
     return run(verb, rest)

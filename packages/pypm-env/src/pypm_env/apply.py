@@ -1,0 +1,405 @@
+"""Makes an environment what a plan says: the only code that changes one.
+
+An environment that is made anew is made beside its place and exchanged in one step. One that is changed in
+place has a journal while it is at work: whatever a killed run leaves, the next one knows which distributions
+to do again. In each distribution RECORD is written first and removed last, so there is always a list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from pypm_model.errors import PypmError
+from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
+from pypm_model.names import NormalizedName
+from pypm_store.atomic import beside_name, remove_tree, write_atomically
+from pypm_store.exchange import replace_tree
+from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
+from pypm_store.locks import holding
+from pypm_store.store import Store
+from pypm_store.tree import Tree, bytecode
+
+from pypm_env.compiling import compile_trees
+from pypm_env.contests import Owners, PathTaken, Shared, put_extra, settle
+from pypm_env.dists import MEMBERS_PTH, InstalledDist, WantedDist
+from pypm_env.installed import inspect
+from pypm_env.placing import Target, extras, info_files, not_linked, path_line, record_text, target_of
+from pypm_env.plan import Amend, Plan, after, plan
+from pypm_env.removal import Remover
+from pypm_env.state_file import JOURNAL, STATE, State, write_state
+from pypm_env.venv import create
+
+_LEFTOVER = re.compile(r"\.(?:pypm-state|pypm-journal|_pypm_members\.pth)\.\d+\.[0-9a-f]{8}\.new")
+
+
+@dataclass(eq=False)
+class MissingTree(PypmError):
+    """The store has not (or no longer) what is to be installed."""
+
+    distribution: str
+    version: str
+    tree: str
+
+    code: ClassVar[str] = "missing-tree"
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version} is not in the store ({self.tree[:12]})"
+
+    @property
+    def hint(self) -> str | None:
+        return "sync again: it will be fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What was done."""
+
+    plan: Plan
+    """What was carried out: the one given, or, if the environment changed since, its successor."""
+    way: Way | None = None
+    """How files were placed; None if none were."""
+    files: int = 0
+    bytecode: int = 0
+    """How many of *files* are bytecode."""
+    trees: tuple[Tree, ...] = ()
+    """What was installed: for `pypm_env.compiling.compile_in_background`."""
+
+
+def apply(
+    done: Plan,
+    store: Store,
+    *,
+    pypm_version: str,
+    trees: Mapping[str, Tree] | None = None,
+    listener: Listener = ignore,
+    compile_bytecode: bool = False,
+    threads: int = 2,
+    prompt: str = "",
+) -> Changes:
+    """Carry out *done*; all its trees must be in *store*, which gets a lease for the environment.
+
+    *trees* (by digest) are those the caller has looked at and found sound; the others are looked at here.
+
+    Two processes at one environment: the second waits, and plans again if the first changed it.
+    Without *compile_bytecode* only bytecode that the store has is linked; with it, what is missing is
+    compiled first. Sends ``link`` events, one step per distribution, from any thread.
+
+    Raises `MissingTree`, `PathTaken`, `ProtectedPath`, `InvalidEntryPoint`, `CannotRemove`, `NoLauncher`,
+    `ForeignEnvironment` and OSError. Afterwards the environment is as before, or the next apply repairs it.
+    """
+    folder = done.installed.folder
+    with store.using(), holding(_lock(store, folder)):
+        seen = inspect(folder)
+        if seen != done.installed:
+            options = done.options
+            done = plan(
+                done.wanted, seen, inexact=options.inexact, reinstall=options.reinstall, adopt=options.adopt
+            )
+        if done.is_empty:
+            return Changes(done)
+        found = _trees(done, store, trees or {})
+        if compile_bytecode:
+            interpreter = done.wanted.interpreter
+            compile_trees(found.values(), interpreter.path, interpreter.cache_tag)
+        work = _Work(done, store, found, listener, threads)
+        listener(Started("link", total=len(done.install)))
+        changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
+        store.lease(folder, {dist.tree for dist in after(done) if dist.tree})
+        listener(Finished("link"))
+        return changes
+
+
+@dataclass(slots=True)
+class _Work:
+    """One apply at work."""
+
+    plan: Plan
+    store: Store
+    trees: dict[NormalizedName, Tree]
+    """Of what is to be installed."""
+    listener: Listener
+    threads: int
+
+
+def _lock(store: Store, folder: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:24]
+    return store.folder("locks") / f"environment-{digest}"
+
+
+def _trees(done: Plan, store: Store, known: Mapping[str, Tree]) -> dict[NormalizedName, Tree]:
+    found: dict[NormalizedName, Tree] = {}
+    for step in done.install:
+        dist = step.dist
+        tree = known.get(dist.tree) or store.tree(dist.tree)
+        if tree is None:
+            raise MissingTree(dist.name, dist.version, dist.tree)
+        found[dist.name] = tree
+    return found
+
+
+def _anew(work: _Work, pypm_version: str, prompt: str) -> Changes:
+    """A new environment, made beside and exchanged for what is there."""
+    wanted, folder = work.plan.wanted, work.plan.installed.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+    beside = Path(beside_name(folder))
+    try:
+        create(beside, wanted.interpreter, final=folder, pypm_version=pypm_version, prompt=prompt)
+        target = target_of(beside, folder, wanted.interpreter)
+        made = {str(target.site / "__pycache__")}
+        linked = _link(work, target, made, set())
+        _finish(work, target, linked, [])
+        replace_tree(beside, folder)
+    except BaseException:
+        remove_tree(beside)
+        raise
+    return linked.changes(work)
+
+
+def _in_place(work: _Work) -> Changes:
+    """The steps of the plan, under a journal."""
+    done = work.plan
+    folder = done.installed.folder
+    target = target_of(folder, folder, done.wanted.interpreter)
+    replaced = [old for step in done.install for old in step.replaces]
+    removed = [step.installed for step in done.remove] + replaced
+    _remove_own_leftovers(target)
+
+    # 1. Say what will be touched, with what a killed run said.
+    infos = {one.info for one in removed} | {work.trees[step.dist.name].info for step in done.install}
+    infos |= {step.installed.info for step in done.amend} | done.installed.unfinished
+    gone = {one.name for one in removed}
+    contested: set[str] = set()
+    for path, names in done.installed.shared:
+        if gone & set(names):
+            contested.add(path)
+            # Until the path is given back to them, they are not whole.
+            infos |= {one.info for one in done.keep if one.name in names}
+    write_atomically(folder / JOURNAL, "\n".join(sorted(infos)))
+
+    # 2. Take out, link, amend. What several own is given to those who stay.
+    remover = Remover(folder, target.site)
+    for one in removed:
+        remover.remove(one.info, partial(_otherwise, work, one))
+    for info in done.clean:
+        remover.remove(info, tuple)
+    if remover.refused:
+        message = f"left alone, outside the environment: {', '.join(sorted(set(remover.refused))[:3])}"
+        work.listener(Warned("outside-environment", message))
+    if done.installed.unfinished:
+        # Nobody wrote down what the killed run found to be shared.
+        contested |= _owners(work, target).several()
+    linked = _link(work, target, set(), contested)
+    amended = [_amended(step, target) for step in done.amend]
+
+    # 3. The record, and the end of the journal.
+    _finish(work, target, linked, amended)
+    (folder / JOURNAL).unlink()
+    return linked.changes(work)
+
+
+@dataclass(slots=True)
+class _Linked:
+    """What `_link` did."""
+
+    way: Way | None
+    dists: list[InstalledDist]
+    shared: Shared
+    files: int = 0
+    bytecode: int = 0
+
+    def changes(self, work: _Work) -> Changes:
+        return Changes(work.plan, self.way, self.files, self.bytecode, tuple(work.trees.values()))
+
+
+def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _Linked:
+    """Put in everything that is to be installed, and settle *contested* paths and new ones."""
+    done = work.plan
+    if not done.install and not contested:
+        return _Linked(None, [], _kept_shared(work, set()))
+    way = choose(done.wanted.link_mode, work.store.path, target.site)
+    linked = _Linked(way, [], ())
+    steps = [(step.dist, work.trees[step.dist.name]) for step in done.install]
+    # The largest first, so that threads end together; one shared iterator gives each its next.
+    waiting = iter(sorted(steps, key=lambda step: -len(step[1].files)))
+    lock = threading.Lock()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            while not failures:
+                with lock:
+                    step = next(waiting, None)
+                if step is None:
+                    return
+                dist, tree = step
+                put, files, pycs = _put(dist, tree, work, target, way, made, contested)
+                with lock:
+                    linked.dists.append(put)
+                    linked.files += files
+                    linked.bytecode += pycs
+                work.listener(Advanced("link", dist.name))
+        except BaseException as error:
+            failures.append(error)
+
+    helpers = [threading.Thread(target=run, daemon=True) for _ in range(min(work.threads, len(steps)) - 1)]
+    for helper in helpers:
+        helper.start()
+    run()
+    for helper in helpers:
+        helper.join()
+    if failures:
+        raise failures[0]
+    linked.shared = _kept_shared(work, contested)
+    if contested:
+        linked.shared += settle(contested, _owners(work, target), way, work.listener)
+    return linked
+
+
+def _put(
+    dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, made: set[str], contested: set[str]
+) -> tuple[InstalledDist, int, int]:
+    """One distribution put in: (what is installed, files, how many of them bytecode)."""
+    site = target.site
+    left_out = not_linked(tree, dist)
+    others = extras(tree, target)
+    text = record_text(tree, dist, others, left_out)
+    info = site / tree.info
+    try:
+        # RECORD first: from here on whatever is put in can be taken out again.
+        make_folders(str(site), [tree.info], made)
+        record_time = _write(info / "RECORD", text.encode("utf-8", "surrogateescape"))
+        for name, content in info_files(dist):
+            _write(info / name, content)
+        for extra in others:
+            try:
+                put_extra(extra, tree, target, way)
+            except FileExistsError:
+                contested.add(extra.path)
+        files = link_tree(tree, site, way, made=made, leave_out=left_out, taken=contested.add)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        path = os.path.relpath(error.filename2 or error.filename, site).replace(os.sep, "/")
+        raise _owners(work, target).taken(path) from error
+    pycs = _link_bytecode(tree, work.plan.wanted.interpreter.cache_tag, site, way, made)
+    _, line = path_line(tree, dist)
+    return InstalledDist(dist, tree.info, record_time, line), files + pycs, pycs
+
+
+def _link_bytecode(tree: Tree, cache_tag: str, site: Path, way: Way, made: set[str]) -> int:
+    """Place the bytecode the store has; it is a shortcut, so what is missing or in the way is passed over."""
+    paths: Sequence[str] = bytecode(tree, cache_tag) if cache_tag else ()
+    if not paths:
+        return 0
+    make_folders(str(site), dict.fromkeys(path.rpartition("/")[0] for path in paths), made)
+    try:
+        link_files(str(tree.site), str(site), paths, way, taken=lambda path: None)
+    except FileNotFoundError:
+        paths = [path for path in paths if os.path.exists(tree.site / path)]
+        link_files(str(tree.site), str(site), paths, way, taken=lambda path: None)
+    return len(paths)
+
+
+def _write(path: Path, content: bytes) -> int:
+    """Write a file, whatever was there; its modification time in nanoseconds."""
+    # What is there may be a hard link into the store: never written through.
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except FileExistsError:
+        os.unlink(path)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    with open(handle, "wb", buffering=0) as file:
+        file.write(content)
+        return os.fstat(handle).st_mtime_ns
+
+
+def _amended(step: Amend, target: Target) -> InstalledDist:
+    """Only REQUESTED and its row in RECORD."""
+    info = target.site / step.installed.info
+    record = info / "RECORD"
+    row = f"{step.installed.info}/REQUESTED,"
+    lines = record.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
+    lines = [line for line in lines if not line.startswith(row)]
+    if step.dist.requested:
+        _write(info / "REQUESTED", b"")
+        lines.insert(-1, f"{row}sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
+    else:
+        (info / "REQUESTED").unlink(missing_ok=True)
+    write_atomically(record, "".join(lines).encode("utf-8", "surrogateescape"))
+    return replace(step.installed, dist=step.dist, record_time=record.stat().st_mtime_ns)
+
+
+def _finish(work: _Work, target: Target, linked: _Linked, amended: list[InstalledDist]) -> None:
+    """The shared .pth file, then the record with the time site-packages has from now on."""
+    done = work.plan
+    dists = sorted([*done.keep, *linked.dists, *amended], key=lambda one: (one.name, one.info))
+    lines = dict.fromkeys(one.path_line for one in dists if one.path_line)
+    file = target.site / MEMBERS_PTH
+    content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+    if not content:
+        file.unlink(missing_ok=True)
+    elif not file.is_file() or file.read_bytes() != content:
+        write_atomically(file, content)
+    state = State(
+        folder=str(done.installed.folder),
+        interpreter=done.wanted.interpreter.identity,
+        link_mode=done.wanted.link_mode,
+        site=target.layout.site_packages,
+        site_time=target.site.stat().st_mtime_ns,
+        dists=tuple(dists),
+        shared=linked.shared,
+    )
+    write_atomically(target.root / STATE, write_state(state).encode("utf-8", "surrogateescape"))
+
+
+def _otherwise(work: _Work, one: InstalledDist) -> list[str] | None:
+    """Paths of a distribution by its tree, for when its RECORD is gone; None if no tree is known."""
+    if not one.is_ours or (tree := work.store.tree(one.dist.tree, check=False)) is None:
+        return None
+    done = work.plan
+    target = target_of(done.installed.folder, done.installed.folder, done.wanted.interpreter)
+    return [*tree.files, *(extra.path for extra in extras(tree, target))]
+
+
+def _kept_shared(work: _Work, contested: set[str]) -> Shared:
+    if work.plan.recreate:
+        return ()
+    return tuple(entry for entry in work.plan.installed.shared if entry[0] not in contested)
+
+
+def _owners(work: _Work, target: Target) -> Owners:
+    """Everything that is installed from here on; what is kept is read from the store."""
+    trees = dict(work.trees)
+    dists = {step.dist.name: step.dist for step in work.plan.install}
+    kept = [one.dist for one in work.plan.keep] + [step.dist for step in work.plan.amend]
+    for dist in kept:
+        if dist.tree and (tree := work.store.tree(dist.tree, check=False)) is not None:
+            trees[dist.name] = tree
+            dists[dist.name] = dist
+    return Owners(trees, dists, target)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Environments that a killed run was making beside *folder*. The lock is ours: nobody is at them."""
+    for path in _matching(folder.parent, re.compile(rf"\.{re.escape(folder.name)}\.\d+\.[0-9a-f]{{8}}\.new")):
+        remove_tree(path)
+
+
+def _remove_own_leftovers(target: Target) -> None:
+    """Files a killed run was writing to rename them."""
+    for folder in (target.root, target.site):
+        for path in _matching(folder, _LEFTOVER):
+            path.unlink(missing_ok=True)
+
+
+def _matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        found = [entry.path for entry in entries if pattern.fullmatch(entry.name)]
+    yield from map(Path, found)

@@ -1,0 +1,113 @@
+"""What a user may write to ask for a Python, parsed.
+
+==========================  ============================================================
+``3``, ``3.12``, ``3.12.1``  that release, or the newest found within it
+``312``                      the same without dots
+``3.13t``                    the free-threaded build
+``>=3.11``, ``>=3.11,<3.13``  any release in the range (PEP 440)
+``cpython``, ``pypy``        any release of that implementation
+``cpython@3.13t``, ``pypy@3.10``, ``pypy3.10``, ``cpython>=3.12``, ``cp312``, ``pp310``
+``python3.12``               the executable's usual name, so: CPython or not, 3.12
+a path                       an executable, an installation's folder or a virtual environment
+another word                 an executable of that name on ``PATH``
+==========================  ============================================================
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from pypm_env.interpreters import Interpreter
+
+_IMPLEMENTATIONS = {"cpython": "cpython", "cp": "cpython", "pypy": "pypy", "pp": "pypy", "graalpy": "graalpy"}
+_NAMED = re.compile(r"(cpython|pypy|graalpy|python|cp|pp)(?![a-z])@?(.*)", re.IGNORECASE)
+_NODOT = re.compile(r"([23])(\d{1,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRequest:
+    """One parsed request; every field that is set must fit."""
+
+    text: str
+    implementation: str = ""
+    release: tuple[int, ...] = ()
+    """The first numbers of the version: ``(3, 12)``."""
+    exact: str = ""
+    """A whole version with a pre-release part: ``3.15.0rc1``."""
+    specifier: str = ""
+    free_threaded: bool = False
+    path: str = ""
+    executable: str = ""
+    """A name to look up on ``PATH``."""
+
+    @property
+    def names_prerelease(self) -> bool:
+        """Whether a pre-release is asked for in so many words."""
+        return bool(self.exact) or bool(self.specifier and SpecifierSet(self.specifier).prereleases)
+
+
+def parse_request(text: str) -> PythonRequest:
+    """*text* as a request; anything that is no version, range or known name is a path or a name."""
+    text = text.strip()
+    if "/" in text or "\\" in text or text.startswith(".") or text == "~":
+        return PythonRequest(text, path=text)
+    implementation, rest = "", text
+    if named := _NAMED.fullmatch(text):
+        implementation, rest = _IMPLEMENTATIONS.get(named[1].lower(), ""), named[2].strip()
+        if not rest:
+            return PythonRequest(text, implementation=implementation)
+    if rest[:1] in "<>=!~":
+        try:
+            SpecifierSet(rest)
+        except InvalidSpecifier:
+            return PythonRequest(text, executable=text)
+        return PythonRequest(text, implementation=implementation, specifier=rest)
+    free_threaded = rest.endswith("t") and rest[-2:-1].isdigit()
+    number = rest.removesuffix("t") if free_threaded else rest
+    if nodot := _NODOT.fullmatch(number):
+        number = f"{nodot[1]}.{nodot[2]}"
+    number = number.removesuffix(".*")
+    try:
+        version = Version(number)
+    except InvalidVersion:
+        return PythonRequest(text, executable=text)
+    whole = number if version.is_prerelease else ""
+    return PythonRequest(text, implementation, version.release, whole, free_threaded=free_threaded)
+
+
+def misfit(request: PythonRequest, found: Interpreter) -> str | None:
+    """Why *found* is not what *request* asks, as a phrase, or None if it is. Paths are not judged."""
+    if request.path or request.executable:
+        return None
+    if request.implementation and found.implementation != request.implementation:
+        return f"is {found.implementation}"
+    version = Version(found.version)
+    if request.release and version.release[: len(request.release)] != request.release:
+        return f"is {found.version}"
+    if request.exact and version != Version(request.exact):
+        return f"is {found.version}"
+    if request.specifier and not SpecifierSet(request.specifier).contains(version, prereleases=True):
+        return f"is {found.version}"
+    if request.free_threaded and not found.is_free_threaded:
+        return "is not free-threaded"
+    if found.is_free_threaded and not request.free_threaded:
+        return f"is free-threaded (ask for {found.release[0]}.{found.release[1]}t)"
+    return None
+
+
+def may_fit(request: PythonRequest, hint: str) -> bool:
+    """Whether an interpreter whose name promises version *hint* (``3.12``, ``3.12.1``) can fit.
+
+    An empty or unreadable hint promises nothing, so it may.
+    """
+    numbers = tuple(int(piece) for piece in hint.split(".")) if re.fullmatch(r"\d+(\.\d+)*", hint) else ()
+    length = min(len(numbers), len(request.release))
+    if numbers[:length] != request.release[:length]:
+        return False
+    if request.specifier and len(numbers) == 3:
+        return SpecifierSet(request.specifier).contains(hint, prereleases=True)
+    return True

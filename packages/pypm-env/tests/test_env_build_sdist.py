@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from kit.builds import FolderStore, build_environment, contents
+from kit.wheels import make_project, make_sdist, sha256
+from pypm_env.build.builder import Builder
+from pypm_env.build.environment import BuildEnvironment
+from pypm_env.build.failures import BuildFailed
+from pypm_env.build.jobs import Built
+from pypm_env.build.sdist import Source, build_sdist_wheel, build_sources, sdist_metadata
+from pypm_env.build.system import InvalidBuildSystem, NothingToBuild
+from pypm_store.archive_rules import UnsafeArchive
+
+
+class Prepared:
+    """A *prepare* that remembers what it was asked for."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.environment = build_environment(folder, *names)
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, requires: tuple[str, ...]) -> BuildEnvironment:
+        self.asked.append(requires)
+        return replace(self.environment, digest=" ".join(requires))
+
+
+@pytest.mark.parametrize("backend", ["in-tree", "flit_core.buildapi", "setuptools.build_meta"])
+def test_an_sdist_becomes_a_wheel_once(tmp_path: Path, backend: str) -> None:
+    archive = make_sdist(tmp_path, "acme-lib", "1.2", backend=backend, requires=["httpx"])
+    store = FolderStore(tmp_path / "store")
+    prepare = Prepared(tmp_path, "flit_core", "setuptools")
+    wheels = []
+    for _ in range(2):
+        with Builder(store=store) as builder:
+            wheels.append(
+                build_sdist_wheel(builder, archive, sha256(archive), prepare, name="acme-lib", version="1.2")
+            )
+            assert not list(builder.scratch.glob("sdist*"))
+    assert wheels[0] == wheels[1] and store.added == 1
+    assert "acme_lib/__init__.py" in contents(wheels[0])
+    assert len(set(prepare.asked)) == 1
+
+
+def test_metadata_of_an_sdist(tmp_path: Path) -> None:
+    archive = make_sdist(
+        tmp_path, "acme", "1", backend="in-tree", requires=["httpx"], dynamic=("dependencies",)
+    )
+    with Builder() as builder:
+        text = sdist_metadata(builder, archive, sha256(archive), Prepared(tmp_path))
+    assert "Requires-Dist: httpx" in text.splitlines()
+
+
+def test_what_the_backend_wants_besides_is_prepared(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / "backend.py").write_text(
+        "import zipfile\n"
+        "def get_requires_for_build_wheel(settings=None): return ['numpy>=2']\n"
+        "def build_wheel(folder, settings=None, metadata=None):\n"
+        "    zipfile.ZipFile(folder + '/odd-1-py3-none-any.whl', 'w').close()\n"
+        "    return 'odd-1-py3-none-any.whl'\n"
+    )
+    (folder / "pyproject.toml").write_text(
+        "[build-system]\nrequires = ['cython']\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    )
+    prepare = Prepared(tmp_path)
+    with Builder() as builder:
+        (result,) = build_sources(builder, [Source(folder, "wheel")], prepare)
+        assert isinstance(result, Built)
+    assert prepare.asked == [("cython",), ("cython", "numpy>=2")]
+
+
+def test_one_environment_for_all_that_ask_for_the_same(tmp_path: Path) -> None:
+    sources = [
+        Source(
+            make_project(tmp_path / f"m{n}", f"m{n}", "1", backend="flit_core.buildapi"), "editable", f"m{n}"
+        )
+        for n in range(4)
+    ]
+    (tmp_path / "m2" / "pyproject.toml").write_text("[build-system]\nrequires = 3\n")
+    prepare = Prepared(tmp_path, "flit_core")
+    with Builder() as builder:
+        results = build_sources(builder, sources, prepare)
+        assert len(builder._hosts) == 1
+    assert [isinstance(result, Built) for result in results] == [True, True, False, True]
+    assert isinstance(results[2], InvalidBuildSystem)
+    assert len(prepare.asked) == 1
+
+
+def test_requirements_that_cannot_be_had(tmp_path: Path) -> None:
+    refusal = BuildFailed("x", "resolve", "nothing fits", "none")
+
+    def prepare(requires: tuple[str, ...]) -> BuildEnvironment:
+        raise refusal
+
+    folder = make_project(tmp_path / "m", "m", "1", backend="flit_core.buildapi")
+    with Builder() as builder:
+        assert build_sources(builder, [Source(folder, "editable")], prepare) == (refusal,)
+
+
+def test_a_wheel_of_another_version_is_refused(tmp_path: Path) -> None:
+    archive = make_sdist(tmp_path, "acme", "1.0", backend="in-tree")
+    with Builder() as builder, pytest.raises(BuildFailed, match=r"version 1\.0 instead of 2"):
+        build_sdist_wheel(builder, archive, sha256(archive), Prepared(tmp_path), name="acme", version="2")
+
+
+def test_archives_that_may_not_be_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "evil-1.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.addfile(tarfile.TarInfo("evil-1/../../outside"))
+    with Builder(temporary=tmp_path) as builder:
+        with pytest.raises(UnsafeArchive):
+            build_sdist_wheel(builder, archive, sha256(archive), Prepared(tmp_path))
+        assert not (tmp_path / "outside").exists() and not (builder.scratch / "outside").exists()
+
+
+@pytest.mark.parametrize("subdirectory", ["../..", "gone", "/"])
+def test_subdirectories_stay_inside(tmp_path: Path, subdirectory: str) -> None:
+    archive = make_sdist(tmp_path, "acme", "1.0", backend="in-tree")
+    with Builder() as builder, pytest.raises(NothingToBuild):
+        build_sdist_wheel(builder, archive, sha256(archive), Prepared(tmp_path), subdirectory=subdirectory)

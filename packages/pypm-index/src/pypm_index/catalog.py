@@ -1,0 +1,567 @@
+"""`Catalog`: facts for a resolution, from the cache where it is fresh, else from the indexes.
+
+    catalog.request(state.keys, speculative=state.speculative)
+    session.feed(catalog.wait())
+
+What is fresh in the cache is answered in bulk, in this thread, without loading anything that speaks
+to a network. The rest is fetched by threads; only this thread touches the facts.
+
+The first index, in order of priority, that has a name is the only one that is asked for it. A failed
+question is never remembered as "no such package": if an index cannot be asked the run stops, for an
+answer of a later index would let that one take the name over. That *no* index has a name is always
+asked anew.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pypm_model.artifacts import Artifact, Located
+from pypm_model.errors import PypmError
+from pypm_model.events import Listener, Warned, ignore
+from pypm_model.facts import (
+    Absent,
+    Direct,
+    DirectKey,
+    Fact,
+    Key,
+    Listing,
+    ListingKey,
+    Metadata,
+    MetadataKey,
+    NoMetadata,
+)
+from pypm_model.names import NormalizedName
+from pypm_model.requests import BuildPolicy
+from pypm_model.versions import sort_key
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.pages import FileRow, Page
+from pypm_store.store import Store
+
+from pypm_index import later
+from pypm_index.cutoffs import Cutoffs
+from pypm_index.errors import OfflineMissing
+from pypm_index.kept import Kept, KeptListing
+from pypm_index.locating import locate, relocate
+from pypm_index.ports import BuildMetadata, Fetcher
+from pypm_index.settings import Index, Indexes
+
+if TYPE_CHECKING:
+    from pypm_index.direct import DirectNeedsBuild, Workplace
+    from pypm_index.find_links import Folder
+    from pypm_index.metadata_fetch import NeedsBuild
+    from pypm_index.network import Network
+    from pypm_index.page_fetch import PageAnswer
+
+Place = tuple[str, NormalizedName]
+"""(name of an index, name of a package): one page."""
+
+
+class Catalog:
+    """What can be had. For one thread; use it as a context manager, or call `close`."""
+
+    def __init__(
+        self,
+        store: Store,
+        indexes: Indexes,
+        *,
+        cache: MetadataCache | None = None,
+        offline: bool = False,
+        refresh: bool | Collection[NormalizedName] = False,
+        cutoffs: Cutoffs | None = None,
+        build_policy: BuildPolicy | None = None,
+        build_metadata: BuildMetadata | None = None,
+        root: Path | None = None,
+        listener: Listener = ignore,
+        workers: int | None = None,
+        environ: Mapping[str, str] = os.environ,
+        fetcher: Fetcher | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """*cache*: None opens the one in *store*. *offline*: the cache answers, however old. *refresh*:
+        pages from before this run are asked for again, all or those of the names given.
+        *build_metadata* is called, in the thread of `wait`, for what only a build tells and
+        *build_policy* allows; None: nothing is built. *root* is what relative direct sources are
+        relative to. *fetcher* replaces the way to the network.
+        """
+        self._store = store
+        self._indexes = indexes
+        self._offline = offline
+        self._refresh = refresh
+        self._policy = build_policy if build_policy is not None else BuildPolicy()
+        self._build_metadata = build_metadata
+        self._root = root if root is not None else Path.cwd()
+        self._listener = listener
+        self._workers = workers
+        self._environ = environ
+        self._fetcher = fetcher
+        self._clock = clock
+        self._started = clock()
+        self.cache = cache if cache is not None else MetadataCache(store.path)
+        """What indexes said earlier."""
+        self._owns_cache = cache is None
+        self._kept = Kept(self.cache, cutoffs if cutoffs is not None else Cutoffs(), self._policy)
+        if self.cache.warning is not None:
+            listener(self.cache.warning)
+        self._network: Network | None = None
+        self._folders: dict[str, Folder] = {}
+
+        self._facts: dict[Key, Fact] = {}
+        self._ready: dict[Key, None] = {}  # facts to be handed out by the next `wait`
+        self._needed: dict[Key, None] = {}  # keys that `wait` waits for
+        self._asked: set[Key] = set()  # keys that are being answered
+        self._errors: dict[Key, BaseException] = {}
+        self._answered: dict[Place, Listing | None] = {}  # pages of this run; None: not there
+        self._stale: dict[Place, KeptListing | None] = {}  # pages being fetched: what was known before
+        self._waiting: dict[Place, list[Key]] = {}  # what goes on when a page has been fetched
+        self._builds: dict[Key, NeedsBuild | DirectNeedsBuild] = {}  # what waits to be needed
+        self._warned: set[tuple[str, str]] = set()
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def request(self, keys: Iterable[Key], *, speculative: Iterable[Key] = ()) -> None:
+        """Begins to find out about *keys*; `wait` will wait for them, and not for the *speculative*.
+
+        What has been answered before is answered again. A speculative key that fails is forgotten,
+        and may be needed later. Raises `UnknownIndex`.
+        """
+        needed = list(dict.fromkeys(keys))
+        self._needed.update(dict.fromkeys(needed))
+        fresh: list[Key] = []
+        for key in dict.fromkeys((*needed, *speculative)):
+            if key in self._facts:
+                self._ready[key] = None
+            elif key not in self._asked:
+                fresh.append(key)
+        self._asked.update(fresh)
+        self._continue(fresh)
+
+    def wait(self) -> tuple[Fact, ...]:
+        """The facts that have arrived since the last time, when all needed ones are among them. Their
+        order says nothing.
+
+        Raises what stood in the way of a needed one: the errors of `pypm_index.errors`, of
+        *build_metadata*, or of the store. A key that failed can be asked for again.
+        """
+        while True:
+            missing = [key for key in self._needed if key not in self._facts]
+            failed = next((key for key in missing if key in self._errors), None)
+            if failed is not None:
+                error = self._errors[failed]
+                self._errors, self._needed = {}, {}
+                raise error
+            if not missing:
+                break
+            done = self._network.take(wait=False) if self._network is not None else None
+            if done is None:
+                build = next((key for key in missing if key in self._builds), None)
+                if build is not None:
+                    self._build(build)
+                    continue
+                # An idle moment: the best time to write.
+                self._kept.flush()
+                if self._network is None or not self._network.busy:
+                    raise AssertionError(f"nothing is under way for {missing[0]}")
+                done = self._network.take(wait=True)
+            if done is not None:
+                self._take(done.token, done.result, done.error)
+        while self._network is not None and (done := self._network.take(wait=False)) is not None:
+            self._take(done.token, done.result, done.error)
+        facts = tuple([self._facts[key] for key in self._ready])
+        self._errors, self._needed, self._ready = {}, {}, {}
+        return facts
+
+    def close(self) -> None:
+        """Writes what has been learned, and sends the threads home."""
+        for waiting in self._builds.values():
+            if isinstance(waiting.key, DirectKey):
+                waiting.discard()
+        self._builds = {}
+        if self._network is not None:
+            self._network.close()
+            self._network = None
+        self._kept.flush()
+        if self._owns_cache:
+            self.cache.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def files(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
+        """The files of one version that count: not newer than the cut-off, not yanked (unless all
+        are); sorted by file name. Where the index gives no digests ``sha256`` is empty: see `settle`."""
+        return self.all_files([(name, version, index)])[name, version, index]
+
+    def all_files(
+        self, versions: Iterable[tuple[NormalizedName, str, str]]
+    ) -> dict[tuple[NormalizedName, str, str], tuple[Artifact, ...]]:
+        """`files` of many (name, version, index), in one query for each index."""
+        by_index: dict[str, list[tuple[NormalizedName, str]]] = {}
+        for name, version, index in versions:
+            by_index.setdefault(index, []).append((name, version))
+        return {
+            (name, version, index): tuple([row.artifact for row in rows])
+            for index, some in by_index.items()
+            for (name, version), rows in self._usable_rows(self._indexes.named(index), some).items()
+        }
+
+    def settle(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
+        """`files`, each with its size and sha256: where the index gives none the file is downloaded
+        (and stays in the store), or read where it lies in a local folder."""
+        where = self._indexes.named(index)
+        rows = self._usable_rows(where, [(name, version)])[name, version]
+        return tuple(
+            [row.artifact if row.artifact.sha256 else self._connected().measured(row, index) for row in rows]
+        )
+
+    def rows_of(self, name: NormalizedName, index: Index, *, refresh: bool = False) -> tuple[FileRow, ...]:
+        """Every file of *name* on *index*, whatever the policies: from the cache, however old, or, with
+        *refresh* or where it has none, by the page as it is now. Empty if the index has not the name."""
+        if index.folder is not None:
+            rows: Mapping[str, tuple[FileRow, ...]] = self._folder(index).rows(name)
+        else:
+            rows = {} if refresh and not self._offline else self._kept.all_rows(index, name)
+            if not rows and not self._offline:
+                self._ask_again(index, name)
+                rows = self._kept.all_rows(index, name)
+        return tuple([row for some in rows.values() for row in some])
+
+    def locate(self, wanted: Sequence[tuple[NormalizedName, str, Artifact]]) -> tuple[Located, ...]:
+        """Where to get files that a lock names: for each (package, name of its index, file), in order.
+
+        A file with a `path` is below the place where its index has its files; that place, and the
+        address of every other file, is told by the index's pages: by those in the cache, else by as
+        few as will do. Raises `FileGone` if the index does not have a file (any more), and `UnknownIndex`.
+        """
+        return locate(wanted, self._indexes, self.rows_of, self.cache)
+
+    def relocate(self, located: Located) -> Located | None:
+        """Where the file is by the index's page as it is now, for one that was not found where
+        `locate` said; None if the index does not have it any more."""
+        return relocate(located, self._indexes, self.rows_of, self.cache)
+
+    def connect(self) -> Fetcher:
+        """The way to the network, made when it is first asked for."""
+        return self._connected().fetcher
+
+    def workplace(self) -> Workplace:
+        """What `pypm_index.direct` needs for looking at direct sources, and for obtaining them."""
+        place: Workplace = later.direct().Workplace(
+            self._store,
+            self.cache,
+            self.connect,
+            self._root,
+            self._environ,
+            self._listener,
+            self._offline,
+            self._refresh is True,
+            self._clock,
+        )
+        return place
+
+    # -- pages -----------------------------------------------------------------------------------
+
+    def _continue(self, keys: Sequence[Key]) -> None:
+        """Goes as far with *keys* as can be gone without waiting."""
+        self._list([key for key in keys if isinstance(key, ListingKey)])
+        self._read([key for key in keys if isinstance(key, MetadataKey)])
+        for key in keys:
+            if isinstance(key, DirectKey):
+                self._look(key)
+
+    def _chain(self, key: ListingKey) -> tuple[Index, ...]:
+        return (self._indexes.named(key.index),) if key.index else self._indexes.implicit
+
+    def _list(self, keys: Sequence[ListingKey]) -> None:
+        """Answers *keys* as far as their indexes have answered, and asks the next index of each."""
+        todo = keys
+        while todo:
+            by_index: dict[str, list[ListingKey]] = {}
+            for key in todo:
+                for index in self._chain(key):
+                    place = index.name, key.name
+                    if place not in self._answered:
+                        by_index.setdefault(index.name, []).append(key)
+                        break
+                    listing = self._answered[place]
+                    if listing is not None:
+                        self._settle(key, listing if listing.key == key else replace(listing, key=key))
+                        break
+                else:
+                    self._settle(key, Absent(key, tuple([index.name for index in self._chain(key)])))
+            todo = [
+                key for name, some in by_index.items() for key in self._ask(self._indexes.named(name), some)
+            ]
+
+    def _ask(self, index: Index, keys: Sequence[ListingKey]) -> list[ListingKey]:
+        """Those of *keys* that *index* has answered at once; pages of the others are being fetched."""
+        if index.folder is not None:
+            folder = self._folder(index)
+            for key in keys:
+                self._answered[index.name, key.name] = folder.listing(key, self._kept.cutoff(index, key.name))
+            return list(keys)
+        answered: list[ListingKey] = []
+        kept = self._kept.listings(index, keys)
+        now = self._clock()
+        for key in keys:
+            place = index.name, key.name
+            known = kept.get(key)
+            if known is not None and self._is_good(known, key, index, now):
+                self._answered[place] = known.listing
+                answered.append(key)
+            elif self._offline:
+                self._fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
+            elif place in self._waiting:
+                self._waiting[place].append(key)
+            else:
+                self._start_page(index, key.name, known, key)
+        return answered
+
+    def _is_good(self, known: KeptListing, key: ListingKey, index: Index, now: float) -> bool:
+        if self._offline or known.page.fetched >= self._started:
+            return True
+        if self._refresh is True or (self._refresh is not False and key.name in self._refresh):
+            return False
+        if known.listing is None and index == self._chain(key)[-1]:
+            # Nobody has it: worth another look before a resolution fails because of it.
+            return False
+        return known.page.is_fresh(now)
+
+    def _start_page(self, index: Index, name: NormalizedName, known: KeptListing | None, key: Key) -> None:
+        place = index.name, name
+        self._waiting[place] = [key]
+        self._stale[place] = known
+        network, module = self._connected(), later.network()
+        page: Page | None = known.page if known is not None else None
+        cutoff = self._kept.cutoff(index, name)
+        network.fetch_page(module.PageJob(index, name), page, cutoff, urgent=key in self._needed)
+
+    def _take_page(self, index: Index, name: NormalizedName, answer: PageAnswer) -> None:
+        place = index.name, name
+        known = self._stale.pop(place, None)
+        if answer.is_absent:
+            self._kept.keep_absence(index, answer.kept)
+            self._answered[place] = None
+        elif answer.content is not None and answer.dated is not None and answer.plain is not None:
+            self._kept.keep_page(index, answer.content, answer.plain.newest, answer.base)
+            self._answered[place] = answer.dated.listing
+            if answer.newer:
+                spoken = f"speaks version {answer.newer} of the simple API, newer than this pypm"
+                self._warn("index-api-newer", index.name, f"index {index.name!r} {spoken}")
+            if answer.dated.undated:
+                missing = "does not say when files were uploaded: they count as too new"
+                self._warn("no-upload-times", index.name, f"index {index.name!r} {missing}")
+        else:
+            assert known is not None, "only a page that was known can be unchanged"
+            self._kept.touch(index, answer.kept)
+            self._answered[place] = known.listing
+        self._continue(self._waiting.pop(place, []))
+
+    # -- metadata --------------------------------------------------------------------------------
+
+    def _read(self, keys: Sequence[MetadataKey]) -> None:
+        """Answers *keys* from the cache, and begins to fetch the rest."""
+        by_index: dict[str, list[MetadataKey]] = {}
+        for key in keys:
+            by_index.setdefault(key.index, []).append(key)
+        for name, some in by_index.items():
+            index = self._indexes.named(name)
+            if index.folder is not None:
+                for key in some:
+                    rows = self._folder(index).rows(key.name).get(key.version, ())
+                    self._read_from(index, key, rows)
+                continue
+            known = self._kept.metadata(index, some)
+            for key, fact in known.items():
+                self._settle(key, fact)
+            missing = [key for key in some if key not in known]
+            if missing:
+                rows_of = self._kept.rows(index, [(key.name, key.version) for key in missing])
+                for key in missing:
+                    self._read_from(index, key, rows_of.get((key.name, key.version), ()))
+
+    def _read_from(self, index: Index, key: MetadataKey, rows: Sequence[FileRow]) -> None:
+        """Begins to read the best of *rows*; where there is none, looks at the page first."""
+        if not rows:
+            rows = self._other_spelling(index, key)
+        if not rows and (index.name, key.name) not in self._answered and index.folder is None:
+            self._after_page(index, key)
+            return
+        row = self._kept.choose(index, key.name, rows)
+        if row is None:
+            reason = f"index {index.name!r} has no file of {key.name} {key.version} that may be used"
+            self._settle(key, NoMetadata(key, reason))
+        elif self._offline and index.folder is None and self._in_store(row) is None:
+            self._fail(key, OfflineMissing(f"the metadata of {key.name} {key.version}", index.name))
+        else:
+            job = later.network().MetadataJob(key, row)
+            self._connected().fetch_metadata(job, urgent=key in self._needed)
+
+    def _other_spelling(self, index: Index, key: MetadataKey) -> Sequence[FileRow]:
+        """The files of an equal version that the page spells in another way."""
+        wanted = sort_key(key.version)
+        every = (
+            self._folder(index).rows(key.name)
+            if index.folder is not None
+            else self._kept.all_rows(index, key.name)
+        )
+        return next((rows for version, rows in every.items() if sort_key(version) == wanted), ())
+
+    def _after_page(self, index: Index, key: MetadataKey) -> None:
+        place = index.name, key.name
+        if place in self._waiting:
+            self._waiting[place].append(key)
+        elif self._offline:
+            self._fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
+        else:
+            self._start_page(index, key.name, None, key)
+
+    def _in_store(self, row: FileRow) -> Path | None:
+        return self._store.file(row.artifact.sha256) if row.artifact.sha256 else None
+
+    # -- direct sources and builds ---------------------------------------------------------------
+
+    def _look(self, key: DirectKey) -> None:
+        place = self.workplace()
+        try:
+            found = later.direct().look_here(key, place)
+        except PypmError as error:
+            self._fail(key, error)
+            return
+        if found is not None:
+            self._take_direct(key, found)
+        else:
+            job = later.network().DirectJob(key)
+            self._connected().look(job, place, urgent=key in self._needed)
+
+    def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
+        if isinstance(found, Direct):
+            self._settle(key, found)
+        else:
+            self._builds[key] = found
+
+    def _take_metadata(
+        self, key: MetadataKey, row: FileRow, found: Metadata | NoMetadata | NeedsBuild
+    ) -> None:
+        if isinstance(found, (Metadata, NoMetadata)):
+            fact = found
+        elif self._build_metadata is None or not self._policy.may_build(key.name):
+            fact = later.builds().refused(found)
+        else:
+            known = later.builds().known(found, self.cache)
+            if known is None:
+                self._builds[key] = found
+            else:
+                self._settle(key, known)
+            return
+        index = self._indexes.named(key.index)
+        if index.folder is None:
+            self._kept.keep_metadata(index, fact)
+        self._settle(key, fact)
+
+    def _build(self, key: Key) -> None:
+        """Has the metadata of *key* built, here and now: that may take a resolution of its own."""
+        waiting = self._builds.pop(key)
+        try:
+            self._settle(
+                key,
+                later.builds().built(waiting, self.cache, self._build_metadata, self._policy),
+            )
+        except BaseException:
+            self._asked.discard(key)
+            self._needed = {}
+            raise
+
+    # -- ends of jobs ----------------------------------------------------------------------------
+
+    def _take(self, token: Any, result: Any, error: BaseException | None) -> None:
+        """One job of the network has ended; *token* is a ``Job`` of `pypm_index.network`."""
+        module = later.network()
+        if isinstance(token, module.PageJob):
+            if error is None:
+                self._take_page(token.index, token.name, result)
+                return
+            place = token.index.name, token.name
+            self._stale.pop(place, None)
+            for key in self._waiting.pop(place, []):
+                self._fail(key, error)
+        elif error is not None:
+            self._fail(token.key, error)
+        elif isinstance(token, module.MetadataJob):
+            self._take_metadata(token.key, token.row, result)
+        else:
+            self._take_direct(token.key, result)
+
+    def _settle(self, key: Key, fact: Fact) -> None:
+        self._facts[key] = fact
+        self._ready[key] = None
+        self._asked.discard(key)
+
+    def _fail(self, key: Key, error: BaseException) -> None:
+        """*key* has no answer: `wait` says so if it is needed, else it is as if never asked for."""
+        self._asked.discard(key)
+        self._errors[key] = error
+
+    def _warn(self, code: str, index: str, message: str) -> None:
+        if (code, index) not in self._warned:
+            self._warned.add((code, index))
+            self._listener(Warned(code, message))
+
+    # -- within ----------------------------------------------------------------------------------
+
+    def _usable_rows(
+        self, index: Index, versions: Sequence[tuple[NormalizedName, str]]
+    ) -> dict[tuple[NormalizedName, str], tuple[FileRow, ...]]:
+        if index.folder is not None:
+            folder = self._folder(index)
+            rows = {(name, version): folder.rows(name).get(version, ()) for name, version in versions}
+        else:
+            rows = self._kept.rows(index, versions)
+        return {
+            (name, version): self._kept.usable(index, name, rows.get((name, version), ()))
+            for name, version in versions
+        }
+
+    def _ask_again(self, index: Index, name: NormalizedName) -> None:
+        """Has the page of *name* fetched and waits for it."""
+        key = ListingKey(name, index.name)
+        self._facts.pop(key, None)
+        self._answered.pop((index.name, name), None)
+        self._asked.add(key)
+        self._needed[key] = None
+        if (index.name, name) in self._waiting:
+            self._waiting[index.name, name].append(key)
+        else:
+            self._start_page(index, name, self._kept.listings(index, [key]).get(key), key)
+        self.wait()
+
+    def _connected(self) -> Network:
+        if self._network is None:
+            self._network = later.network().Network(
+                self._store,
+                self._indexes,
+                self._environ,
+                listener=self._listener,
+                workers=self._workers,
+                fetcher=self._fetcher,
+                clock=self._clock,
+            )
+        return self._network
+
+    def _folder(self, index: Index) -> Folder:
+        if index.name not in self._folders:
+            self._folders[index.name] = later.find_links().Folder(index, self.cache)
+        return self._folders[index.name]

@@ -1,0 +1,337 @@
+"""What is at a direct source: a folder or file on this machine, a file at an address, a commit.
+
+Naming a source tree asks for its build: unless its name is under ``no-build``, what is not static is
+built (`BuildPolicy.allow` is about sdists that an index offers).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from pypm_model.artifacts import Artifact, Located
+from pypm_model.events import Listener, ignore
+from pypm_model.facts import Direct, DirectKey
+from pypm_model.markers.coverage import atoms
+from pypm_model.names import normalize
+from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
+from pypm_model.versions import is_valid, sort_key
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.sdist_archive import unpack_sdist
+from pypm_store.store import Store
+
+from pypm_index import filenames, metadata_text
+from pypm_index.addresses import filename_of, redacted, without_userinfo
+from pypm_index.errors import BadSource, OfflineMissing
+from pypm_index.fetch import fetch_one
+from pypm_index.find_links import measure
+from pypm_index.git import Git
+from pypm_index.metadata_fetch import of_wheel_file
+from pypm_index.metadata_text import Headers
+from pypm_index.ports import BuildNeed, Fetcher
+from pypm_index.sdist_metadata import NotAnSdist, of_folder, of_sdist, of_unpacked
+from pypm_index.wheel_tail import NotAWheel
+
+KIND = "direct-metadata"
+"""Kind of a small fact: METADATA by pinned source."""
+SEEN = "direct-seen"
+"""Kind of a small fact: what an address or ref was, and when: (sha256 or commit, seconds)."""
+_MAX_AGE = 600
+"""Seconds in which a branch, or a file at an address, need not be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What looking at direct sources needs."""
+
+    store: Store
+    cache: MetadataCache
+    connect: Callable[[], Fetcher]
+    """Called when something must be fetched."""
+    root: Path
+    """What relative paths are relative to."""
+    environ: Mapping[str, str]
+    listener: Listener = ignore
+    offline: bool = False
+    refresh: bool = False
+    clock: Callable[[], float] = time.time
+
+    @property
+    def git(self) -> Git:
+        return Git(self.store.folder("git"), self.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectNeedsBuild:
+    """Only a build would tell; the tree is ready. Call `finished` with the METADATA text, and
+    `discard` in any case."""
+
+    key: DirectKey
+    source: DirectSource
+    """Pinned."""
+    need: BuildNeed
+    scratch: Path | None = None
+    """A folder to be removed afterwards."""
+
+    def finished(self, metadata: bytes, cache: MetadataCache) -> Direct:
+        """The fact, from what the build said; remembered where the source is pinned by digest."""
+        headers = metadata_text.read(metadata)
+        _keep(cache, self.source, metadata)
+        return _direct(self.key, self.source, headers)
+
+    def discard(self) -> None:
+        """Removes what was made for the build."""
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def look_here(key: DirectKey, place: Workplace) -> Direct | DirectNeedsBuild | None:
+    """What is at the source, if this machine knows it; None if somebody must be asked.
+
+    Raises `BadSource`, and `OfflineMissing` where None would be the answer and the run is offline.
+    """
+    match key.source:
+        case PathSource():
+            return _at_path(key, key.source, place)
+        case UrlSource() | GitSource():
+            pinned = _pinned(key.source, place)
+            found = None if pinned is None else _kept(key, pinned, place)
+            if found is None and place.offline:
+                if isinstance(pinned, UrlSource) and place.store.has_file(pinned.sha256):
+                    return None
+                raise OfflineMissing(f"{key.name} from {_shown(key.source)}")
+            return found
+
+
+def look(key: DirectKey, place: Workplace) -> Direct | DirectNeedsBuild:
+    """What is at the source, fetched if need be. Raises the errors of `pypm_index.errors`."""
+    found = look_here(key, place)
+    if found is not None:
+        return found
+    match key.source:
+        case UrlSource():
+            return _at_url(key, key.source, place)
+        case GitSource():
+            return _at_commit(key, key.source, place)
+        case PathSource():
+            raise AssertionError("a path is always here")
+
+
+def obtain(source: DirectSource, folder: Path, place: Workplace) -> Path:
+    """The thing itself, for building or installing: a wheel's or sdist's path, or a source tree's.
+
+    What must be made is made in *folder* (empty or missing): a checkout. A source in a lock is pinned,
+    and what comes is checked against it. Raises the errors of `pypm_index.errors`.
+    """
+    match source:
+        case PathSource():
+            path = place.root / source.path
+            if not path.exists():
+                raise BadSource(PurePosixPath(source.path).name, source.path, "there is nothing")
+            return path
+        case UrlSource():
+            return _file(source, place)
+        case GitSource():
+            commit = source.commit or place.git.commit_of(source.url, source.ref)
+            place.git.check_out(source.url, commit, folder)
+            return _subfolder(folder, source.subdirectory, source.url)
+
+
+def _at_path(key: DirectKey, source: PathSource, place: Workplace) -> Direct | DirectNeedsBuild:
+    path = place.root / source.path
+    if path.is_dir():
+        headers = of_folder(path)
+        if headers is not None:
+            return _direct(key, source, headers)
+        if not (path / "pyproject.toml").is_file() and not (path / "setup.py").is_file():
+            raise BadSource(key.name, source.path, "the folder has neither pyproject.toml nor setup.py")
+        return DirectNeedsBuild(key, source, BuildNeed(key.name, "", path, source.path))
+    if not path.is_file():
+        raise BadSource(key.name, source.path, "there is no such file or folder")
+    _, digest = measure(path, place.cache)
+    if source.sha256 and source.sha256 != digest:
+        raise BadSource(key.name, source.path, f"its sha256 is {digest}, not {source.sha256}")
+    return _of_file(key, replace(source, sha256=digest), path, path.name, "", place)
+
+
+def _at_url(key: DirectKey, source: UrlSource, place: Workplace) -> Direct | DirectNeedsBuild:
+    path = _file(source, place)
+    digest = source.sha256 or measure(path, place.cache)[1]
+    place.cache.put_values(SEEN, {_seen_key(source): [digest, place.clock()]})
+    pinned = replace(source, sha256=digest)
+    known = _kept(key, pinned, place)
+    if known is not None:
+        return known
+    return _of_file(key, pinned, path, filename_of(source.url), source.subdirectory, place)
+
+
+def _at_commit(key: DirectKey, source: GitSource, place: Workplace) -> Direct | DirectNeedsBuild:
+    commit = source.commit or place.git.commit_of(source.url, source.ref)
+    place.cache.put_values(SEEN, {_seen_key(source): [commit, place.clock()]})
+    pinned = replace(source, commit=commit)
+    known = _kept(key, pinned, place)
+    if known is not None:
+        return known
+    scratch = Path(tempfile.mkdtemp(prefix="pypm-git-"))
+    try:
+        place.git.check_out(source.url, commit, scratch / "tree")
+        tree = _subfolder(scratch / "tree", source.subdirectory, source.url)
+        headers = of_folder(tree)
+        if headers is None:
+            need = BuildNeed(key.name, "", tree, f"{redacted(source.url)}@{commit[:12]}", commit)
+            return DirectNeedsBuild(key, pinned, need, scratch)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    _keep(place.cache, pinned, _as_text(headers))
+    return _direct(key, pinned, headers)
+
+
+def _of_file(
+    key: DirectKey,
+    pinned: PathSource | UrlSource,
+    path: Path,
+    filename: str,
+    subdirectory: str,
+    place: Workplace,
+) -> Direct | DirectNeedsBuild:
+    if filename.endswith(".whl"):
+        try:
+            text = of_wheel_file(path)
+        except NotAWheel as error:
+            raise BadSource(key.name, filename, str(error)) from error
+        parsed = filenames.parse(filename, key.name)
+        if parsed is None or parsed.tags is None:
+            raise BadSource(key.name, filename, f"that is no file name of a wheel of {key.name}")
+        _keep(place.cache, pinned, text)
+        return _direct(key, pinned, metadata_text.read(text))
+    try:
+        headers = None if subdirectory else of_sdist(path)
+    except NotAnSdist as error:
+        raise BadSource(key.name, filename, str(error)) from error
+    if headers is not None:
+        _keep(place.cache, pinned, _as_text(headers))
+        return _direct(key, pinned, headers)
+    scratch = Path(tempfile.mkdtemp(prefix="pypm-sdist-"))
+    try:
+        tree = _subfolder(unpack_sdist(path, scratch / "tree", filename=filename), subdirectory, filename)
+        headers = of_unpacked(tree)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    if headers is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
+        _keep(place.cache, pinned, _as_text(headers))
+        return _direct(key, pinned, headers)
+    return DirectNeedsBuild(key, pinned, BuildNeed(key.name, "", tree, filename, pinned.sha256), scratch)
+
+
+def _direct(key: DirectKey, source: DirectSource, headers: Headers) -> Direct:
+    if normalize(headers.name) != key.name:
+        raise BadSource(key.name, _shown(source), f"that is the project {headers.name!r}")
+    if not is_valid(headers.version):
+        raise BadSource(key.name, _shown(source), f"its version {headers.version!r} is none")
+    filename = _filename(source)
+    parsed = filenames.parse(filename, key.name) if filename.endswith(".whl") else None
+    if parsed is not None and sort_key(parsed.version) != sort_key(headers.version):
+        raise BadSource(key.name, _shown(source), f"the metadata in it is of version {headers.version}")
+    requires, _ = metadata_text.requirements(headers.requires_dist)
+    tags = atoms(filenames.expand(parsed.tags)) if parsed is not None and parsed.tags else ()
+    return Direct(
+        key,
+        source,
+        headers.version,
+        requires,
+        metadata_text.extras(headers),
+        metadata_text.requires_python(headers),
+        parsed is not None,
+        tuple(tags),
+    )
+
+
+def _file(source: UrlSource, place: Workplace) -> Path:
+    artifact = Artifact(filename_of(source.url), source.sha256)
+    located = Located(artifact, source.url)
+    return fetch_one(located, place.store, place.connect, listener=place.listener)
+
+
+def _pinned(source: UrlSource | GitSource, place: Workplace) -> UrlSource | GitSource | None:
+    """*source* with the digest or commit that it names, or had when it was last looked at."""
+    if isinstance(source, UrlSource) and source.sha256:
+        return source
+    if isinstance(source, GitSource) and source.commit:
+        return source
+    seen = place.cache.value(SEEN, _seen_key(source))
+    if seen is None:
+        return None
+    digest, when = seen
+    fresh = not place.refresh and 0 <= place.clock() - when < _MAX_AGE
+    if not fresh and not place.offline:
+        return None
+    if isinstance(source, UrlSource):
+        return replace(source, sha256=digest)
+    return replace(source, commit=digest)
+
+
+def _seen_key(source: UrlSource | GitSource) -> str:
+    ref = source.ref if isinstance(source, GitSource) else ""
+    return f"{without_userinfo(source.url)} {ref}"
+
+
+def _kept(key: DirectKey, pinned: UrlSource | GitSource, place: Workplace) -> Direct | None:
+    text = place.cache.value(KIND, _pin_key(pinned))
+    return None if text is None else _direct(key, pinned, metadata_text.read(text.encode()))
+
+
+def _keep(cache: MetadataCache, source: DirectSource, metadata: bytes) -> None:
+    if isinstance(source, (UrlSource, GitSource)):
+        cache.put_values(KIND, {_pin_key(source): metadata.decode("utf-8", "replace")})
+
+
+def _pin_key(source: UrlSource | GitSource) -> str:
+    fields = asdict(source)
+    fields["url"] = without_userinfo(source.url)
+    fields.pop("ref", None)
+    return json.dumps(fields, sort_keys=True)
+
+
+def _as_text(headers: Headers) -> bytes:
+    """Metadata that came from elsewhere, in the form in which it is remembered."""
+    lines = [
+        "Metadata-Version: 2.2",
+        f"Name: {headers.name}",
+        f"Version: {headers.version}",
+        *([f"Requires-Python: {headers.requires_python}"] if headers.requires_python else []),
+        *(f"Requires-Dist: {line}" for line in headers.requires_dist),
+        *(f"Provides-Extra: {extra}" for extra in headers.provides_extra),
+    ]
+    return "\n".join(line.replace("\n", " ") for line in lines).encode() + b"\n"
+
+
+def _subfolder(tree: Path, subdirectory: str, source: str) -> Path:
+    if not subdirectory:
+        return tree
+    folder = (tree / subdirectory).resolve()
+    if not folder.is_relative_to(tree.resolve()) or not folder.is_dir():
+        raise BadSource(subdirectory, redacted(source), "there is no such folder in it")
+    return folder
+
+
+def _filename(source: DirectSource) -> str:
+    match source:
+        case PathSource():
+            return PurePosixPath(source.path).name
+        case UrlSource():
+            return filename_of(source.url)
+        case GitSource():
+            return ""
+
+
+def _shown(source: DirectSource) -> str:
+    return source.path if isinstance(source, PathSource) else redacted(source.url)

@@ -1,0 +1,122 @@
+"""The hot record of a project: its versions, and masks that speak of them, under a cut-off in time.
+
+A listing depends on the cut-off only through which files are older: one made without a cut-off is
+right under every cut-off that is later than the newest upload, which is most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from pypm_model import specifiers, versions
+from pypm_model.facts import FileClass, Listing, ListingKey
+from pypm_model.markers.coverage import atoms
+from pypm_store.pages import FileRow
+
+from pypm_index import filenames
+from pypm_index.releases import Release
+
+
+class Dated(NamedTuple):
+    """A listing, and how it hangs on time."""
+
+    listing: Listing
+    newest: str
+    """The latest upload: the listing made without a cut-off is right under every later one. Above
+    every time if files have no upload time."""
+    undated: bool = False
+    """Files without an upload time were left out because there is a cut-off."""
+
+
+UNDATED = "~"
+"""Above every time."""
+
+
+def listing(
+    key: ListingKey, index: str, releases: Sequence[Release], *, status: str = "", cutoff: str = ""
+) -> Dated:
+    """The listing of *releases* (ascending) on *index*, as the answer to *key*.
+
+    *cutoff* is RFC 3339 in UTC with whole seconds, or empty. Under a cut-off a file without an upload
+    time counts as too new: nothing shows that it is old, and that is what a cut-off is asked for.
+    """
+    prereleases = yanked = too_new = 0
+    newest = ""
+    undated = False
+    reasons: list[tuple[int, str]] = []
+    classes: dict[tuple[str, str | None], int] = {}
+    for position, release in enumerate(releases):
+        bit = 1 << position
+        if versions.is_prerelease(release.version):
+            prereleases |= bit
+        files = release.files
+        newest = max(newest, max([file.artifact.uploaded or UNDATED for file in files]))
+        if cutoff:
+            old = tuple([file for file in files if is_older(file.artifact.uploaded, cutoff)])
+            if len(old) < len(files):
+                undated = undated or not all(file.artifact.uploaded for file in files)
+            if not old:
+                too_new |= bit
+            # What is yanked is judged by the files that count; of a version that is wholly too new, by all.
+            files = old or files
+        kept = [file for file in files if file.artifact.yanked is None]
+        if not kept:
+            yanked |= bit
+            kept = list(files)
+            reason = next((file.artifact.yanked for file in files if file.artifact.yanked), "")
+            if reason:
+                reasons.append((position, reason))
+        if not too_new & bit:
+            for file in kept:
+                kind = _kind(file)
+                classes[kind] = classes.get(kind, 0) | bit
+    merged: dict[FileClass, int] = {}
+    for (requires_python, tags), mask in classes.items():
+        kind_of_file = FileClass(_specifier(requires_python), None if tags is None else _atoms(tags))
+        merged[kind_of_file] = merged.get(kind_of_file, 0) | mask
+    found = Listing(
+        key=key,
+        name=key.name,
+        index=index,
+        versions=tuple([release.version for release in releases]),
+        keys=tuple([release.key for release in releases]),
+        prereleases=prereleases,
+        yanked=yanked,
+        too_new=too_new,
+        classes=tuple(sorted(merged.items(), key=_class_order)),
+        yank_reasons=tuple(reasons),
+        status=status,
+    )
+    return Dated(found, newest, undated)
+
+
+def is_older(uploaded: str, cutoff: str) -> bool:
+    """Whether a file counts under *cutoff*: it was uploaded in an earlier second. One of unknown age
+    counts only without a cut-off: that nothing too new gets in is what a cut-off is asked for."""
+    return not cutoff or ("" < uploaded < cutoff)
+
+
+def _kind(file: FileRow) -> tuple[str, str | None]:
+    artifact = file.artifact
+    return artifact.requires_python, filenames.tags_of(artifact.filename) if artifact.is_wheel else None
+
+
+def _class_order(item: tuple[FileClass, int]) -> tuple[bool, tuple[str, ...], str]:
+    kind, _ = item
+    return kind.tags is None, kind.tags or (), kind.requires_python
+
+
+@lru_cache(maxsize=16384)
+def _atoms(tags: str) -> tuple[str, ...]:
+    return tuple(atoms(filenames.expand(tags)))
+
+
+@lru_cache(maxsize=4096)
+def _specifier(text: str) -> str:
+    """Requires-Python as normal text. One that is beyond repair asks for nothing, as pip has it."""
+    try:
+        return specifiers.lenient(text)
+    except specifiers.InvalidSpecifier:
+        return ""

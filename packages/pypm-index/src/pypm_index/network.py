@@ -1,0 +1,120 @@
+"""Everything that waits for somebody: pages, metadata and direct sources, fetched by threads.
+
+Loaded when the first thing must be fetched (see `later`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pypm_model.artifacts import Artifact, Located
+from pypm_model.events import Listener
+from pypm_model.facts import Direct, DirectKey, Metadata, MetadataKey, NoMetadata
+from pypm_model.names import NormalizedName
+from pypm_store.files import digest_of
+from pypm_store.pages import FileRow
+from pypm_store.pages import Page as KeptPage
+from pypm_store.store import Store
+
+from pypm_index.crew import Crew, Done
+from pypm_index.direct import DirectNeedsBuild, Workplace, look
+from pypm_index.fetch import fetch_one
+from pypm_index.metadata_fetch import MetadataFetch, NeedsBuild
+from pypm_index.page_fetch import PageAnswer, fetch_page
+from pypm_index.ports import Fetcher
+from pypm_index.releases import address
+from pypm_index.settings import Index, Indexes
+from pypm_index.transport import Transport
+
+WORKERS = 32
+"""Threads that wait for servers. More gain nothing once each question takes a thread's time to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageJob:
+    """Token of a page that is being fetched."""
+
+    index: Index
+    name: NormalizedName
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataJob:
+    """Token of a version's metadata."""
+
+    key: MetadataKey
+    row: FileRow
+
+
+@dataclass(frozen=True, slots=True)
+class DirectJob:
+    """Token of a direct source."""
+
+    key: DirectKey
+
+
+Job = PageJob | MetadataJob | DirectJob
+Result = PageAnswer | Metadata | NoMetadata | NeedsBuild | Direct | DirectNeedsBuild
+
+
+class Network:
+    """The threads of one run and what they share."""
+
+    def __init__(
+        self,
+        store: Store,
+        indexes: Indexes,
+        environ: Mapping[str, str],
+        *,
+        listener: Listener,
+        workers: int | None = None,
+        fetcher: Fetcher | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.fetcher: Fetcher = fetcher if fetcher is not None else Transport(indexes, environ)
+        self._store = store
+        self._listener = listener
+        self._clock = clock
+        self._crew: Crew[Result] = Crew(workers or WORKERS)
+        self._metadata = MetadataFetch(self.fetcher, self.obtain)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return self._crew.under_way > 0
+
+    def fetch_page(self, job: PageJob, known: KeptPage | None, cutoff: str, *, urgent: bool) -> None:
+        """Begins to ask for a page; its end is a `PageAnswer`."""
+        index, name = job.index, job.name
+        work = lambda: fetch_page(self.fetcher, index, name, known, cutoff, self._clock)  # noqa: E731
+        self._crew.give(job, work, urgent=urgent)
+
+    def fetch_metadata(self, job: MetadataJob, *, urgent: bool) -> None:
+        """Begins to read metadata; its end is `Metadata`, `NoMetadata` or `NeedsBuild`."""
+        self._crew.give(job, lambda: self._metadata.read(job.key, job.row), urgent=urgent)
+
+    def look(self, job: DirectJob, place: Workplace, *, urgent: bool) -> None:
+        """Begins to look what is at a direct source; its end is `Direct` or `DirectNeedsBuild`."""
+        self._crew.give(job, lambda: look(job.key, place), urgent=urgent)
+
+    def take(self, *, wait: bool) -> Done[Result] | None:
+        """The next end of a job."""
+        return self._crew.take(wait=wait)
+
+    def obtain(self, row: FileRow, index: str) -> Path:
+        """The file of *row*, in the store; of a local index, where it lies."""
+        located = Located(row.artifact, address(row), index)
+        return fetch_one(located, self._store, lambda: self.fetcher, listener=self._listener)
+
+    def measured(self, row: FileRow, index: str) -> Artifact:
+        """The file of *row* with its size and sha256, fetched for that."""
+        path = self.obtain(row, index)
+        return replace(row.artifact, size=path.stat().st_size, sha256=digest_of(path))
+
+    def close(self) -> None:
+        """Sends the threads home."""
+        self._crew.dismiss()
+        self.fetcher.close()

@@ -1,0 +1,180 @@
+"""One project page, from asking for it to its listing: the work of one thread for one name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from pypm_model.facts import ListingKey
+from pypm_model.names import NormalizedName
+from pypm_store.pages import FileRow, PageContent
+from pypm_store.pages import Page as KeptPage
+
+from pypm_index import simple_html, simple_json
+from pypm_index.addresses import files_base, redacted
+from pypm_index.errors import BadPage
+from pypm_index.listings import Dated, listing
+from pypm_index.ports import Fetcher, Response
+from pypm_index.records import Page, UnreadablePage
+from pypm_index.releases import Release, address, releases
+from pypm_index.settings import Index
+
+ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+DEFAULT_MAX_AGE = 600
+"""Seconds that a page counts as fresh if the server does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """How an index answered for one name."""
+
+    kept: KeptPage
+    """Status 200, 404 or 410."""
+    content: PageContent | None = None
+    """None: the page is the one that was known, or absent."""
+    plain: Dated | None = None
+    """The listing without a cut-off, with its newest upload; None as *content*."""
+    dated: Dated | None = None
+    """The listing under the cut-off that was asked for; None as *content*."""
+    base: str = ""
+    """Where the index's files with a shared path are, if the page has any."""
+    newer: str = ""
+    """The version of the API, if its minor number is newer than what is understood."""
+
+    @property
+    def is_absent(self) -> bool:
+        return self.kept.status != 200
+
+    @property
+    def is_known(self) -> bool:
+        return not self.is_absent and self.content is None
+
+
+def page_url(index: Index, name: NormalizedName) -> str:
+    """Where the page of *name* is (PEP 503: with the slash)."""
+    return f"{index.url}{name}/"
+
+
+def fetch_page(
+    fetcher: Fetcher,
+    index: Index,
+    name: NormalizedName,
+    known: KeptPage | None,
+    cutoff: str,
+    clock: Callable[[], float],
+) -> PageAnswer:
+    """Asks *index* for *name*; *known* is what is kept of an earlier answer, and is only confirmed if
+    the page has not changed. Raises the errors of `pypm_index.errors`.
+    """
+    headers = {"Accept": ACCEPT}
+    if known is not None and known.status == 200:
+        if known.etag:
+            headers["If-None-Match"] = known.etag
+        if known.last_modified:
+            headers["If-Modified-Since"] = known.last_modified
+    response = fetcher.get(page_url(index, name), index=index.name, subject=name, headers=headers)
+    now = clock()
+    max_age = max_age_of(response.headers)
+    if response.status == 304 and known is not None:
+        etag = response.headers.get("etag", known.etag)
+        return PageAnswer(replace(known, fetched=now, max_age=max_age, etag=etag))
+    if response.status in (404, 410):
+        return PageAnswer(KeptPage(name, response.status, now, max_age))
+    if response.status != 200:
+        reason = f"HTTP status {response.status} is no answer to a plain question"
+        raise BadPage(index.name, name, redacted(response.url), reason)
+    kept = KeptPage(
+        name,
+        200,
+        now,
+        max_age,
+        response.headers.get("etag", ""),
+        response.headers.get("last-modified", ""),
+        hashlib.blake2b(response.body, digest_size=16).hexdigest(),
+        response.url,
+    )
+    if known is not None and (known.status, known.digest, known.address) == (200, kept.digest, kept.address):
+        return PageAnswer(kept)
+    try:
+        page = read_page(response)
+    except UnreadablePage as error:
+        raise BadPage(index.name, name, redacted(response.url), str(error)) from None
+    return answer_of(index, name, kept, page, cutoff)
+
+
+def answer_of(index: Index, name: NormalizedName, kept: KeptPage, page: Page, cutoff: str) -> PageAnswer:
+    """The answer that *page* makes, listings and cold rows included."""
+    found = releases(name, page)
+    key = ListingKey(name, index.name)
+    plain = listing(key, index.name, found, status=page.status)
+    dated = plain
+    if cutoff and not plain.newest < cutoff:
+        dated = listing(key, index.name, found, status=page.status, cutoff=cutoff)
+    variants = {"": plain.listing}
+    if dated is not plain:
+        variants[cutoff] = dated.listing
+    content = PageContent(kept, {release.version: release.files for release in found}, variants)
+    return PageAnswer(kept, content, plain, dated, _base(found), page.newer)
+
+
+def read_page(response: Response) -> Page:
+    """The page in *response*, by its media type. Raises `UnreadablePage`."""
+    kind, charset = media_type(response.headers.get("content-type", ""))
+    versioned = re.fullmatch(r"application/vnd\.pypi\.simple\.v(\d+|latest)\+(json|html)", kind)
+    if versioned is not None:
+        if versioned[1] not in ("1", "latest"):
+            raise UnreadablePage(
+                f"it speaks version {versioned[1]} of the simple API, and this pypm reads 1.x"
+            )
+        is_json = versioned[2] == "json"
+    elif kind in ("text/html", "application/xhtml+xml"):
+        is_json = False
+    elif kind in ("application/json", "text/json"):
+        is_json = True
+    else:
+        # Static file servers send what they like: the first character tells the two apart.
+        start = response.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if start not in (b"{", b"<"):
+            raise UnreadablePage(f"it is {kind or 'of no stated type'}, neither JSON nor HTML")
+        is_json = start == b"{"
+    if is_json:
+        return simple_json.read(response.body, response.url)
+    return simple_html.read(response.body, response.url, charset or "utf-8")
+
+
+def media_type(header: str) -> tuple[str, str]:
+    """(type, charset) of a Content-Type header, in lower case."""
+    kind, _, parameters = header.lower().partition(";")
+    charset = re.search(r"\bcharset\s*=\s*\"?([^\s;\"]+)", parameters)
+    return kind.strip(), charset[1] if charset else ""
+
+
+def max_age_of(headers: Mapping[str, str]) -> int:
+    """Seconds for which an answer need not be asked for again (RFC 9111, the part that pages use)."""
+    control = headers.get("cache-control", "").lower()
+    if re.search(r"\bno-(?:store|cache)\b", control):
+        return 0
+    found = re.search(r"\bmax-age\s*=\s*\"?(\d+)", control)
+    if found is None:
+        return DEFAULT_MAX_AGE
+    age = headers.get("age", "")
+    # A clock that runs wrong must not make a page fresh for ever.
+    return max(0, min(int(found[1]) - (int(age) if age.isdigit() else 0), 365 * 86400))
+
+
+def releases_of(rows: Mapping[str, tuple[FileRow, ...]], keys: Mapping[str, str]) -> tuple[Release, ...]:
+    """Releases made again from cold rows by version; *keys* are the versions' sort keys."""
+    ordered = sorted(rows, key=lambda version: keys[version])
+    return tuple([Release(version, keys[version], rows[version]) for version in ordered])
+
+
+def _base(found: tuple[Release, ...]) -> str:
+    """Newest first: where the index puts files today."""
+    for release in reversed(found):
+        for file in release.files:
+            base = files_base(address(file))
+            if base:
+                return base
+    return ""

@@ -1,0 +1,162 @@
+"""What changed between two locks: which versions came and went, and which members that touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pypm_model.lock_order import package_order
+from pypm_model.locks import Edge, Lock, LockedPackage
+from pypm_model.names import NormalizedName
+from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The versions of one package, before and after, in PEP 440 order; empty: it was, or is, not locked.
+
+    Where the versions alone would not show a difference, each says where it is from as well:
+    ``1.0 (index internal)``.
+    """
+
+    name: NormalizedName
+    old: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.old:
+            return f"+ {self.name} {', '.join(self.new)}"
+        if not self.new:
+            return f"- {self.name} {', '.join(self.old)}"
+        return f"~ {self.name} {', '.join(self.old)} -> {', '.join(self.new)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LockDiff:
+    """Differences in order of names. Members themselves are among the packages."""
+
+    added: tuple[Change, ...] = ()
+    removed: tuple[Change, ...] = ()
+    changed: tuple[Change, ...] = ()
+    refreshed: tuple[NormalizedName, ...] = ()
+    """Same versions, but other files, dependencies, Requires-Python or manifest."""
+    members: tuple[tuple[NormalizedName, tuple[NormalizedName, ...]], ...] = ()
+    """For each member with one, the added, removed and changed packages among all it leads to, before or
+    after, through its dependencies, extras and groups in any environment."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed or self.refreshed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+
+        def change(item: Change) -> dict[str, Any]:
+            return {"name": item.name, "old": list(item.old), "new": list(item.new)}
+
+        return {
+            "added": [change(item) for item in self.added],
+            "removed": [change(item) for item in self.removed],
+            "changed": [change(item) for item in self.changed],
+            "refreshed": list(self.refreshed),
+            "members": {member: list(names) for member, names in self.members},
+        }
+
+
+def diff(old: Lock | None, new: Lock) -> LockDiff:
+    """What is in *new* that was not in *old*, and the other way round; without *old* all is added."""
+    before, after = _by_name(old or Lock()), _by_name(new)
+    added: list[Change] = []
+    removed: list[Change] = []
+    changed: list[Change] = []
+    refreshed: list[NormalizedName] = []
+    for name in sorted({*before, *after}):
+        was, now = before.get(name, []), after.get(name, [])
+        if was == now:
+            continue
+        if {(p.version, p.source) for p in was} == {(p.version, p.source) for p in now}:
+            refreshed.append(name)
+            continue
+        old_texts, new_texts = _versions(was), _versions(now)
+        if old_texts == new_texts:
+            old_texts, new_texts = _versions(was, sources=True), _versions(now, sources=True)
+        change = Change(name, old_texts, new_texts)
+        (changed if was and now else added if now else removed).append(change)
+    names = {change.name for change in (*added, *removed, *changed)}
+    members = []
+    for name in sorted({*_members(before), *_members(after)}):
+        touched = names & ({*_closure(before, name), *_closure(after, name)} - {name})
+        if touched:
+            members.append((name, tuple(sorted(touched))))
+    return LockDiff(tuple(added), tuple(removed), tuple(changed), tuple(refreshed), tuple(members))
+
+
+ByName = Mapping[NormalizedName, list[LockedPackage]]
+
+
+def _by_name(lock: Lock) -> ByName:
+    found: dict[NormalizedName, list[LockedPackage]] = {}
+    for package in sorted(lock.packages, key=package_order):
+        found.setdefault(package.name, []).append(package)
+    return found
+
+
+def _members(packages: ByName) -> set[NormalizedName]:
+    return {
+        name for name, found in packages.items() if any(isinstance(p.source, MemberSource) for p in found)
+    }
+
+
+def _versions(packages: list[LockedPackage], *, sources: bool = False) -> tuple[str, ...]:
+    texts = []
+    for package in packages:
+        text = package.version or "(dynamic)"
+        texts.append(f"{text} ({_place(package.source)})" if sources else text)
+    return tuple(texts)
+
+
+def _place(source: Source) -> str:
+    match source:
+        case IndexSource(index):
+            return f"index {index}"
+        case MemberSource(path):
+            return f"member {path}"
+        case PathSource(path):
+            return f"path {path}"
+        case UrlSource(url):
+            return f"url {url}"
+        case GitSource(url, _, commit):
+            return f"git {url} {commit[:12]}".rstrip()
+
+
+def _closure(packages: ByName, member: NormalizedName) -> set[NormalizedName]:
+    """All that *member* leads to, itself included, whatever the environment and whatever is chosen."""
+    names: set[NormalizedName] = set()
+    seen: set[tuple[int, str]] = set()
+    stack: list[tuple[LockedPackage, str]] = []
+    for package in packages.get(member, ()):
+        stack += [(package, ""), *((package, extra) for extra, _ in package.extras)]
+        for _, edges in package.groups:
+            stack += _targets(packages, edges)
+    while stack:
+        package, extra = stack.pop()
+        if (id(package), extra) in seen:
+            continue
+        seen.add((id(package), extra))
+        names.add(package.name)
+        stack += _targets(packages, dict(package.extras).get(NormalizedName(extra), ()))
+        if not extra:
+            stack += _targets(packages, package.dependencies)
+    return names
+
+
+def _targets(packages: ByName, edges: tuple[Edge, ...]) -> list[tuple[LockedPackage, str]]:
+    """What *edges* lead to: the packages (an empty text) and their extras."""
+    return [
+        (package, extra)
+        for edge in edges
+        for package in packages.get(edge.name, ())
+        if (not edge.version or edge.version == package.version)
+        and (edge.source is None or edge.source == package.source)
+        for extra in ("", *edge.extras)
+    ]

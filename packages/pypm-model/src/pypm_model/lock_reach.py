@@ -1,0 +1,128 @@
+"""Where each locked package is needed: the marker under which a walk from the members meets it.
+
+A lock is a graph, its edges carry markers. Formats that are lists (PEP 751, requirements files)
+need the union over all paths instead; this computes it as marker diagrams over platforms and the
+flags of `pypm_model.activation`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.locks import Edge, Lock, LockedPackage, Root
+from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse
+from pypm_model.names import NormalizedName
+
+Node = tuple[int, str]
+"""(position in ``Lock.packages``, extra or an empty text for the package itself)."""
+
+
+def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagram]:
+    """The diagram of environments and flags in which each package, by position, is installed.
+
+    With *roots* these members, extras and groups are taken as chosen and no flag is left over from
+    them; None: every member, extra and group is entered under its own flag. Packages that are never
+    reached are left out. Cost: one conjunction per edge and change, edges are walked again only
+    when their parent's diagram has grown.
+    """
+    targets = _Targets(lock)
+    chosen = None if roots is None else _flags(lock, roots := tuple(roots))
+    known: dict[Node, Diagram] = {}
+    queue: deque[Node] = deque()
+
+    def enter(node: Node, where: Diagram) -> None:
+        before = known.get(node, FALSE)
+        after = either(before, where)
+        if after != before:
+            known[node] = after
+            queue.append(node)
+
+    def follow(edges: Iterable[Edge], where: Diagram) -> None:
+        for edge in edges:
+            marker = parse(edge.marker)
+            if chosen is not None and "dependency_groups" in edge.marker:
+                marker = assume(marker, chosen)
+            inside = both(where, marker)
+            if inside == FALSE:
+                continue
+            for position in targets.of(edge):
+                enter((position, ""), inside)
+                for extra in edge.extras:
+                    enter((position, extra), inside)
+
+    for position, extra, edges, where in _entries(lock, roots):
+        if edges is None:
+            enter((position, extra), where)
+        else:
+            follow(edges, where)
+    while queue:
+        position, extra = queue.popleft()
+        package = lock.packages[position]
+        edges = dict(package.extras).get(NormalizedName(extra), ()) if extra else package.dependencies
+        follow(edges, known[position, extra])
+    met: dict[int, Diagram] = {}
+    for (position, _), where in known.items():
+        met[position] = either(met.get(position, FALSE), where)
+    return met
+
+
+def _entries(
+    lock: Lock, roots: Iterable[Root] | None
+) -> Iterator[tuple[int, str, tuple[Edge, ...] | None, Diagram]]:
+    """Where walks begin: (position, extra, None) for a node, (position, "", edges) for a group."""
+    members = {p.name: i for i, p in enumerate(lock.packages) if p.manifest is not None}
+    if roots is None:
+        for name, position in members.items():
+            package = lock.packages[position]
+            yield position, "", None, flag(member_flag(name))
+            for extra, _ in package.extras:
+                where = flag(extra_flag(name, extra))
+                yield position, "", None, where
+                yield position, extra, None, where
+            for group, edges in package.groups:
+                yield position, "", edges, flag(group_flag(name, group))
+        return
+    for root in roots:
+        position = members[root.member]
+        package = lock.packages[position]
+        if root.project:
+            yield position, "", None, TRUE
+            for extra in root.extras:
+                yield position, extra, None, TRUE
+        groups = dict(package.groups)
+        for group in root.groups:
+            yield position, "", groups[group], TRUE
+
+
+def _flags(lock: Lock, roots: Iterable[Root]) -> dict[str, bool]:
+    """Every flag of the workspace, set for what *roots* choose."""
+    flags: dict[str, bool] = {}
+    for package in lock.packages:
+        if package.manifest is not None:
+            flags[member_flag(package.name)] = False
+            flags.update((extra_flag(package.name, e), False) for e, _ in package.extras)
+            flags.update((group_flag(package.name, g), False) for g, _ in package.groups)
+    for root in roots:
+        flags[member_flag(root.member)] |= root.project
+        flags.update((extra_flag(root.member, e), True) for e in root.extras)
+        flags.update((group_flag(root.member, g), True) for g in root.groups)
+    return flags
+
+
+class _Targets:
+    """Which packages an edge may lead to."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._packages: dict[str, list[tuple[int, LockedPackage]]] = {}
+        for i, package in enumerate(lock.packages):
+            self._packages.setdefault(package.name, []).append((i, package))
+
+    def of(self, edge: Edge) -> list[int]:
+        return [
+            i
+            for i, package in self._packages.get(edge.name, [])
+            if (not edge.version or edge.version == package.version)
+            and (edge.source is None or edge.source == package.source)
+        ]

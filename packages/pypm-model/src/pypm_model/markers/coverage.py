@@ -1,0 +1,164 @@
+"""Which environments a wheel is for, as far as markers can tell.
+
+An *atom* is ``python|os|machine`` (see `pypm_model.facts.FileClass`). From the tags of a wheel's file name to atoms goes
+what ``packaging.tags`` accepts on each platform: ``cp311`` is CPython 3.11 alone, ``abi3`` all later CPythons,
+``py310`` all Pythons from 3.10 on. How old a system may be (``manylinux_2_17``, ``macosx_11_0``) is nothing a marker
+knows and is left out; so is the C library (``musllinux`` is Linux).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from pypm_model.markers import python_axis
+from pypm_model.markers.atoms import equal
+from pypm_model.markers.diagram import FALSE, TRUE, Diagram, any_of, both
+from pypm_model.markers.python_axis import HIGHEST, Cut
+
+_python = re.compile(r"(py|cp|pp|graalpy)([0-9])([0-9]*)(t?)(\+?)")
+_interpreter = re.compile(r"(py|cp|pp|graalpy)([0-9])_?([0-9]*)")
+
+_IMPLEMENTATIONS = {"cp": "CPython", "pp": "PyPy", "graalpy": "GraalVM"}
+
+_platform = re.compile(
+    r"(?P<linux>(?:many|musl)?linux(?:[0-9]+|_[0-9]+_[0-9]+)?_(?!0-9))"
+    r"|(?P<darwin>macosx_[0-9]+_[0-9]+_)"
+    r"|(?P<android>android_[0-9]+_)"
+    r"|(?P<ios>ios_[0-9]+_[0-9]+_)"
+    r"|(?P<emscripten>(?:emscripten|pyodide|pyemscripten)_(?:[0-9]+_)*)"
+    r"|(?P<wasi>wasi_(?:[a-z0-9]+_)*)"
+    r"|(?P<freebsd>freebsd_(?P<major>[0-9]+)_(?:[a-z0-9]+_)*)"
+)
+_MAC_MACHINES = {
+    "universal2": ("arm64", "x86_64"),
+    "intel": ("i386", "x86_64"),
+    "universal": ("i386", "ppc", "ppc64", "x86_64"),
+    "fat": ("i386", "ppc"),
+    "fat3": ("i386", "ppc", "x86_64"),
+    "fat32": ("i386", "ppc", "x86_64"),
+    "fat64": ("ppc64", "x86_64"),
+}
+_WINDOWS_MACHINES = {"win32": "x86", "win_amd64": "AMD64", "win_arm64": "ARM64"}
+_ANDROID_MACHINES = {"arm64_v8a": "aarch64", "armeabi_v7a": "armv7l", "x86": "i686", "x86_64": "x86_64"}
+
+
+@lru_cache(maxsize=8192)
+def coverage(tags: tuple[str, ...] | None) -> Diagram:
+    """The environments that can use a file whose tags cover the atoms *tags*; None, an sdist: all.
+
+    ``py3`` and ``abi3`` have no ceiling: they are taken to be usable on a Python 4, which no index knows yet. Free-threaded
+    builds (``cp313t``) are not told apart by markers: their wheels cover nothing, as ordinary interpreters cannot
+    use them. An atom that is not understood covers nothing.
+    """
+    return TRUE if tags is None else any_of([_atom(tag) for tag in tags])
+
+
+@lru_cache(maxsize=8192)
+def _atom(atom: str) -> Diagram:
+    python, _, rest = atom.partition("|")
+    os, _, machine = rest.partition("|")
+    region = _pythons(python)
+    if not os or not machine or region == FALSE:
+        return FALSE
+    if os != "*":
+        region = both(region, equal("sys_platform", os))
+    if machine != "*":
+        region = both(region, equal("platform_machine", machine))
+    return region
+
+
+def _pythons(python: str) -> Diagram:
+    match = _python.fullmatch(python)
+    if match is None:
+        return FALSE
+    kind, major, minor, threads, open_end = match.groups()
+    if threads:
+        return FALSE
+    x, y = int(major), int(minor or 0)
+    low: Cut = (x, y, 0, 0, 0)
+    if kind == "py" or open_end:
+        # py3 and py310 are for all that follow; only what is before Python 3 ends with its major version.
+        high: Cut = HIGHEST if x >= 3 else (x + 1, 0, 0, 0, 0)
+    else:
+        high = (x, y + 1, 0, 0, 0) if minor else (x + 1, 0, 0, 0, 0)
+    region = python_axis.diagram([(low, high)])
+    return both(region, equal("platform_python_implementation", _IMPLEMENTATIONS[kind])) if kind != "py" else region
+
+
+def atoms(tags: Iterable[str]) -> tuple[str, ...]:
+    """What wheel tags (``cp311-abi3-manylinux_2_17_x86_64``, compressed sets allowed) cover, as atoms: sorted,
+    each once. Tags for Python 2 and tags that are not understood give none."""
+    found: set[str] = set()
+    for tag in tags:
+        found |= _atoms(tag)
+    return tuple(sorted(found))
+
+
+@lru_cache(maxsize=8192)
+def _atoms(tag: str) -> frozenset[str]:
+    parts = tag.lower().split("-")
+    if len(parts) != 3:
+        return frozenset()
+    interpreters, abis, platforms = (part.split(".") for part in parts)
+    places = {place for platform in platforms for place in _places(platform)}
+    pythons = {p for i in interpreters for a in abis if (p := _python_atom(i, a))}
+    plain = {python for python in pythons if not python.endswith("!")}
+    found = {f"{python}|{place}" for python in plain for place in places}
+    # An ABI other than "none" goes with a platform.
+    bound = {f"{python[:-1]}|{place}" for python in pythons - plain for place in places if place != "*|*"}
+    return frozenset(found | bound)
+
+
+def _python_atom(interpreter: str, abi: str) -> str:
+    """The Python part of the atom, with ``!`` behind it if a platform is needed; empty if nothing fits."""
+    match = _interpreter.fullmatch(interpreter)
+    if match is None or int(match[2]) < 3:
+        return ""
+    kind, major, minor = match.groups()
+    this = f"{kind}{major}{minor}"
+    if abi == "none":
+        if kind == "py":
+            return f"{this}+" if minor else this
+        # No CPython looks for "cp3-none"; a PyPy looks for "pp3-none".
+        return this if minor or kind == "pp" else ""
+    if kind == "py" or not minor:
+        return ""
+    if kind != "cp":
+        return f"{this}!"
+    if abi == "abi3":
+        return f"{this}+!"
+    # m: with pymalloc, as all ordinary builds before 3.8 were; t: free-threaded; d, u: no ordinary builds.
+    flags = abi[len(this) :] if abi.startswith(this) else None
+    if flags in ("", "m"):
+        return f"{this}!"
+    return f"{this}t!" if flags == "t" else ""
+
+
+def _places(platform: str) -> tuple[str, ...]:
+    """``os|machine`` of a platform tag."""
+    if platform == "any":
+        return ("*|*",)
+    if platform in _WINDOWS_MACHINES:
+        return (f"win32|{_WINDOWS_MACHINES[platform]}",)
+    match = _platform.match(platform)
+    if match is None:
+        return ()
+    machine = platform[match.end() :]
+    if not machine:
+        return ()
+    match match.lastgroup:
+        case "linux":
+            return (f"linux|{machine}",)
+        case "darwin":
+            return tuple([f"darwin|{m}" for m in _MAC_MACHINES.get(machine, (machine,))])
+        case "android":
+            known = _ANDROID_MACHINES.get(machine)
+            return (f"android|{known}",) if known else ()
+        case "ios":
+            return (f"ios|{machine.split('_iphone')[0]}",)
+        case "emscripten" | "wasi" as os:
+            return (f"{os}|{machine}",)
+        case _:
+            return (f"freebsd{match['major']}|{machine}",)

@@ -1,0 +1,56 @@
+"""A lock as a requirements file with hashes, for pip and everything that reads what pip reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pypm_model.lock_reach import reach
+from pypm_model.locks import Lock, LockedPackage, Root
+from pypm_model.markers import FALSE, both, parse, text
+from pypm_model.markers import requires_python as python_region
+from pypm_model.names import ROOT
+from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
+
+
+def to_requirements(lock: Lock, roots: Sequence[Root], *, hashes: bool = True, editable: bool = True) -> str:
+    """The requirements file for *roots*: one package a line (its hashes below it), in the lock's order.
+
+    Members are paths, relative to the workspace root: where it has any, pip must be run there and
+    cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the mixture.
+    """
+    region = python_region(lock.requires_python)
+    if lock.environments:
+        region = both(region, parse(" or ".join(f"({e})" for e in lock.environments)))
+    reached = {i: both(where, region) for i, where in reach(lock, roots).items()}
+    packages = [(lock.packages[i], where) for i, where in sorted(reached.items()) if where != FALSE]
+    packages = [(p, w) for p, w in packages if p.name != ROOT]
+    with_hashes = hashes and all(isinstance(p.source, IndexSource | UrlSource) for p, _ in packages)
+    lines = []
+    for package, where in packages:
+        marker = text(where, region)
+        line = _requirement(package, editable) + (f" ; {marker}" if marker else "")
+        if with_hashes:
+            digests = sorted({a.sha256 for a in package.files} | _direct_digest(package))
+            line += "".join(f" \\\n    --hash=sha256:{digest}" for digest in digests)
+        lines.append(line)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _requirement(package: LockedPackage, editable: bool) -> str:
+    match package.source:
+        case IndexSource():
+            return f"{package.name}=={package.version}"
+        case MemberSource(path):
+            return f"{'-e ' if editable else ''}./{path}" if path != "." else ("-e ." if editable else ".")
+        case PathSource(path, as_editable, _):
+            return f"{'-e ' if as_editable and editable else ''}./{path}"
+        case UrlSource(url, subdirectory, _):
+            return f"{package.name} @ {url}" + (f"#subdirectory={subdirectory}" if subdirectory else "")
+        case GitSource(url, _, commit, subdirectory):
+            fragment = f"#subdirectory={subdirectory}" if subdirectory else ""
+            return f"{package.name} @ git+{url}@{commit}{fragment}"
+
+
+def _direct_digest(package: LockedPackage) -> set[str]:
+    source = package.source
+    return {source.sha256} if isinstance(source, UrlSource) and source.sha256 else set()

@@ -1,0 +1,185 @@
+"""Where the files of a version can be used: its Requires-Python and what its wheels' tags cover.
+
+Two questions, kept apart because they are answered with different rigour:
+
+- *strict*: where Requires-Python lets the version be installed. Only lower bounds count: an upper bound is
+  a guess about a future the author could not see, and honouring it makes resolvers fall back to
+  releases from before the author started guessing.
+- *files*: where there is a file, built (a wheel whose tags fit) or to be built (an sdist). A version
+  without an sdist is never usable on all platforms there could be, so this is only asked of
+  the environments that are expected to work (`Expected`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from pypm_model.facts import FileClass
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    Diagram,
+    any_of,
+    both,
+    coverage,
+    either,
+    parse,
+    python_bounds,
+    requires_python,
+)
+from pypm_model.specifiers import Clause, InvalidSpecifier
+from pypm_model.specifiers import parse as parse_specifier
+from pypm_model.versions import key_of
+
+SETTLED_PYTHON = (3, 13)
+"""The newest Python for which a maintained project can be expected to have wheels. Above it, a
+version without wheels is kept: an older one with an sdist would be no better."""
+
+PLATFORMS = tuple(
+    f"sys_platform == '{system}' and platform_machine == '{machine}'"
+    for system, machine in (
+        ("linux", "x86_64"),
+        ("linux", "aarch64"),
+        ("darwin", "arm64"),
+        ("win32", "AMD64"),
+    )
+)
+"""Platforms people install on: one of them without a file is a reason to look at other versions."""
+
+_atom = re.compile(r"(py|cp)(\d)(\d*)(t?)(\+?)")
+
+
+class Cover(NamedTuple):
+    """Where a version can be used. A named tuple, because covers are looked up by the ten thousand."""
+
+    strict: Diagram
+    files: Diagram
+    """Within *strict*, there is a file."""
+    pythons: Diagram
+    """Within *strict*, some CPython wheel or an sdist fits the Python, on whatever platform."""
+
+
+EVERYWHERE = Cover(TRUE, TRUE, TRUE)
+NOWHERE = Cover(FALSE, FALSE, FALSE)
+
+
+@lru_cache(maxsize=4096)
+def lower_bound(specifier: str) -> str:
+    """The highest lower bound in a Requires-Python text, as a specifier; empty if it has none.
+
+    A text that is no specifier has none: it is the index's word against nobody's.
+    """
+    try:
+        clauses = parse_specifier(specifier)
+    except InvalidSpecifier:
+        return ""
+    best: tuple[str, bool] | None = None
+    text = ""
+    for clause in clauses:
+        if clause.version is None or clause.operator not in (">=", ">", "~=", "=="):
+            continue
+        rank = (key_of(clause.version), clause.operator == ">")
+        if best is None or rank > best:
+            best = rank
+            text = _from(clause)
+    return text
+
+
+def _from(clause: Clause) -> str:
+    operator = ">" if clause.operator == ">" else ">="
+    return operator + clause.text.removesuffix(".*")
+
+
+@lru_cache(maxsize=4096)
+def strict_region(specifier: str) -> Diagram:
+    """Where the lower bound of a Requires-Python text holds."""
+    return requires_python(lower_bound(specifier))
+
+
+@lru_cache(maxsize=65536)
+def class_cover(files: FileClass) -> Cover:
+    """Where files of one kind can be used."""
+    strict = strict_region(files.requires_python)
+    if files.tags is None:
+        return Cover(strict, strict, strict)
+    pythons = any_of(_pythons(python) for python in sorted({tag.split("|")[0] for tag in files.tags}))
+    return Cover(strict, both(strict, coverage(files.tags)), both(strict, pythons))
+
+
+@lru_cache(maxsize=1024)
+def _pythons(tag: str) -> Diagram:
+    found = _atom.fullmatch(tag)
+    if found is None or found[4]:
+        return FALSE
+    _, major, minor, _, onwards = found.groups()
+    if not minor:
+        return requires_python(f">={major}")
+    if onwards:
+        return requires_python(f">={major}.{minor}")
+    return requires_python(f"=={major}.{minor}.*")
+
+
+def covers(
+    classes: tuple[tuple[FileClass, int], ...], every: int, *, wheels: bool = True, sdists: bool = True
+) -> tuple[tuple[Cover, int], ...]:
+    """The versions in the mask *every*, grouped by where they can be used.
+
+    *wheels* and *sdists* say which kinds may be used at all. Groups are disjoint, in no special order.
+    """
+    groups: dict[Cover, int] = {NOWHERE: every}
+    for files, mask in classes:
+        if not (sdists if files.tags is None else wheels):
+            continue
+        new = class_cover(files)
+        split: dict[Cover, int] = {}
+        for cover, versions in groups.items():
+            inside = versions & mask
+            outside = versions & ~mask
+            if outside:
+                split[cover] = split.get(cover, 0) | outside
+            if inside:
+                joined = new if cover is NOWHERE else _join(cover, new)
+                split[joined] = split.get(joined, 0) | inside
+        groups = split
+    return tuple(groups.items())
+
+
+def _join(first: Cover, second: Cover) -> Cover:
+    if first == second:
+        return first
+    return Cover(
+        either(first.strict, second.strict),
+        either(first.files, second.files),
+        either(first.pythons, second.pythons),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The environments in which a version is expected to have a file."""
+
+    settled: Diagram
+    """Pythons that count."""
+    platforms: tuple[Diagram, ...]
+    """Better another version than none on one of these; each within *settled*."""
+    required: tuple[Diagram, ...]
+    """No version without a file somewhere in each of these, as the user wrote them."""
+
+
+def expected(where: Diagram, required: tuple[str, ...]) -> Expected:
+    """What to expect of files for a lock that covers *where*, with the user's required environments."""
+    lowest, _ = python_bounds(where)
+    found = re.match(r"(\d+)\.(\d+)", lowest or "")
+    newest = max(SETTLED_PYTHON, (int(found[1]), int(found[2])) if found else SETTLED_PYTHON)
+    settled = parse(
+        f"python_full_version < '{newest[0]}.{newest[1] + 1}'"
+        " and platform_python_implementation == 'CPython' and implementation_name == 'cpython'"
+    )
+    return Expected(
+        settled,
+        tuple(both(parse(marker), settled) for marker in PLATFORMS),
+        tuple(parse(marker) for marker in required),
+    )

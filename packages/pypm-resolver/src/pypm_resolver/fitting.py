@@ -1,0 +1,132 @@
+"""Whether a candidate's files fit a region, and where to cut the region when they fit a part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pypm_model.markers import FALSE, Diagram, all_of, any_of, both, implies, minus, parse
+
+from pypm_resolver.files import PLATFORMS, Cover, Expected
+from pypm_resolver.package import Package
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The region must be solved in two: where *marker* holds, and where it does not."""
+
+    marker: Diagram
+
+
+class Fits:
+    """It can be chosen."""
+
+
+class Misses:
+    """There is no environment in question in which it can be used."""
+
+
+FITS = Fits()
+MISSES = Misses()
+
+_SYSTEMS = tuple(parse(f"sys_platform == '{system}'") for system in ("linux", "darwin", "win32"))
+_PLATFORM_MARKERS = tuple(parse(marker) for marker in PLATFORMS)
+
+
+class Fitting:
+    """Judges covers for one region; answers for the whole region are remembered."""
+
+    def __init__(self, where: Diagram, expected: Expected) -> None:
+        self.where = where
+        self.expected = expected
+        self._whole: dict[Cover, bool] = {}
+
+    def barred(self, cover: Cover) -> str:
+        """Why versions with this cover are out of the question in all of the region: ``python``,
+        ``files``, ``required``, or empty if they are not."""
+        strict = both(self.where, cover.strict)
+        if strict == FALSE:
+            return "python" if cover.strict != FALSE or cover.files != FALSE else "files"
+        if both(self.where, cover.files) == FALSE:
+            return "files"
+        for marker in self.expected.required:
+            if self._misses(marker, cover, self.where) and self._is_all(marker, self.where):
+                return "required"
+        return ""
+
+    def _misses(self, marker: Diagram, cover: Cover, scope: Diagram) -> bool:
+        """Whether a required environment in *scope* has no file at all."""
+        part = all_of((scope, marker, self.expected.settled))
+        return part != FALSE and both(part, cover.files) == FALSE
+
+    def _is_all(self, marker: Diagram, scope: Diagram) -> bool:
+        return implies(both(scope, self.expected.settled), marker)
+
+    def is_whole(self, cover: Cover) -> bool:
+        """Whether versions with this cover leave nothing to ask for in the region."""
+        known = self._whole.get(cover)
+        if known is None:
+            known = self._whole[cover] = not self._lacks(cover, self.where)
+        return known
+
+    def _lacks(self, cover: Cover, scope: Diagram) -> bool:
+        expected = self.expected
+        return not (
+            implies(scope, cover.strict)
+            and both(scope, cover.files) != FALSE
+            and not any(self._misses(marker, cover, scope) for marker in expected.required)
+            and implies(both(scope, expected.settled), cover.pythons)
+            and all(implies(both(scope, platform), cover.files) for platform in expected.platforms)
+        )
+
+    def judge(self, package: Package, cover: Cover, scope: Diagram, others: int) -> Fits | Misses | Cut:
+        """Whether a version with this cover serves *scope*, the part of the region that needs it.
+
+        *others* are the candidates that could be chosen instead: what no other one covers either is
+        nothing to cut a region for, unless Requires-Python or a required environment is at stake.
+        """
+        if scope == FALSE or self.is_whole(cover):
+            return FITS
+        expected = self.expected
+        if both(scope, cover.strict) == FALSE or both(scope, cover.files) == FALSE:
+            return MISSES
+        if not implies(scope, cover.strict):
+            return Cut(cover.strict)
+        for marker in expected.required:
+            if self._misses(marker, cover, scope):
+                return MISSES if self._is_all(marker, scope) else self._cut((marker, scope))
+        missing = minus(both(scope, expected.settled), cover.pythons)
+        if missing != FALSE and self._rescued(package, cover, missing, others):
+            return self._cut((cover.pythons, cover.files))
+        lacking = [
+            p
+            for p in (both(scope, platform) for platform in expected.platforms)
+            if not implies(p, cover.files)
+        ]
+        missing = minus(any_of(lacking), cover.files)
+        if missing != FALSE and self._rescued(package, cover, missing, others):
+            systems = [
+                s
+                for s in _SYSTEMS
+                if both(s, missing) != FALSE and implies(both(s, self._expected(scope)), any_of(lacking))
+            ]
+            platforms = [p for p in expected.platforms if both(p, missing) != FALSE]
+            return self._cut((*systems, *(self._marker(p) for p in platforms), cover.files))
+        return FITS
+
+    def _expected(self, scope: Diagram) -> Diagram:
+        return both(scope, any_of(self.expected.platforms))
+
+    def _marker(self, platform: Diagram) -> Diagram:
+        return next(m for m in _PLATFORM_MARKERS if implies(platform, m))
+
+    def _cut(self, markers: tuple[Diagram, ...]) -> Fits | Cut:
+        for marker in markers:
+            if both(self.where, marker) != FALSE and not implies(self.where, marker):
+                return Cut(marker)
+        return FITS
+
+    def _rescued(self, package: Package, cover: Cover, missing: Diagram, others: int) -> bool:
+        return any(
+            mask & others and other != cover and both(other.files, missing) != FALSE
+            for other, mask in package.covers
+        )

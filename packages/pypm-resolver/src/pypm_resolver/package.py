@@ -1,0 +1,142 @@
+"""All candidates of one name: the versions of every source it may come from, as bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pypm_model.facts import Absent, Direct, DirectKey, FileClass, Listing, MetadataKey
+from pypm_model.names import NormalizedName
+from pypm_model.requests import BuildPolicy
+from pypm_model.sources import IndexSource, Source
+from pypm_model.specifiers import InvalidSpecifier, bits, lenient
+from pypm_model.versions import is_prerelease, sort_key
+
+from pypm_resolver.files import Cover, covers
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where some of the candidates come from: the bits from *offset* up to *end*."""
+
+    fact: Listing | Absent | Direct
+    pinned: Source | None
+    """The source as a member asked for it; None: the default indexes."""
+    offset: int
+    end: int
+
+    @property
+    def mask(self) -> int:
+        return (1 << self.end) - (1 << self.offset)
+
+
+class Package:
+    """The candidates of one name; immutable, the same in every region.
+
+    Bit *i* of every mask speaks of ``versions[i]``; candidates of one origin are neighbours, ascending.
+    """
+
+    def __init__(
+        self,
+        name: NormalizedName,
+        facts: tuple[tuple[Listing | Absent | Direct, Source | None], ...],
+        build: BuildPolicy,
+    ) -> None:
+        self.name = name
+        versions: list[str] = []
+        keys: list[str] = []
+        origins: list[Origin] = []
+        groups: list[tuple[Cover, int]] = []
+        self.prereleases = self.yanked = self.too_new = 0
+        wheels = name not in build.no_binary and "*" not in build.no_binary
+        sdists = name not in build.no_build and "*" not in build.no_build
+        for fact, pinned in facts:
+            offset = len(versions)
+            match fact:
+                case Listing():
+                    versions += fact.versions
+                    keys += fact.keys
+                    self.prereleases |= fact.prereleases << offset
+                    self.yanked |= fact.yanked << offset
+                    self.too_new |= fact.too_new << offset
+                    found = covers(fact.classes, fact.all, wheels=wheels, sdists=sdists)
+                    groups += [(cover, mask << offset) for cover, mask in found]
+                case Direct():
+                    versions.append(fact.version)
+                    keys.append(sort_key(fact.version))
+                    if is_prerelease(fact.version):
+                        self.prereleases |= 1 << offset
+                    files = FileClass(fact.requires_python, fact.tags if fact.is_wheel else None)
+                    groups += [(cover, mask << offset) for cover, mask in covers(((files, 1),), 1)]
+                case Absent():
+                    pass
+            origins.append(Origin(fact, pinned, offset, len(versions)))
+        self.versions = tuple(versions)
+        self.keys = tuple(keys)
+        self.origins = tuple(origins)
+        self.covers = tuple((cover, mask) for cover, mask in groups if mask)
+        self.every = (1 << len(versions)) - 1
+        self._bits: dict[tuple[str, Source | None], int] = {}
+
+    def bits(self, specifier: str, source: Source | None = None) -> int:
+        """The candidates *specifier* allows; with *source*, only those that come from it."""
+        found = self._bits.get((specifier, source))
+        if found is None:
+            found = 0
+            for origin in self.origins:
+                if source is not None and origin.pinned != source:
+                    continue
+                versions = self.versions[origin.offset : origin.end]
+                keys = self.keys[origin.offset : origin.end]
+                found |= _bits(specifier, versions, keys) << origin.offset
+            self._bits[(specifier, source)] = found
+        return found
+
+    def origin(self, index: int) -> Origin:
+        """Where candidate *index* comes from."""
+        for origin in self.origins:
+            if index < origin.end:
+                return origin
+        raise IndexError(index)
+
+    def source(self, index: int) -> Source:
+        """The source of candidate *index*, pinned down."""
+        fact = self.origin(index).fact
+        if isinstance(fact, Listing):
+            return IndexSource(fact.index)
+        assert isinstance(fact, Direct)
+        return fact.source
+
+    def key(self, index: int) -> MetadataKey | DirectKey:
+        """What to ask for the dependencies of candidate *index*."""
+        fact = self.origin(index).fact
+        if isinstance(fact, Listing):
+            return MetadataKey(self.name, self.versions[index], fact.index)
+        assert isinstance(fact, Direct)
+        return fact.key
+
+    @property
+    def absent(self) -> tuple[str, ...] | None:
+        """The indexes that were asked and do not have the name, if nothing has it."""
+        asked: list[str] = []
+        for origin in self.origins:
+            if not isinstance(origin.fact, Absent):
+                return None
+            asked += origin.fact.asked
+        return tuple(asked)
+
+
+def _bits(specifier: str, versions: tuple[str, ...], keys: tuple[str, ...]) -> int:
+    if not specifier:
+        return (1 << len(versions)) - 1
+    try:
+        return bits(specifier, versions, keys)
+    except InvalidSpecifier:
+        return bits(lenient(specifier), versions, keys)
+
+
+def cover_of(package: Package, index: int) -> Cover:
+    """Where candidate *index* can be used."""
+    for cover, mask in package.covers:
+        if mask >> index & 1:
+            return cover
+    raise IndexError(index)

@@ -1,0 +1,336 @@
+"""A request made ready for solving: which environments, which entry points, which sources.
+
+Everything here is the same in all regions. Members, their extras and their groups are *items*; an
+item is entered from the root under its flag (`pypm_model.activation`). The flag is the constant truth
+where all are installed together, and a variable where they are alternatives: members that do not share
+an environment, and whatever takes part in a declared conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.facts import DirectKey
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    Diagram,
+    all_of,
+    any_of,
+    both,
+    either,
+    flag,
+    negate,
+    parse,
+    requires_python,
+)
+from pypm_model.names import ROOT, NormalizedName, normalize
+from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.requirements import Requirement
+from pypm_model.sources import DirectSource, GitSource, MemberSource, PathSource, Source, UrlSource
+from pypm_model.specifiers import exact_pins
+
+from pypm_resolver.direct_urls import direct_source, same_place
+from pypm_resolver.files import Expected, expected
+from pypm_resolver.incompatibility import Wanted
+from pypm_resolver.knowledge import Knowledge
+
+ItemKey = tuple[NormalizedName, str, str]
+"""(member, extra or "", group or "")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A member, one of its extras or one of its groups."""
+
+    key: ItemKey
+    where: Diagram
+    """The member's own Requires-Python, upper bounds included."""
+    flag: Diagram
+    """Under which the item is entered from the root."""
+    asks: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A source members ask for, and the region in which they do."""
+
+    source: Source
+    where: Diagram
+
+
+class Problem:
+    """A request with its markers parsed and its names indexed."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.warnings: list[str] = []
+        self.members = {member.name: member for member in sorted(request.members, key=lambda m: m.name)}
+        self.overrides = _by_name(request.overrides)
+        self.constraints = _by_name(request.constraints)
+        own = {name: requires_python(m.requires_python) for name, m in self.members.items()}
+        others = [own[name] for name in own if name != ROOT]
+        if ROOT in own and not self.members[ROOT].requires_python and others:
+            own[ROOT] = any_of(others)
+        self.pythons = own
+        self.items = self._items(own)
+        covered = any_of(own.values()) if own else TRUE
+        if request.environments:
+            covered = both(covered, any_of(parse(marker) for marker in request.environments))
+        self.environment: Diagram = covered
+        """Without the choices members, extras and groups leave."""
+        self.where: Diagram = both(covered, self._exclusions())
+        self.expected: Expected = expected(covered, request.required_environments)
+        self.preferences = {
+            name: tuple((p.version, p.index, parse(p.marker)) for p in preferences)
+            for name, preferences in request.preferences
+        }
+        self._pins: dict[NormalizedName, tuple[Pin, ...]] | None = None
+        self.direct: dict[NormalizedName, Diagram] = {}
+        self.exact: dict[NormalizedName, list[tuple[str, Diagram]]] = {}
+        self._index_asks()
+
+    # Items
+
+    def _items(self, own: dict[NormalizedName, Diagram]) -> dict[ItemKey, Item]:
+        listed: list[tuple[ItemKey, tuple[Ask, ...]]] = []
+        for name, member in self.members.items():
+            listed.append(((name, "", ""), member.dependencies))
+        for name, member in self.members.items():
+            listed += [((name, extra, ""), asks) for extra, asks in member.extras]
+        for name, member in self.members.items():
+            listed += [((name, "", group), asks) for group, asks in member.groups]
+        optional = self._optional(dict(listed))
+        return {
+            key: Item(
+                key,
+                own[key[0]],
+                flag(flag_name(key)) if key in optional else TRUE,
+                tuple(wanted for ask in asks for wanted in self._wanted(ask)),
+            )
+            for key, asks in listed
+        }
+
+    def _wanted(self, ask: Ask) -> Iterable[Wanted]:
+        """What an ask comes down to after overrides and excludes."""
+        name = ask.requirement.name
+        if name in self.request.excludes:
+            return ()
+        overrides = self.overrides.get(name)
+        if overrides is None or name in self.members:
+            return (Wanted(ask, ask.requirement),)
+        return tuple(
+            Wanted(Ask(override.requirement, ask.origin, override.source or ask.source), override.requirement)
+            for override in overrides
+        )
+
+    def _optional(self, listed: dict[ItemKey, tuple[Ask, ...]]) -> frozenset[ItemKey]:
+        """Items whose flag is a variable; also finds `self._rivals`, the sets of item sets of which
+        at most one may be active."""
+        keys = list(listed)
+        holders: dict[ItemKey, set[ItemKey]] = {key: {key} for key in keys}
+        direct = {key: self._included(key, asks) & holders.keys() for key, asks in listed.items()}
+        for key in keys:
+            open_keys = [key]
+            seen = {key}
+            while open_keys:
+                for inner in direct[open_keys.pop()] - seen:
+                    seen.add(inner)
+                    holders[inner].add(key)
+                    open_keys.append(inner)
+        self._rivals: list[list[list[ItemKey]]] = []
+        optional: set[ItemKey] = set()
+        for conflict in self.request.conflicts:
+            sets = [
+                sorted(holders[item]) for item in ((m, e, g) for m, e, g in conflict.items) if item in holders
+            ]
+            if len(sets) > 1:
+                self._rivals.append(sets)
+                optional.update(key for keys_ in sets for key in keys_)
+        if not self.request.shared_environment and len(self.members) > 1:
+            optional.update(keys)
+        return frozenset(optional)
+
+    def _included(self, key: ItemKey, asks: tuple[Ask, ...]) -> set[ItemKey]:
+        """Items that come with the item *key* in every environment."""
+        member, extra, group = key
+        included: set[ItemKey] = set()
+        if extra:
+            included.add((member, "", ""))
+        for ask in asks:
+            requirement = ask.requirement
+            if requirement.name in self.members and not requirement.marker:
+                included.add((requirement.name, "", ""))
+                included.update((requirement.name, name, "") for name in requirement.extras)
+            table, _, inner = ask.origin.table.rpartition(".")
+            if group and table == "dependency-groups" and ask.origin.member == member:
+                included.add((member, "", normalize(inner)))
+        return included
+
+    def _exclusions(self) -> Diagram:
+        """The declared conflicts: of every set, the holders of at most one item are active."""
+        exclusions: list[Diagram] = []
+        for sets in self._rivals:
+            for position, first in enumerate(sets):
+                for second in sets[position + 1 :]:
+                    shared = set(first) & set(second)
+                    exclusions += [negate(self.items[key].flag) for key in sorted(shared)]
+                    active = [any_of(self.items[key].flag for key in keys) for keys in (first, second)]
+                    exclusions.append(negate(both(active[0], active[1])))
+                    for key in sorted(shared):
+                        self.warnings.append(
+                            f"{flag_name(key)} can not be installed: it includes items declared to conflict"
+                        )
+        self.warnings = list(dict.fromkeys(self.warnings))
+        return all_of(exclusions)
+
+    # Sources
+
+    def missing(self, knowledge: Knowledge) -> tuple[DirectKey, ...]:
+        """Direct sources not looked into yet, roots first; empty when all are known."""
+        missing: list[DirectKey] = []
+        for key, _ in self._direct_sources(knowledge):
+            if key not in knowledge.directs and key not in missing:
+                missing.append(key)
+        return tuple(missing)
+
+    def _direct_sources(self, knowledge: Knowledge) -> list[tuple[DirectKey, Diagram]]:
+        """Every direct source members ask for, and those that direct sources ask for in turn."""
+        found: list[tuple[DirectKey, Diagram]] = []
+        for item in self.items.values():
+            for wanted in item.asks:
+                source = source_of(wanted)
+                name = wanted.requirement.name
+                if isinstance(source, (PathSource, UrlSource, GitSource)) and name not in self.members:
+                    where = all_of((item.where, self._active(item.key), parse(wanted.requirement.marker)))
+                    found.append((DirectKey(name, source), where))
+        seen: set[tuple[DirectKey, Diagram]] = set()
+        position = 0
+        while position < len(found):
+            key, where = found[position]
+            position += 1
+            direct = knowledge.directs.get(key)
+            if direct is None or (key, where) in seen:
+                continue
+            seen.add((key, where))
+            for requirement in direct.requires:
+                if requirement.url and requirement.name not in self.members:
+                    inner = DirectKey(requirement.name, direct_source(requirement.url))
+                    inside = both(where, parse(_without_extra(requirement.marker)))
+                    found.append((inner, inside))
+        return found
+
+    def settle_sources(self, knowledge: Knowledge) -> None:
+        """Fix which source serves which name where; to be called once nothing is `missing`."""
+        pins: dict[NormalizedName, dict[Source, Diagram]] = {}
+        for item in self.items.values():
+            for wanted in item.asks:
+                source = source_of(wanted)
+                name = wanted.requirement.name
+                if source is None or isinstance(source, MemberSource) or name in self.members:
+                    continue
+                if isinstance(source, (PathSource, UrlSource, GitSource)):
+                    continue
+                where = all_of((item.where, self._active(item.key), parse(wanted.requirement.marker)))
+                known = pins.setdefault(name, {})
+                known[source] = either(known.get(source, FALSE), where)
+        for key, where in self._direct_sources(knowledge):
+            known = pins.setdefault(key.name, {})
+            known[key.source] = either(known.get(key.source, FALSE), where)
+        self._pins = {
+            name: tuple(Pin(source, where) for source, where in found.items()) for name, found in pins.items()
+        }
+
+    def pins(self, name: NormalizedName) -> tuple[Pin, ...]:
+        """The sources members ask for by name, in the order they are met."""
+        assert self._pins is not None
+        return self._pins.get(name, ())
+
+    def pinned_direct(self, name: NormalizedName, source: DirectSource) -> Source | None:
+        """The source of *name* that is the same place as *source*, if members ask for it."""
+        for pin in self.pins(name):
+            if isinstance(pin.source, (PathSource, UrlSource, GitSource)) and same_place(source, pin.source):
+                return pin.source
+        return None
+
+    def _active(self, key: ItemKey) -> Diagram:
+        """Where the item is active, entered from the root or through another item."""
+        if all(item.flag == TRUE for item in self.items.values()):
+            return TRUE
+        return self._activity()[key]
+
+    def _activity(self) -> dict[ItemKey, Diagram]:
+        if not hasattr(self, "_known_activity"):
+            active = {key: item.flag for key, item in self.items.items()}
+            changed = list(active)
+            while changed:
+                key = changed.pop()
+                for target, marker in self._item_edges(key):
+                    grown = either(active[target], both(active[key], marker))
+                    if grown != active[target]:
+                        active[target] = grown
+                        changed.append(target)
+            self._known_activity = active
+        return self._known_activity
+
+    def _item_edges(self, key: ItemKey) -> list[tuple[ItemKey, Diagram]]:
+        item = self.items[key]
+        edges: list[tuple[ItemKey, Diagram]] = [((key[0], "", ""), TRUE)] if key[1] else []
+        for wanted in item.asks:
+            requirement = wanted.requirement
+            if requirement.name in self.members:
+                marker = parse(requirement.marker)
+                edges.append(((requirement.name, "", ""), marker))
+                edges += [((requirement.name, extra, ""), marker) for extra in requirement.extras]
+        return [(target, marker) for target, marker in edges if target in self.items]
+
+    def _index_asks(self) -> None:
+        for item in self.items.values():
+            for wanted in item.asks:
+                requirement = wanted.requirement
+                where = both(item.where, parse(requirement.marker))
+                name = requirement.name
+                self.direct[name] = either(self.direct.get(name, FALSE), where)
+                self._note_pins(requirement, where)
+        for asks in (*self.constraints.values(), *self.overrides.values()):
+            for ask in asks:
+                self._note_pins(ask.requirement, parse(ask.requirement.marker))
+
+    def _note_pins(self, requirement: Requirement, where: Diagram) -> None:
+        for version in exact_pins(requirement.specifier):
+            self.exact.setdefault(requirement.name, []).append((version, where))
+
+
+def flag_name(key: ItemKey) -> str:
+    """The item's name in markers and messages: ``acme``, ``acme[http2]``, ``acme:dev``."""
+    member, extra, group = key
+    if extra:
+        return extra_flag(member, NormalizedName(extra))
+    if group:
+        return group_flag(member, NormalizedName(group))
+    return member_flag(member)
+
+
+def source_of(wanted: Wanted) -> Source | None:
+    """The source an ask names: its own, or the address in its requirement."""
+    if wanted.ask.source is not None:
+        return wanted.ask.source
+    return direct_source(wanted.requirement.url) if wanted.requirement.url else None
+
+
+def member_version_fits(member: MemberRequest, allowed: int) -> bool:
+    """Whether a requirement's mask over the member's only version allows it; a dynamic version fits all."""
+    return member.version is None or allowed == 1
+
+
+def _by_name(asks: tuple[Ask, ...]) -> dict[NormalizedName, tuple[Ask, ...]]:
+    found: dict[NormalizedName, tuple[Ask, ...]] = {}
+    for ask in asks:
+        found[ask.requirement.name] = (*found.get(ask.requirement.name, ()), ask)
+    return found
+
+
+def _without_extra(marker: str) -> str:
+    return "" if "extra" in marker else marker

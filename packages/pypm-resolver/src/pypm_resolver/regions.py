@@ -1,0 +1,139 @@
+"""The regions of a resolution: solved one by one, cut in two only when that is forced.
+
+A region that fails although it might succeed in parts (its proof hangs on markers that are not
+constant in it) is cut at one of those markers, and so is one where the best candidate of a package
+serves a part only. Cutting ends, because every cut makes one more marker constant. Each region prefers
+what the regions before it have chosen, so that versions differ between regions only where they must.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, parse, python_bounds
+from pypm_model.names import NormalizedName
+from pypm_model.versions import sort_key
+
+from pypm_resolver.fitting import Cut
+from pypm_resolver.incompatibility import Incompatibility, leaves
+from pypm_resolver.problem import Problem
+from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Missing, NodeKey, Region
+from pypm_resolver.universe import Universe
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A region and what was found for it."""
+
+    where: Diagram
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """A region in which there is no solution, for reasons that hold in all of it."""
+
+    region: Region
+    proof: Incompatibility
+
+
+class Regions:
+    """All regions of one problem; `advance` until it gives something else than `Missing`."""
+
+    def __init__(self, universe: Universe) -> None:
+        self.universe = universe
+        self.problem: Problem = universe.problem
+        self.solved: list[Solved] = []
+        self.current: Region | None = None
+        self.used = 0
+        """Steps of the regions that are done."""
+        self._earlier: dict[NormalizedName, list[int]] = {}
+        self._ranks: dict[NodeKey, int] = {}
+        self._flags = frozenset(
+            item.flag for item in self.problem.items.values() if not self.problem.request.shared_environment
+        )
+        self._open = self._first_regions()
+
+    @property
+    def steps(self) -> int:
+        """Decisions and conflicts so far."""
+        return self.used + (self.current.steps if self.current is not None else 0)
+
+    def advance(self) -> Missing | Impossible | Exhausted | tuple[Solved, ...]:
+        """Solve region after region, until facts are missing or all is decided."""
+        while True:
+            if self.current is None:
+                if not self._open:
+                    return tuple(self.solved)
+                where = self._open.pop()
+                self.current = Region(
+                    self.universe,
+                    where,
+                    self._rivals(where),
+                    self._earlier,
+                    self._ranks,
+                    self.problem.request.max_steps - self.used,
+                )
+            region = self.current
+            outcome = region.advance()
+            if isinstance(outcome, Missing):
+                return outcome
+            if isinstance(outcome, Exhausted):
+                return EXHAUSTED
+            if isinstance(outcome, Failed):
+                markers = markers_of(outcome.proof)
+                if not markers:
+                    return Impossible(region, outcome.proof)
+                outcome = Cut(markers[0])
+            self.used += region.steps
+            self.current = None
+            if isinstance(outcome, Cut):
+                self._cut(region.where, outcome.marker)
+                continue
+            self.solved.append(Solved(region.where, outcome))
+            for name, index in outcome.chosen.items():
+                known = self._earlier.setdefault(name, [])
+                if index not in known:
+                    known.append(index)
+
+    def _first_regions(self) -> list[Diagram]:
+        where = self.problem.where
+        preferred = [both(where, parse(split)) for split in self.problem.request.preferred_splits]
+        pieces: list[Diagram] = []
+        for piece in (*preferred, minus(where, any_of(preferred))):
+            rest = minus(piece, any_of(pieces))
+            if rest != FALSE:
+                pieces.append(rest)
+        return self._ordered(pieces)
+
+    def _cut(self, where: Diagram, marker: Diagram) -> None:
+        pieces = [both(where, marker), minus(where, marker)]
+        assert FALSE not in pieces, "a cut leaves something on both sides"
+        self._open += self._ordered(pieces)
+
+    def _ordered(self, pieces: list[Diagram]) -> list[Diagram]:
+        """The piece to solve first comes last: the one with the newest Python (for the strategy
+        ``fewest`` the oldest), of equal ones the first."""
+        newest_first = self.problem.request.fork_strategy != "fewest"
+        ranked = sorted(enumerate(pieces), key=lambda entry: -entry[0])
+        ranked.sort(key=lambda entry: _python_rank(entry[1]), reverse=not newest_first)
+        return [piece for _, piece in ranked]
+
+    def _rivals(self, where: Diagram) -> frozenset[NormalizedName]:
+        """Members that are not entered in *where*, because the item of another one is."""
+        if not self._flags:
+            return frozenset()
+        for item in self.problem.items.values():
+            if implies(where, item.flag):
+                return frozenset(self.problem.members) - {item.key[0]}
+        return frozenset()
+
+
+def _python_rank(where: Diagram) -> tuple[str, str]:
+    lower, upper = python_bounds(where)
+    return (sort_key(upper) if upper else "~", sort_key(lower) if lower else "")
+
+
+def markers_of(proof: Incompatibility) -> list[Diagram]:
+    """The markers a proof hangs on, in the order in which its leaves are met."""
+    return list(dict.fromkeys(leaf.marker for leaf in leaves(proof) if leaf.markers))

@@ -1,0 +1,76 @@
+"""A resolution as a conversation: ask for facts, be fed, and in the end an outcome.
+
+    session = Session(request)
+    while isinstance(state := session.step(), Needs):
+        session.feed(answers_to(state.keys))
+
+The session waits for nothing and starts nothing. Equal requests and facts give equal outcomes, whatever
+the order in which facts are fed and whether speculative keys are answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pypm_model.facts import Fact, Needs
+from pypm_model.requests import Request
+from pypm_model.resolutions import Resolution, Undecided, Unsolvable
+
+from pypm_resolver.explain import explain
+from pypm_resolver.knowledge import Knowledge
+from pypm_resolver.merge import merge
+from pypm_resolver.prefetch import Prefetch
+from pypm_resolver.problem import Problem
+from pypm_resolver.region import Exhausted, Missing
+from pypm_resolver.regions import Impossible, Regions
+from pypm_resolver.universe import Universe
+
+
+class Session:
+    """One resolution of *request*."""
+
+    def __init__(self, request: Request) -> None:
+        self._knowledge = Knowledge()
+        self._problem = Problem(request)
+        self._universe = Universe(self._problem, self._knowledge)
+        self._prefetch: Prefetch | None = None
+        self._regions: Regions | None = None
+        self._outcome: Resolution | Unsolvable | Undecided | None = None
+
+    def feed(self, facts: Iterable[Fact]) -> None:
+        """Answer some of what was asked, in any order; a second answer to a key is not looked at."""
+        self._knowledge.feed(facts)
+
+    def step(self) -> Needs | Resolution | Unsolvable | Undecided:
+        """Go on as far as the facts allow. `Needs` until the end; then always the same outcome."""
+        if self._outcome is not None:
+            return self._outcome
+        if self._regions is None:
+            missing = self._problem.missing(self._knowledge)
+            if missing:
+                return Needs(missing)
+            self._problem.settle_sources(self._knowledge)
+            self._prefetch = Prefetch(self._universe)
+            self._regions = Regions(self._universe)
+        assert self._prefetch is not None
+        regions = self._regions
+        state = regions.advance()
+        match state:
+            case Missing(keys=keys):
+                guesses = self._prefetch.keys(regions.current)
+                return Needs(keys, tuple(key for key in guesses if key not in keys))
+            case Impossible(region=region, proof=proof):
+                self._outcome = explain(region, proof)
+            case Exhausted():
+                self._outcome = self._undecided(regions)
+            case _:
+                self._outcome = merge(self._universe, state, regions.steps)
+        return self._outcome
+
+    def _undecided(self, regions: Regions) -> Undecided:
+        region = regions.current
+        assert region is not None
+        worst = sorted(region.rejections.items(), key=lambda entry: (-entry[1], entry[0]))
+        packages = [region.node_package(node) for node, _ in worst]
+        names = dict.fromkeys(package.name for package in packages if package is not None)
+        return Undecided(regions.steps, tuple(names)[:10])

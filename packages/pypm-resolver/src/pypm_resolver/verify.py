@@ -1,0 +1,419 @@
+"""Checks a resolution against the request and the facts, without anything of the solver.
+
+The packages are read as an installer reads them: a walk from every member, extra and group along the
+edges whose markers hold. Done with whole sets of environments at once, so that nothing escapes because no
+sample hit it; a few sampled environments are walked besides, on the marker texts as written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
+from pypm_model.locks import Edge, LockedPackage
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    Diagram,
+    InvalidMarker,
+    all_of,
+    any_of,
+    both,
+    coverage,
+    describe,
+    disjoint,
+    either,
+    evaluate,
+    implies,
+    minus,
+    negate,
+    parse,
+    requires_python,
+    sample,
+    without_extras,
+)
+from pypm_model.names import ROOT, NormalizedName
+from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.requirements import Requirement
+from pypm_model.resolutions import Resolution
+from pypm_model.sources import IndexSource, MemberSource
+from pypm_model.specifiers import InvalidSpecifier, contains, lenient
+
+from pypm_resolver.files import lower_bound
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which a resolution is wrong; *text* is one sentence that names package and region."""
+
+    kind: str
+    """``missing``, ``specifier``, ``ambiguous``, ``requires-python``, ``files``, ``source``, ``facts``."""
+    name: NormalizedName
+    text: str
+
+
+Node = tuple[int, str, str]
+"""(position in the packages, extra or "", group or "")."""
+
+
+def verify(request: Request, resolution: Resolution, facts: Iterable[Fact]) -> tuple[Violation, ...]:
+    """What is wrong with *resolution*; empty when it is sound.
+
+    Sound means: wherever a member's or package's requirement holds, exactly one entry of the name is selected
+    that satisfies it, constraints and overrides counted in; entries of one name never meet; what is selected
+    has a usable file somewhere where it is needed and a Requires-Python that allows it; extras asked
+    for are there if the version has them.
+    """
+    return tuple(_Check(request, resolution, facts).run())
+
+
+class _Check:
+    def __init__(self, request: Request, resolution: Resolution, facts: Iterable[Fact]) -> None:
+        self.request = request
+        self.packages = resolution.packages
+        self.members = {member.name: member for member in request.members}
+        self.metadata: dict[tuple[NormalizedName, str, object], Metadata | Direct] = {}
+        self.listings: dict[tuple[NormalizedName, str], Listing] = {}
+        for fact in facts:
+            match fact:
+                case Metadata():
+                    key = (fact.key.name, fact.key.version, IndexSource(fact.key.index))
+                    self.metadata.setdefault(key, fact)
+                case Direct():
+                    self.metadata.setdefault((fact.key.name, fact.version, fact.source), fact)
+                case Listing():
+                    self.listings.setdefault((fact.name, fact.index), fact)
+                case Absent() | NoMetadata():
+                    pass
+        self.by_name: dict[NormalizedName, list[int]] = {}
+        for position, package in enumerate(self.packages):
+            self.by_name.setdefault(package.name, []).append(position)
+        self.violations: list[Violation] = []
+        self.reach: dict[Node, Diagram] = {}
+        self.where = self._where()
+        self.activity: dict[Node, Diagram] = {}
+
+    def run(self) -> list[Violation]:
+        try:
+            self._walk()
+        except InvalidMarker as error:
+            self._say("facts", ROOT, f"a marker of the lock can not be read: {error}")
+            return self.violations
+        for position, package in enumerate(self.packages):
+            if package.name in self.members:
+                self._check_member(position, self.members[package.name])
+            else:
+                self._check_package(position, package)
+        self._check_ambiguity()
+        self._check_samples(resolution_regions(self.where, self.reach.values()))
+        return self.violations
+
+    def _say(self, kind: str, name: NormalizedName, text: str) -> None:
+        self.violations.append(Violation(kind, name, text))
+
+    # The walk
+
+    def _where(self) -> Diagram:
+        """What the lock has to cover, flags of conflicting items excluded."""
+        parts = (
+            [any_of(parse(marker) for marker in self.request.environments)]
+            if self.request.environments
+            else []
+        )
+        for conflict in self.request.conflicts:
+            flags = [parse(f"{_flag(m, e, g)!r} in dependency_groups") for m, e, g in conflict.items]
+            parts += [
+                negate(both(first, second)) for i, first in enumerate(flags) for second in flags[i + 1 :]
+            ]
+        return all_of(parts)
+
+    def _roots(self) -> Iterable[tuple[Node, Diagram]]:
+        own = {name: requires_python(m.requires_python) for name, m in self.members.items()}
+        others = [where for name, where in own.items() if name != ROOT]
+        if ROOT in own and not self.members[ROOT].requires_python and others:
+            own[ROOT] = any_of(others)
+        conflicting = {item for conflict in self.request.conflicts for item in conflict.items}
+        apart = not self.request.shared_environment and len(self.members) > 1
+        for position, package in enumerate(self.packages):
+            member = self.members.get(package.name)
+            if member is None or not isinstance(package.source, MemberSource):
+                continue
+            items = [("", "")]
+            items += [(extra, "") for extra, _ in member.extras] + [("", group) for group, _ in member.groups]
+            for extra, group in items:
+                flagged = apart or (member.name, extra, group) in conflicting
+                flag = (
+                    parse(f"{_flag(member.name, extra, group)!r} in dependency_groups") if flagged else TRUE
+                )
+                yield (position, extra, group), all_of((self.where, own[member.name], flag))
+
+    def _walk(self) -> None:
+        changed: list[Node] = []
+
+        def grow(node: Node, where: Diagram) -> None:
+            before = self.reach.get(node, FALSE)
+            after = either(before, where)
+            if after != before:
+                self.reach[node] = after
+                changed.append(node)
+
+        for node, where in self._roots():
+            grow(node, where)
+        while changed:
+            node = changed.pop()
+            where = self.reach[node]
+            if node[1]:
+                grow((node[0], "", ""), where)
+            for edge in self._edges(node):
+                inside = both(where, parse(edge.marker))
+                for position in self._targets(edge):
+                    grow((position, "", ""), inside)
+                    for extra in edge.extras:
+                        grow((position, extra, ""), inside)
+
+    def _edges(self, node: Node) -> tuple[Edge, ...]:
+        package = self.packages[node[0]]
+        if node[1]:
+            return next((edges for extra, edges in package.extras if extra == node[1]), ())
+        if node[2]:
+            return next((edges for group, edges in package.groups if group == node[2]), ())
+        return package.dependencies
+
+    def _targets(self, edge: Edge) -> list[int]:
+        return [
+            position
+            for position in self.by_name.get(edge.name, ())
+            if (not edge.version or self.packages[position].version == edge.version)
+            and (edge.source is None or self.packages[position].source == edge.source)
+        ]
+
+    # The checks
+
+    def _check_member(self, position: int, member: MemberRequest) -> None:
+        parts: list[tuple[str, str, tuple[Ask, ...]]] = [("", "", member.dependencies)]
+        parts += [(extra, "", asks) for extra, asks in member.extras]
+        parts += [("", group, asks) for group, asks in member.groups]
+        for extra, group, asks in parts:
+            node = (position, extra, group)
+            for ask in asks:
+                who = f"{_flag(member.name, extra, group)} ({ask.origin})"
+                self._check_requirement(node, ask.requirement, parse(ask.requirement.marker), who, ask)
+
+    def _check_package(self, position: int, package: LockedPackage) -> None:
+        where = self.reach.get((position, "", ""), FALSE)
+        label = f"{package.name} {package.version}"
+        if where == FALSE:
+            self._say("missing", package.name, f"{label} is locked, but nothing needs it")
+            return
+        fact = self.metadata.get((package.name, package.version, package.source))
+        if fact is None:
+            self._say("facts", package.name, f"{label} is locked, but its metadata was never seen")
+            return
+        if not implies(where, requires_python(lower_bound(fact.requires_python))):
+            text = f"{label} needs Python {fact.requires_python}, and is locked {describe(where)}"
+            self._say("requires-python", package.name, text)
+        self._check_files(package, where, label)
+        self._check_constraints(package, where, label)
+        for requirement in fact.requires:
+            whole = parse(requirement.marker)
+            base = without_extras(whole, frozenset()) if "extra" in requirement.marker else whole
+            self._check_requirement((position, "", ""), requirement, base, label, None)
+            if "extra" not in requirement.marker:
+                continue
+            for extra, _ in package.extras:
+                inside = minus(without_extras(whole, frozenset((extra,))), base)
+                who = f"{package.name}[{extra}] {package.version}"
+                self._check_requirement((position, extra, ""), requirement, inside, who, None)
+
+    def _check_requirement(
+        self, node: Node, requirement: Requirement, marker: Diagram, who: str, ask: Ask | None
+    ) -> None:
+        name = requirement.name
+        reached = self.reach.get(node, FALSE)
+        if marker == FALSE or reached == FALSE or name in self.request.excludes:
+            return
+        wanted = [(requirement, both(reached, marker))]
+        replaced = [o for o in self.request.overrides if o.requirement.name == name]
+        if replaced and name not in self.members:
+            wanted = [(o.requirement, both(reached, parse(o.requirement.marker))) for o in replaced]
+        for one, where in wanted:
+            self._check_served(node, one, where, who, ask)
+
+    def _check_served(
+        self, node: Node, requirement: Requirement, where: Diagram, who: str, ask: Ask | None
+    ) -> None:
+        name = requirement.name
+        if name in self.members:
+            where = both(where, requires_python(self.members[name].requires_python))
+        left = where
+        for edge in self._edges(node):
+            if edge.name != name:
+                continue
+            inside = both(left, parse(edge.marker))
+            if inside == FALSE:
+                continue
+            targets = self._targets(edge)
+            if len(targets) != 1:
+                text = f"{who} needs {name}: {len(targets)} entries answer to its edge"
+                self._say("ambiguous", name, text)
+                return
+            if self._has_extras(edge, requirement, targets[0]):
+                left = minus(left, inside)
+            self._check_version(self.packages[targets[0]], requirement, who, ask)
+        if left != FALSE:
+            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(left)}"
+            self._say("missing", name, text)
+
+    def _has_extras(self, edge: Edge, requirement: Requirement, position: int) -> bool:
+        target = self.packages[position]
+        if target.name in self.members:
+            known = {extra for extra, _ in self.members[target.name].extras}
+        else:
+            fact = self.metadata.get((target.name, target.version, target.source))
+            known = set(fact.extras) if fact is not None else set()
+        return all(extra in edge.extras for extra in requirement.extras if extra in known)
+
+    def _check_version(
+        self, package: LockedPackage, requirement: Requirement, who: str, ask: Ask | None
+    ) -> None:
+        if package.version and not _allows(requirement.specifier, package.version):
+            text = f"{who} needs {_words(requirement)}, and the lock selects {package.version}"
+            self._say("specifier", package.name, text)
+        source = ask.source if ask is not None else None
+        if isinstance(source, IndexSource) and source != package.source and package.name not in self.members:
+            text = f"{who} needs {package.name} from {source.index}, and the lock has it from elsewhere"
+            self._say("source", package.name, text)
+
+    def _check_constraints(self, package: LockedPackage, where: Diagram, label: str) -> None:
+        for ask in self.request.constraints:
+            requirement = ask.requirement
+            if requirement.name != package.name or disjoint(where, parse(requirement.marker)):
+                continue
+            if not _allows(requirement.specifier, package.version):
+                self._say(
+                    "specifier", package.name, f"{label} is outside of the constraint {_words(requirement)}"
+                )
+
+    def _check_files(self, package: LockedPackage, where: Diagram, label: str) -> None:
+        source = package.source
+        listing = self.listings.get((package.name, source.index)) if isinstance(source, IndexSource) else None
+        if listing is None:
+            return
+        bit = 1 << listing.versions.index(package.version)
+        build = self.request.build
+        wheels = package.name not in build.no_binary and "*" not in build.no_binary
+        sdists = package.name not in build.no_build and "*" not in build.no_build
+        regions = [
+            both(coverage(files.tags), requires_python(lower_bound(files.requires_python)))
+            for files, mask in listing.classes
+            if mask & bit and (sdists if files.tags is None else wheels)
+        ]
+        if disjoint(where, any_of(regions)):
+            self._say("files", package.name, f"{label} has no file for any environment it is locked for")
+        if listing.too_new & bit:
+            self._say("files", package.name, f"{label} is newer than allowed")
+
+    def _check_ambiguity(self) -> None:
+        for name, positions in self.by_name.items():
+            for i, first in enumerate(positions):
+                for second in positions[i + 1 :]:
+                    met = both(
+                        self.reach.get((first, "", ""), FALSE), self.reach.get((second, "", ""), FALSE)
+                    )
+                    if self._separate(met):
+                        pair = f"{self.packages[first].version} and {self.packages[second].version}"
+                        self._say("ambiguous", name, f"{name} {pair} are both selected {describe(met)}")
+
+    def _separate(self, met: Diagram) -> bool:
+        """Whether *met* is more than choices nobody can make: two members, each in an environment alone."""
+        if met == FALSE:
+            return False
+        if self.request.shared_environment or len(self.members) < 2:
+            return True
+        own = [
+            any_of(parse(f"{flag!r} in dependency_groups") for flag in _flags(member))
+            for member in self.members.values()
+        ]
+        alone = FALSE
+        for position, one in enumerate(own):
+            alone = either(
+                alone, all_of((met, one, *(negate(o) for i, o in enumerate(own) if i != position)))
+            )
+        return alone != FALSE
+
+    def _check_samples(self, regions: Sequence[Diagram]) -> None:
+        """Walk single environments by the texts: one in each of *regions*."""
+        for region in regions:
+            environment = sample(region)
+            if environment is None:
+                continue
+            self._check_sample(environment)
+
+    def _check_sample(self, environment: Mapping[str, str]) -> None:
+        texts: dict[str, bool] = {}
+        flags = {
+            flag
+            for member in self.members.values()
+            for flag in _flags(member)
+            if self.request.shared_environment and not self.request.conflicts
+        }
+        if not flags:
+            return
+        seen: set[Node] = set()
+        open_nodes = [node for node, where in self._roots() if evaluate(where, environment, flags)]
+        while open_nodes:
+            node = open_nodes.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            for edge in self._edges(node):
+                if edge.marker not in texts:
+                    texts[edge.marker] = evaluate(parse(edge.marker), environment, flags)
+                if not texts[edge.marker]:
+                    continue
+                for position in self._targets(edge):
+                    open_nodes += [(position, "", ""), *((position, extra, "") for extra in edge.extras)]
+        selected: dict[NormalizedName, int] = {}
+        for position, extra, group in seen:
+            if not extra and not group:
+                name = self.packages[position].name
+                if selected.setdefault(name, position) != position:
+                    python, system = (environment.get(v) for v in ("python_full_version", "sys_platform"))
+                    text = f"two versions of {name} are selected with Python {python} on {system}"
+                    self._say("ambiguous", name, text)
+
+
+def resolution_regions(where: Diagram, reached: Iterable[Diagram]) -> list[Diagram]:
+    """Up to eight regions worth a sample: all of it, and the smallest ones packages are locked for."""
+    regions = dict.fromkeys([where, *reached])
+    return [region for region in regions if region != FALSE][:8]
+
+
+def _flags(member: MemberRequest) -> list[str]:
+    return [
+        member_flag(member.name),
+        *(extra_flag(member.name, extra) for extra, _ in member.extras),
+        *(group_flag(member.name, group) for group, _ in member.groups),
+    ]
+
+
+def _flag(member: NormalizedName, extra: str, group: str) -> str:
+    if extra:
+        return extra_flag(member, NormalizedName(extra))
+    return group_flag(member, NormalizedName(group)) if group else member_flag(member)
+
+
+def _allows(specifier: str, version: str) -> bool:
+    if not specifier:
+        return True
+    try:
+        return contains(specifier, version)
+    except InvalidSpecifier:
+        return contains(lenient(specifier), version)
+
+
+def _words(requirement: Requirement) -> str:
+    extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{requirement.specifier}"

@@ -1,0 +1,161 @@
+"""Laws on random small universes, against brute force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kit import oracle
+from kit.universe import Release, Universe, member, request
+from pypm_model.locks import LockedPackage
+from pypm_model.markers import evaluate, parse
+from pypm_model.names import normalize
+from pypm_model.requests import Preference, Request
+from pypm_model.resolutions import Resolution, Unsolvable
+from pypm_resolver.verify import verify
+
+NAMES = ("a", "b", "c", "d")
+VERSIONS = ("1.0", "2.0", "3.0")
+SPECIFIERS = ("", "", ">=2", "<2", "<3", "==2.0", "!=3.0", ">=3", "==1.0")
+MARKERS = (
+    "",
+    "",
+    "",
+    "sys_platform == 'linux'",
+    "sys_platform != 'linux'",
+    "sys_platform == 'win32'",
+    "python_version < '3.12'",
+    "python_version >= '3.12'",
+    "python_version == '3.12' and os_name == 'posix'",
+)
+POINTS = [
+    oracle.environment(python, platform)
+    for python in ("3.11.4", "3.12.0", "3.13.2")
+    for platform in ("linux", "darwin", "win32")
+]
+
+
+@st.composite
+def requirements(draw: st.DrawFn, extras: bool = True) -> str:
+    name = draw(st.sampled_from(NAMES))
+    extra = draw(st.sampled_from(("", "", "", "[x]"))) if extras else ""
+    marker = draw(st.sampled_from(MARKERS))
+    text = f"{name}{extra}{draw(st.sampled_from(SPECIFIERS))}"
+    return f"{text} ; {marker}" if marker else text
+
+
+@st.composite
+def releases(draw: st.DrawFn) -> list[str]:
+    plain = draw(st.lists(requirements(), max_size=2))
+    gated = draw(st.lists(requirements(), max_size=1))
+    return plain + [f"{text} and extra == 'x'" if ";" in text else f"{text} ; extra == 'x'" for text in gated]
+
+
+universes = st.fixed_dictionaries(
+    {name: st.dictionaries(st.sampled_from(VERSIONS), releases(), min_size=1) for name in NAMES}
+)
+roots = st.lists(requirements(), min_size=1, max_size=4)
+
+
+def served(packages: dict[str, dict[str, list[str]]]) -> Universe:
+    return Universe(
+        {
+            name: {version: Release(tuple(requires), ("x",)) for version, requires in found.items()}
+            for name, found in packages.items()
+        }
+    )
+
+
+def selected(resolution: Resolution, where: dict[str, str]) -> dict[str, str]:
+    """What an installer takes from the lock in one environment."""
+    by_name: dict[str, list[LockedPackage]] = {}
+    for package in resolution.packages:
+        by_name.setdefault(package.name, []).append(package)
+    chosen: dict[str, str] = {}
+    queue = [(by_name["app"][0], "")]
+    seen = set()
+    while queue:
+        package, extra = queue.pop()
+        if (package.name, package.version, extra) in seen:
+            continue
+        seen.add((package.name, package.version, extra))
+        if package.name != "app":
+            assert chosen.setdefault(package.name, package.version) == package.version
+        edges = package.dependencies if not extra else dict(package.extras).get(normalize(extra), ())
+        for edge in edges:
+            if evaluate(parse(edge.marker), where):
+                targets = [t for t in by_name[edge.name] if edge.version in ("", t.version)]
+                assert len(targets) == 1
+                queue += [(targets[0], ""), *((targets[0], e) for e in edge.extras)]
+    return chosen
+
+
+quick = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@quick
+@given(universes, roots)
+def test_agrees_with_brute_force(packages: dict[str, dict[str, list[str]]], asked: list[str]) -> None:
+    universe = served(packages)
+    ask = request(asked)
+    outcome = universe.solve(ask)
+    possible = [oracle.satisfiable(packages, asked, where) for where in POINTS]
+    if isinstance(outcome, Unsolvable):
+        assert not all(possible)
+        return
+    assert isinstance(outcome, Resolution)
+    assert all(possible)
+    assert verify(ask, outcome, universe.facts()) == ()
+    for where in POINTS:
+        chosen = selected(outcome, where)
+        assert oracle.needed(packages, asked, chosen, where) == set(chosen)
+
+
+@quick
+@given(universes, roots, st.integers(0, 1000))
+def test_answers_do_not_depend_on_the_order_of_facts(
+    packages: dict[str, dict[str, list[str]]], asked: list[str], seed: int
+) -> None:
+    ask = request(asked)
+    plain = served(packages).solve(ask, speculate=False)
+    assert served(packages).solve(ask) == plain
+    assert served(packages).solve(ask, shuffle=seed) == plain
+
+
+@quick
+@given(universes, roots, roots, st.randoms(use_true_random=False))
+def test_answers_do_not_depend_on_the_order_of_members(
+    packages: dict[str, dict[str, list[str]]], asked: list[str], others: list[str], dice: object
+) -> None:
+    ask = request(asked, member("lib", others), member("zoo", asked[:1]))
+    turned = replace(ask, members=tuple(reversed(ask.members)))
+    assert served(packages).solve(turned) == served(packages).solve(ask)
+
+
+def relock(ask: Request, resolution: Resolution) -> Request:
+    """The request with everything the resolution holds as a preference, as an old lock gives it."""
+    preferences: dict[str, list[Preference]] = {}
+    for package in resolution.packages:
+        if package.name != "app":
+            preferences.setdefault(package.name, []).append(Preference(package.version, "pypi"))
+    return replace(
+        ask,
+        preferences=tuple((normalize(n), tuple(p)) for n, p in sorted(preferences.items())),
+        preferred_splits=resolution.splits,
+    )
+
+
+@quick
+@given(universes, roots)
+def test_t8_locking_a_lock_changes_nothing(
+    packages: dict[str, dict[str, list[str]]], asked: list[str]
+) -> None:
+    ask = request(asked)
+    first = served(packages).solve(ask)
+    if isinstance(first, Resolution):
+        second = served(packages).solve(relock(ask, first))
+        assert isinstance(second, Resolution)
+        assert (second.packages, second.splits) == (first.packages, first.splits)

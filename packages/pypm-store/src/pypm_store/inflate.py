@@ -1,0 +1,39 @@
+"""Deflate undone by the fastest library at hand: the one place where it is chosen.
+
+isal and zlib-ng come with the extra ``fast``; both take about half the time of zlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def _library() -> Any:
+    for name in ("isal.isal_zlib", "zlib_ng.zlib_ng", "zlib"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise AssertionError("zlib is part of Python")
+
+
+_zlib = _library()
+
+
+def inflate(packed: bytes, size: int) -> tuple[bytes, int]:
+    """(content, bytes of *packed* that were used). Never unpacks more than *size* + 1 bytes.
+
+    Raises ValueError if the stream does not end, or the library's own error for broken data.
+    """
+    stream = _zlib.decompressobj(-15)
+    try:
+        content: bytes = stream.decompress(packed, size + 1)
+    except Exception as error:
+        raise ValueError(f"its data is damaged: {error}") from error
+    if not stream.eof and len(content) <= size:
+        # All the bytes were there, but the end of the stream was not read with them.
+        content += stream.decompress(stream.unconsumed_tail, 1)
+        if not stream.eof:
+            raise ValueError("its data is cut off")
+    return content, len(packed) - len(stream.unused_data) - len(stream.unconsumed_tail)

@@ -1,0 +1,75 @@
+"""Who uses what of the store: one small file per environment, by its path."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypm_store.atomic import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What one owner (an environment's folder) uses."""
+
+    owner: Path
+    digests: frozenset[str]
+    """sha256 of wheels."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the owner is still there."""
+        return os.path.lexists(self.owner)
+
+
+def write_lease(folder: Path, lease: Lease) -> None:
+    """Writes or replaces the owner's lease in *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{digest}\n" for digest in sorted(lease.digests))
+    content = text.encode() + b"\n" + os.fsencode(lease.owner)
+    write_atomically(_place(folder, lease.owner), content)
+
+
+def drop_lease(folder: Path, owner: Path) -> None:
+    """Ends the owner's lease, if it has one."""
+    _place(folder, owner).unlink(missing_ok=True)
+
+
+def read_leases(folder: Path) -> list[Lease]:
+    """All leases, also of owners that are gone, in the order of their paths."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    found = []
+    for name in names:
+        if name.startswith("."):
+            continue
+        try:
+            content = (folder / name).read_bytes()
+        except FileNotFoundError:
+            continue
+        # An owner's path may hold anything but NUL, also line ends: it comes last.
+        lines, _, owner = (b"\n" + content).partition(b"\n\n")
+        found.append(Lease(Path(os.fsdecode(owner)), frozenset(lines.decode().split())))
+    return sorted(found, key=lambda lease: lease.owner)
+
+
+def _place(folder: Path, owner: Path) -> Path:
+    return folder / hashlib.sha256(os.fsencode(owner)).hexdigest()[:32]
+
+
+def drop_dead_leases(folder: Path) -> int:
+    """Removes the leases of owners that are gone; how many."""
+    dead = [lease for lease in read_leases(folder) if not lease.is_alive]
+    for lease in dead:
+        drop_lease(folder, lease.owner)
+    return len(dead)
+
+
+def leased(leases: Iterable[Lease]) -> frozenset[str]:
+    """What the owners that are still there use together."""
+    return frozenset().union(*(lease.digests for lease in leases if lease.is_alive))

@@ -1,0 +1,311 @@
+"""The store of a machine: bytes and unpacked wheels by digest, shared by all workspaces and processes.
+
+Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
+
+    v1/files/<sha256[:2]>/<sha256>    wheels and sdists as downloaded
+    v1/trees/<sha256>/                wheels unpacked once (`pypm_store.tree`)
+    v1/built/<key>/<wheel>            wheels built from sdists, repositories and members
+    v1/leases/                        which environment uses which trees
+    v1/locks/                         one small file per thing being made
+    v1/meta-1.sqlite                  what indexes said (`pypm_store.metadata_cache`)
+
+The number is the layout's: a store written by a newer pypm has another folder and is left alone.
+
+Everything is made beside its place, under a lock of its own, and renamed: a process that is killed
+leaves nothing that could be taken for the whole, and two that want the same thing make it once. What
+was written before the machine stopped is believed only after its contents have been compared with
+their hashes (or were known to be on the disk): see `pypm_store.tree_check`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from pypm_store.archive import DEFAULT_LIMITS, Limits, WheelArchive
+from pypm_store.atomic import beside_name, remove_tree, rename_over
+from pypm_store.exchange import replace_tree
+from pypm_store.files import Files, Incoming, checked_digest, digest_of
+from pypm_store.leases import Lease, drop_lease, read_leases, write_lease
+from pypm_store.locations import default_root
+from pypm_store.locks import holding
+from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
+from pypm_store.tree import Tree, read_tree
+from pypm_store.tree_check import is_sound, mend, settle
+from pypm_store.unpacking import unpack_wheel
+from pypm_store.upkeep import Pruned, Usage, clean_store, measure_store, prune_store
+
+__all__ = ["Built", "Incoming", "Pruned", "Store", "StoreUnwritable", "Tree", "Usage", "WrongDigest"]
+
+LAYOUT = 1
+_key = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache made by pypm.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A wheel that was built on this machine."""
+
+    path: Path
+    """With its real file name."""
+    sha256: str
+
+
+class Store:
+    """One store. Cheap to make; holds no open files. May be used from several threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        """What the user knows: the cache folder."""
+        self.path = root / f"v{LAYOUT}"
+        """This layout's part of it."""
+        self._locks = self.path / "locks"
+        self._files = Files(self.path / "files", self._locks)
+
+    @classmethod
+    def open(cls, root: Path | None = None, environ: Mapping[str, str] | None = None) -> Self:
+        """The store at *root*, else where *environ* (default: the process's) and the platform say.
+
+        Makes the folders. Raises `StoreUnwritable` if that cannot be done.
+        """
+        chosen = default_root(os.environ if environ is None else environ) if root is None else root.absolute()
+        store = cls(chosen)
+        try:
+            store._locks.mkdir(parents=True, exist_ok=True)
+            tag = chosen / "CACHEDIR.TAG"
+            if not tag.exists():
+                # Tells backup programs to leave the folder out (bford.info/cachedir).
+                tag.write_text(_TAG, encoding="ascii")
+        except OSError as error:
+            raise unwritable(chosen, error) from error
+        return store
+
+    def folder(self, name: str) -> Path:
+        """A folder of its own for another member's kind of thing (``git``, ``envs``), made if missing."""
+        path = self.path / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        return path
+
+    def using(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        """A block in which nothing is pruned or cleaned: held from the moment a tree is looked up
+        until its user has a lease. Any number of processes at once; not to be nested with `prune`."""
+        return holding(self._locks / "in-use", shared=True, timeout=timeout)
+
+    # -- files --------------------------------------------------------------------------------
+
+    def has_file(self, sha256: str) -> bool:
+        """Whether the wheel or sdist is kept, without reading it."""
+        return self._files.has(sha256)
+
+    def file(self, sha256: str) -> Path | None:
+        """The kept wheel or sdist (its name there is the digest), or None. Its content is compared
+        with the digest once per process (1 s per GB); a damaged file is removed."""
+        return self._files.get(sha256)
+
+    def partial(self, sha256: str) -> int:
+        """Bytes of it that an earlier, unfinished download left: `writing` goes on from there."""
+        try:
+            return os.stat(self._files.partial(sha256)).st_size
+        except FileNotFoundError:
+            return 0
+
+    def writing(self, sha256: str | None = None, *, label: str = "") -> AbstractContextManager[Incoming]:
+        """A file being written, hashed as it comes; in its place when the block ends well.
+
+        ::
+
+            with store.writing(sha256, label=filename) as incoming:
+                if not incoming.complete:           # else another process has just finished it
+                    for chunk in download(start=incoming.offset):
+                        incoming.write(chunk)
+            path = incoming.path
+
+        With a digest, one process at a time writes a file (others wait) and what is there when the
+        block ends by an exception is kept for resuming; `Incoming.restart` drops it. Without, the
+        place is found by the digest of what came (`Incoming.sha256`). Raises `WrongDigest`, naming
+        the file *label*, when the content is another: nothing is kept then. Raises `StoreUnwritable`.
+        """
+        return self._files.writing(sha256, label=label)
+
+    def adopt_file(self, path: Path, sha256: str) -> Path:
+        """Copies a file from elsewhere into the store; its place. Raises `WrongDigest` if it is
+        another, `StoreUnwritable`."""
+        return self._files.adopt(path, sha256)
+
+    # -- trees --------------------------------------------------------------------------------
+
+    def tree_path(self, sha256: str) -> Path:
+        """Where the wheel's tree is, if it is."""
+        return self.path / "trees" / checked_digest(sha256)
+
+    def tree(self, sha256: str, *, check: bool = True) -> Tree | None:
+        """The unpacked wheel, or None if it is missing or damaged: then `unpack` makes it anew.
+
+        With *check* its files are looked at (`pypm_store.tree_check`); what only had its modes or
+        times changed is put right. Without, only the manifest is read (for asking what is in it).
+        """
+        tree = read_tree(self.tree_path(sha256))
+        if tree is None or not check or is_sound(tree):
+            return tree
+        with holding(self._locks / f"tree-{sha256}"):
+            return self._sound_tree(sha256)
+
+    def unpack(
+        self,
+        wheel: Path,
+        sha256: str,
+        *,
+        filename: str | None = None,
+        threads: int = 2,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Tree:
+        """The tree of the wheel at *wheel*, whose name as a wheel is *filename* (default: the
+        path's own, which a file in this store has not).
+
+        If the tree is there and sound already, or another process is making it, that one is
+        returned. Raises `UnsafeArchive`, `WrongDigest` if the file at *wheel* is another, or
+        `StoreUnwritable`; then the store is as it was.
+        """
+        place = self.tree_path(sha256)
+        making = place.with_name(f".making-{sha256}")
+        with holding(self._locks / f"tree-{sha256}"):
+            tree = self._sound_tree(sha256)
+            if tree is not None:
+                return tree
+            self._files.check(wheel, sha256, filename or wheel.name)
+            with WheelArchive(wheel, filename=filename, limits=limits) as archive:
+                try:
+                    # Left by a process that was killed: nobody else has this lock.
+                    remove_tree(making)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    tree = unpack_wheel(archive, making, threads=threads)
+                    replace_tree(making, place)
+                except OSError as error:
+                    raise unwritable(place.parent, error) from error
+                finally:
+                    remove_tree(making)
+            return replace(tree, root=place)
+
+    def forget_tree(self, sha256: str) -> None:
+        """Removes a tree, damaged or not."""
+        place = self.tree_path(sha256)
+        with holding(self._locks / f"tree-{sha256}"):
+            _remove(place)
+
+    def settle(self, digests: Iterable[str]) -> int:
+        """Has the system write to the disk what is not there yet and remembers it of these trees, so
+        that they need not be read through after the next start of the machine; how many were new.
+        For the background: it may take seconds."""
+        trees = [read_tree(self.tree_path(digest)) for digest in digests]
+        return settle(tree for tree in trees if tree is not None)
+
+    def _sound_tree(self, sha256: str) -> Tree | None:
+        """Under the tree's lock: the tree, mended if that is possible."""
+        tree = read_tree(self.tree_path(sha256))
+        if tree is None or is_sound(tree) or mend(tree):
+            return tree
+        return None
+
+    # -- built wheels -------------------------------------------------------------------------
+
+    def built(self, key: str) -> Built | None:
+        """The wheel that was built for *key* (letters, digits, ``._-``), if it is there and whole."""
+        place = self._built_place(key)
+        try:
+            names = sorted(os.listdir(place))
+        except FileNotFoundError:
+            return None
+        wheels = [name for name in names if name.endswith(".whl")]
+        if len(wheels) != 1 or "sha256" not in names:
+            return None
+        sha256 = (place / "sha256").read_text(encoding="ascii").strip()
+        path = place / wheels[0]
+        if digest_of(path) != sha256:
+            return None
+        return Built(path, sha256)
+
+    def add_built(self, key: str, wheel: Path) -> Built:
+        """Copies a wheel that was built for *key* into the store. If there is one already, by
+        another process, that one stays and is returned. Raises `StoreUnwritable`."""
+        place = self._built_place(key)
+        with holding(self._locks / f"built-{key}"):
+            found = self.built(key)
+            if found is not None:
+                return found
+            making = Path(beside_name(place))
+            try:
+                making.mkdir(parents=True)
+                shutil.copyfile(wheel, making / wheel.name)
+                sha256 = digest_of(making / wheel.name)
+                (making / "sha256").write_text(f"{sha256}\n", encoding="ascii")
+                _remove(place)
+                rename_over(making, place)
+            except OSError as error:
+                raise unwritable(place.parent, error) from error
+            finally:
+                remove_tree(making)
+            return Built(place / wheel.name, sha256)
+
+    @contextmanager
+    def building(self, key: str) -> Iterator[Built | None]:
+        """A block in which this process alone builds for *key*, so that nothing is built twice; what
+        is there already, else None: then build and call `add_built` inside the block."""
+        with holding(self._locks / f"building-{key}"):
+            yield self.built(key)
+
+    def _built_place(self, key: str) -> Path:
+        if _key.fullmatch(key) is None:
+            raise ValueError(f"no key: {key!r}")
+        return self.path / "built" / key
+
+    # -- leases and upkeep --------------------------------------------------------------------
+
+    def lease(self, owner: Path, digests: Iterable[str]) -> None:
+        """Says that *owner* (an environment's folder, absolute) uses these wheels and no others.
+        `prune` keeps them as long as the owner is there."""
+        lease = Lease(owner.absolute(), frozenset(map(checked_digest, digests)))
+        try:
+            write_lease(self.path / "leases", lease)
+        except OSError as error:
+            raise unwritable(self.path / "leases", error) from error
+
+    def release(self, owner: Path) -> None:
+        """Ends the owner's lease."""
+        drop_lease(self.path / "leases", owner.absolute())
+
+    def leases(self) -> list[Lease]:
+        """All leases, also of owners that are gone."""
+        return read_leases(self.path / "leases")
+
+    def prune(self, *, timeout: float | None = 10) -> Pruned:
+        """Removes what no environment that is still there uses, and what killed processes left.
+        Raises `StoreBusy` if another process uses the store for *timeout* seconds."""
+        with holding(self._locks / "in-use", timeout=timeout):
+            return prune_store(self.path)
+
+    def clean(self, *, timeout: float | None = 10) -> int:
+        """Removes everything of this layout; bytes that were freed. Environments with hard links
+        or copies go on working. Raises `StoreBusy` as `prune` does."""
+        with holding(self._locks / "in-use", timeout=timeout):
+            return clean_store(self.path)
+
+    def size(self) -> Usage:
+        """What the store takes, by kind."""
+        return measure_store(self.path)
+
+
+def _remove(place: Path) -> None:
+    """Removes a folder so that no one sees half of it."""
+    if os.path.lexists(place):
+        aside = beside_name(place)
+        rename_over(place, aside)
+        remove_tree(aside)

@@ -1,0 +1,181 @@
+"""From what members ask to what the resolver is asked: sources, the catalog and siblings applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pypm_model import markers
+from pypm_model.names import ROOT, NormalizedName
+from pypm_model.requests import Ask, MemberRequest, Origin
+from pypm_model.requirements import Requirement
+from pypm_model.sources import IndexSource, MemberSource
+
+from pypm_workspace.configuration import Asked, Member, Settings, SourceRule
+from pypm_workspace.direct_reference import direct_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a member's build backend said about fields its manifest leaves to it."""
+
+    requires: tuple[Requirement, ...] = ()
+    """Requires-Dist, with ``extra == "x"`` in the markers of an extra's requirements."""
+    extras: tuple[NormalizedName, ...] = ()
+    requires_python: str = ""
+
+
+class AskMaker:
+    """Makes `Ask` records for the members of one workspace."""
+
+    def __init__(self, members: Sequence[Member], settings: Settings, root: str) -> None:
+        self._paths = {member.name: member.path for member in members if not member.is_virtual}
+        self._catalog = {entry.name: entry.specifier for entry in settings.catalog}
+        self._root = root
+        self._shared = _by_name(settings.sources)
+        self._own = {member.name: _by_name(member.sources) for member in members if member.sources}
+        self._sources = {path: MemberSource(path) for path in self._paths.values()}
+
+    def member_request(self, member: Member, requires_python: str, backend: Backend | None) -> MemberRequest:
+        """*member* as it enters a resolution, for the Pythons of *requires_python*."""
+        if backend is not None:
+            member = _completed(member, backend)
+        pythons = dict(member.group_pythons)
+        return MemberRequest(
+            member.name,
+            member.path,
+            member.version,
+            requires_python,
+            tuple(self._asks(member, member.dependencies)),
+            tuple((name, tuple(self._asks(member, asked, extra=name))) for name, asked in member.extras),
+            tuple(
+                (name, tuple(self._asks(member, _bounded(asked, pythons.get(name, "")), group=name)))
+                for name, asked in member.groups
+            ),
+        )
+
+    def workspace_asks(self, asked: Iterable[Asked], file: str) -> Iterator[Ask]:
+        """Constraints and overrides as the workspace states them: sources apply, the catalog does not."""
+        for requirement, table, item in asked:
+            written_in = "pyproject.toml" if table.startswith("tool.") else file
+            yield from self._sourced(
+                requirement, Origin(ROOT, written_in, table, item), self._shared, ".", "", ""
+            )
+
+    def _asks(
+        self, member: Member, asked: Iterable[Asked], *, extra: str = "", group: str = ""
+    ) -> Iterator[Ask]:
+        name, file, own = member.name, member.file, self._own.get(member.name)
+        for requirement, table, item in asked:
+            origin = Origin(name, file, table, item)
+            target = requirement.name
+            if target in self._paths:
+                plain = requirement._replace(url="") if requirement.url else requirement
+                yield Ask(plain, origin, self._sources[self._paths[target]])
+                continue
+            if not requirement.specifier and not requirement.url and target in self._catalog:
+                requirement = requirement._replace(specifier=self._catalog[target])
+            rules = own if own is not None and target in own else self._shared
+            yield from self._sourced(requirement, origin, rules, member.path, extra, group)
+
+    def _sourced(
+        self,
+        requirement: Requirement,
+        origin: Origin,
+        rules: Mapping[NormalizedName, tuple[SourceRule, ...]],
+        base: str,
+        extra: str,
+        group: str,
+    ) -> Iterator[Ask]:
+        """One ask per source that may serve the requirement, each with the source's region, and one
+        without source for the region no source speaks of."""
+        if requirement.name in self._paths:
+            source = self._sources[self._paths[requirement.name]]
+            yield Ask(requirement._replace(url=""), origin, source)
+            return
+        found = [
+            rule
+            for rule in rules.get(requirement.name, ())
+            if rule.extra in ("", extra) and rule.group in ("", group)
+        ]
+        scoped = [rule for rule in found if rule.extra or rule.group]
+        found = scoped or found
+        if not found:
+            if requirement.url:
+                source_here = direct_reference(requirement.url, base=base, root=self._root)
+                yield Ask(requirement._replace(url=""), origin, source_here)
+            else:
+                yield Ask(requirement, origin)
+            return
+        rest = markers.parse(requirement.marker)
+        for rule in found:
+            plain = requirement if isinstance(rule.source, IndexSource) else requirement._replace(url="")
+            if not rule.marker:
+                yield Ask(plain, origin, rule.source)
+                return
+            region = markers.parse(rule.marker)
+            here = markers.both(rest, region)
+            if here != markers.FALSE:
+                yield Ask(_in(plain, here), origin, rule.source)
+            rest = markers.minus(rest, region)
+        if rest != markers.FALSE:
+            yield Ask(_in(requirement, rest), origin)
+
+
+def _in(requirement: Requirement, region: markers.Diagram) -> Requirement:
+    """*requirement* in *region* only; as it was written if that changes nothing."""
+    if markers.parse(requirement.marker) == region:
+        return requirement
+    return requirement._replace(marker=markers.text(region))
+
+
+def _by_name(rules: Iterable[SourceRule]) -> dict[NormalizedName, tuple[SourceRule, ...]]:
+    """Rules by name; of several tables that speak of a name, the first one counts."""
+    found: dict[NormalizedName, list[SourceRule]] = {}
+    for rule in rules:
+        if isinstance(rule.source, MemberSource):
+            continue  # members are known by their names; a rule adds nothing
+        mine = found.setdefault(rule.name, [])
+        if not mine or _table(mine[0]) == _table(rule):
+            mine.append(rule)
+    return {name: tuple(mine) for name, mine in found.items()}
+
+
+def _table(rule: SourceRule) -> tuple[str, str]:
+    return rule.file, "tool.uv" if rule.table.startswith("tool.uv") else "pypm"
+
+
+def _bounded(asked: Iterable[Asked], python: str) -> Iterable[Asked]:
+    """Requirements of a group that is for some Pythons only: their markers say so."""
+    if not python:
+        return asked
+    region = markers.requires_python(python)
+    found = []
+    for entry in asked:
+        here = markers.both(markers.parse(entry.requirement.marker), region)
+        if here != markers.FALSE:
+            found.append(entry._replace(requirement=_in(entry.requirement, here)))
+    return found
+
+
+def _completed(member: Member, backend: Backend) -> Member:
+    """*member* with the fields its manifest calls dynamic taken from its backend, whose answer
+    includes what the manifest states."""
+    table = "project.dynamic"
+    base: list[Asked] = []
+    extras: dict[NormalizedName, list[Asked]] = {name: [] for name in backend.extras}
+    for item, requirement in enumerate(backend.requires):
+        marker = markers.parse(requirement.marker)
+        always = markers.without_extras(marker, frozenset())
+        if always != markers.FALSE:
+            base.append(Asked(_in(requirement, always), table, item))
+        for name, asked in extras.items():
+            here = markers.minus(markers.without_extras(marker, frozenset({name})), always)
+            if here != markers.FALSE:
+                asked.append(Asked(_in(requirement, here), table, item))
+    if "dependencies" in member.dynamic:
+        member = replace(member, dependencies=tuple(base))
+    if "optional-dependencies" in member.dynamic:
+        found = tuple(sorted((name, tuple(asked)) for name, asked in extras.items()))
+        member = replace(member, extras=found)
+    return member

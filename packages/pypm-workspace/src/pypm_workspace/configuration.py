@@ -1,0 +1,274 @@
+"""What manifests say, as plain frozen records: cheap to import, to keep and to load again.
+
+The same records come from `pypm-workspace.toml`, from uv's tables and from a snapshot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from pypm_model.names import ROOT, NormalizedName
+from pypm_model.requirements import Requirement
+from pypm_model.sources import Source
+
+_deciding = ("dependencies", "optional-dependencies", "requires-python")
+
+
+class Written(NamedTuple):
+    """Where something is written: the file, relative to the root, and the dotted path in it. The line
+    is found when somebody wants to read it (`Workspace.place`)."""
+
+    file: str
+    table: str
+
+
+NOWHERE = Written("", "")
+
+
+class Asked(NamedTuple):
+    """One requirement with the table (dotted) and position of the text that asks for it.
+
+    A requirement that a group includes from another group keeps the other group's table.
+    """
+
+    requirement: Requirement
+    table: str
+    item: int
+
+
+class SourceRule(NamedTuple):
+    """Where a name comes from, for requirements in the marker's region (and extra or group, if named)."""
+
+    name: NormalizedName
+    source: Source
+    """`MemberSource` with an empty path stands for "the member of that name"."""
+    table: str
+    """Dotted path of the rule in its file."""
+    file: str
+    marker: str = ""
+    extra: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSetting:
+    """One package index. *url* may hold credentials: never print or lock it."""
+
+    name: str
+    url: str
+    explicit: bool = False
+    """Used only for names that ask for it."""
+    default: bool = False
+    """Replaces the built-in default index."""
+    written: Written = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of a member, or one that members inherit."""
+
+    name: str
+    command: str = ""
+    needs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] | None = None
+    """Globs below the member; None: not said."""
+    outputs: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    """Sorted variables set for the command."""
+    description: str = ""
+    written: Written = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """The range that a bare name means."""
+
+    name: NormalizedName
+    specifier: str
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
+class PluginPin:
+    """A native plugin this workspace uses."""
+
+    name: str
+    url: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryRule:
+    """Which members (names, globs or tags) may or may not depend on which."""
+
+    kind: str
+    """``allow`` or ``deny``."""
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    reason: str = ""
+    written: Written = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A member's ``[build-system]``."""
+
+    requires: tuple[Asked, ...]
+    backend: str = ""
+    """Empty: setuptools' legacy backend."""
+    backend_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One project of the workspace as its manifest states it; nothing applied or looked up yet."""
+
+    name: NormalizedName
+    """`ROOT` for a root without ``[project]``."""
+    display_name: str
+    path: str
+    """Folder relative to the root with ``/``; ``.`` is the root."""
+    version: str | None = None
+    """None: dynamic."""
+    requires_python: str = ""
+    """Canonical specifier; empty: nothing said."""
+    dependencies: tuple[Asked, ...] = ()
+    extras: tuple[tuple[NormalizedName, tuple[Asked, ...]], ...] = ()
+    """Sorted by name."""
+    groups: tuple[tuple[NormalizedName, tuple[Asked, ...]], ...] = ()
+    """Sorted by name, includes expanded, each requirement once."""
+    group_pythons: tuple[tuple[NormalizedName, str], ...] = ()
+    """Groups that are for some Pythons only (uv's ``dependency-groups`` settings)."""
+    build: Build | None = None
+    """None: the project is not built, only what it asks for is installed."""
+    dynamic: tuple[str, ...] = ()
+    """Fields the build backend must be asked for. One that is also stated is a lower bound."""
+    sources: tuple[SourceRule, ...] = ()
+    """In order of strength: of several for one name, those of the first table count."""
+    indexes: tuple[IndexSetting, ...] = ()
+    default_groups: tuple[str, ...] | None = None
+    """None: the workspace's; ``*`` stands for all."""
+    tasks: tuple[Task, ...] = ()
+    tags: tuple[str, ...] = ()
+    managed: bool = True
+    """False only in uv workspaces: the project is left out."""
+
+    @property
+    def file(self) -> str:
+        """The manifest, relative to the root."""
+        return "pyproject.toml" if self.path == "." else f"{self.path}/pyproject.toml"
+
+    @property
+    def unstated(self) -> tuple[str, ...]:
+        """Fields that decide a lock and that only the build backend knows."""
+        return tuple(field for field in self.dynamic if field in _deciding)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether this is a root that is no project."""
+        return self.name == ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictItem:
+    """One side of a declared conflict; an empty member means the project the text stands in."""
+
+    member: str
+    extra: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that holds for the workspace as a whole."""
+
+    file: str = ""
+    """The file the workspace is declared in; empty for a workspace of one."""
+    name: str = ""
+    members: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    required_environments: tuple[str, ...] = ()
+    default_groups: tuple[str, ...] = ("dev",)
+    """``*`` stands for all."""
+    shared_environment: bool = True
+    link_mode: str = ""
+    python: str = ""
+    catalog: tuple[CatalogEntry, ...] = ()
+    sources: tuple[SourceRule, ...] = ()
+    indexes: tuple[IndexSetting, ...] = ()
+    find_links: tuple[str, ...] = ()
+    """Folders relative to the root, or addresses."""
+    strategy: str = "highest"
+    fork_strategy: str = "requires-python"
+    prereleases: str = "if-necessary"
+    prerelease_names: tuple[NormalizedName, ...] = ()
+    exclude_newer: str = ""
+    """RFC 3339 in UTC, whole seconds."""
+    exclude_newer_package: tuple[tuple[NormalizedName, str], ...] = ()
+    """Exceptions: a date-time, or empty for "no cut-off"."""
+    cooldown: int = 0
+    """Seconds a file must have been public; 0: none."""
+    cooldown_except: tuple[NormalizedName, ...] = ()
+    constraints: tuple[Asked, ...] = ()
+    overrides: tuple[Asked, ...] = ()
+    excludes: tuple[NormalizedName, ...] = ()
+    build_default: bool = False
+    build_allow: tuple[NormalizedName, ...] = ()
+    no_build: tuple[NormalizedName, ...] = ()
+    no_binary: tuple[NormalizedName, ...] = ()
+    """``*`` stands for all."""
+    conflicts: tuple[tuple[ConflictItem, ...], ...] = ()
+    tasks: tuple[Task, ...] = ()
+    lock_export: tuple[str, ...] = ()
+    plugins: tuple[PluginPin, ...] = ()
+    layers: tuple[tuple[str, ...], ...] = ()
+    """Boundary layers, highest first; members of one layer (names, globs, tags)."""
+    boundaries: tuple[BoundaryRule, ...] = ()
+
+
+_completable = (
+    "environments",
+    "required_environments",
+    "default_groups",
+    "find_links",
+    "strategy",
+    "fork_strategy",
+    "prereleases",
+    "exclude_newer",
+    "exclude_newer_package",
+    "cooldown",
+    "constraints",
+    "overrides",
+    "excludes",
+    "build_default",
+    "no_build",
+    "no_binary",
+    "conflicts",
+)
+
+
+def completed(ours: Settings, theirs: Settings) -> Settings:
+    """pypm's settings (*ours*), completed by uv's (*theirs*) for what pypm's file says nothing of.
+
+    Members are pypm's alone. Of uv's indexes only explicit ones are added to a file that has its
+    own: they serve nobody who does not ask for them.
+    """
+    standard = Settings()
+    changes: dict[str, Any] = {
+        name: getattr(theirs, name)
+        for name in _completable
+        if getattr(ours, name) == getattr(standard, name) != getattr(theirs, name)
+    }
+    known = {index.name for index in ours.indexes}
+    more = [
+        index for index in theirs.indexes if not ours.indexes or (index.explicit and index.name not in known)
+    ]
+    mine = {rule.name for rule in ours.sources}
+    return replace(
+        ours,
+        indexes=(*ours.indexes, *more),
+        sources=(*ours.sources, *(rule for rule in theirs.sources if rule.name not in mine)),
+        **changes,
+    )

@@ -1,0 +1,99 @@
+"""What is wrong in manifests, as values: collected per file, reported all together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+from pypm_model.errors import Place, PypmError
+
+from pypm_workspace.positions import KeyPath, Positions
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in one file."""
+
+    place: Place
+    message: str
+    """A clause without the place, lower case, no full stop."""
+    remedy: str | None = None
+    """What was probably meant, or what would help."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+@dataclass(eq=False)
+class InvalidManifest(PypmError):
+    """One or more manifests cannot be used; *faults* holds everything found, in order of the text."""
+
+    code: ClassVar[str] = "invalid-manifest"
+    exit: ClassVar[int] = 2
+    faults: tuple[Fault, ...]
+
+    def __str__(self) -> str:
+        first = str(self.faults[0])
+        more = len(self.faults) - 1
+        return first if not more else f"{first}; and {more} more fault{'s' if more > 1 else ''}"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return tuple(fault.place for fault in self.faults)
+
+
+class Complaints:
+    """Faults and warnings of one file, gathered by key path while it is read.
+
+    Lines are looked up at the end and only if there is something to say: most files are fine.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self._faults: list[tuple[KeyPath, str, str | None]] = []
+        self._warnings: list[tuple[KeyPath, str, str | None]] = []
+
+    def __bool__(self) -> bool:
+        """Whether there are faults."""
+        return bool(self._faults)
+
+    def muted(self) -> Complaints:
+        """A listener for a second look at what somebody else already complains about."""
+        return Complaints(self.file, self.text)
+
+    def add(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
+        """The value at *path* is wrong. Only the first word on one path is kept."""
+        if all(path != known for known, _, _ in self._faults):
+            self._faults.append((path, message, remedy))
+
+    def warn(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
+        """The value at *path* is odd, but can be used."""
+        self._warnings.append((path, message, remedy))
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults with their places, in the text's order."""
+        return _located(self.file, self.text, self._faults)
+
+    def warnings(self) -> tuple[Fault, ...]:
+        """The warnings with their places, in the text's order."""
+        return _located(self.file, self.text, self._warnings)
+
+
+def _located(file: str, text: str, found: list[tuple[KeyPath, str, str | None]]) -> tuple[Fault, ...]:
+    if not found:
+        return ()
+    positions = Positions(text)
+    faults = [
+        Fault(Place(file, *(positions.find(path) or (None, None))), message, remedy)
+        for path, message, remedy in found
+    ]
+    return tuple(sorted(faults, key=lambda fault: (fault.place.line or 0, fault.place.column or 0)))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """A remedy that names the known word most like *word*, or None if none is like it."""
+    close = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else None

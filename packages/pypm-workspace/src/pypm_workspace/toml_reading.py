@@ -1,0 +1,51 @@
+"""A TOML file's bytes as a document, or one fault with its line.
+
+The fast parser (rtoml) is used where it is installed; the standard library's has the last word on
+what is wrong, because it names the line.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+from pypm_model.errors import Place
+
+from pypm_workspace.faults import Fault
+
+_parse: Callable[[str], dict[str, Any]] = tomllib.loads
+try:
+    from rtoml import loads as _fast
+except ImportError:  # no wheel for this platform: the standard library does it, slower
+    pass
+else:
+    _parse = _fast
+
+_where = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def read_toml(data: bytes, file: str) -> tuple[str, dict[str, Any] | Fault]:
+    """The text (without byte order mark, line ends as they are) and the document in *data*."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return "", Fault(Place(file, line), "not UTF-8 text", "save the file as UTF-8")
+    try:
+        return text, _parse(text)
+    except ValueError:
+        pass
+    try:
+        return text, tomllib.loads(text)
+    except RecursionError:
+        return text, Fault(Place(file), "not valid TOML: nested too deeply")
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        where = _where.search(message)
+        lines = text.count("\n") + 1
+        line = int(where[1]) if where and where[1] else lines
+        column = int(where[2]) if where and where[2] else None
+        reason = _where.sub("", message)
+        return text, Fault(Place(file, line, column), f"not valid TOML: {reason[0].lower()}{reason[1:]}")

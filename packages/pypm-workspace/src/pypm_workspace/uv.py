@@ -1,0 +1,293 @@
+"""What uv's tables say, as our records, so that a uv workspace works as it stands.
+
+Only keys that decide what is locked or installed are read; every other key of ``[tool.uv]`` is
+uv's own affair and no fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pypm_model import names
+from pypm_model.markers import InvalidMarker
+from pypm_model.markers import parse as parse_marker
+from pypm_model.names import NormalizedName
+
+from pypm_workspace.configuration import (
+    Asked,
+    ConflictItem,
+    IndexSetting,
+    Member,
+    Settings,
+    SourceRule,
+    Written,
+)
+from pypm_workspace.faults import Complaints, nearest
+from pypm_workspace.fields import (
+    Table,
+    array_at,
+    described,
+    flag_at,
+    name_at,
+    names_at,
+    requirements_at,
+    specifier_at,
+    table_at,
+    text_at,
+    texts_at,
+)
+from pypm_workspace.moments import moment, seconds
+from pypm_workspace.positions import KeyPath, dotted
+from pypm_workspace.source_tables import read_sources
+
+UV: KeyPath = ("tool", "uv")
+_prereleases = {
+    "disallow": "never",
+    "allow": "allow",
+    "if-necessary": "if-necessary",
+    "explicit": "if-necessary",
+    "if-necessary-or-explicit": "if-necessary",
+}
+_strategies = {"highest": "highest", "lowest": "lowest", "lowest-direct": "lowest-direct"}
+_forks = {"requires-python": "requires-python", "fewest": "fewest"}
+
+
+@dataclass(frozen=True, slots=True)
+class UvMember:
+    """What one project's ``[tool.uv]`` adds to it."""
+
+    sources: tuple[SourceRule, ...] = ()
+    indexes: tuple[IndexSetting, ...] = ()
+    dev: tuple[Asked, ...] = ()
+    """Legacy ``dev-dependencies``: they belong to the group ``dev``."""
+    group_pythons: tuple[tuple[NormalizedName, str], ...] = ()
+    default_groups: tuple[str, ...] | None = None
+    package: bool | None = None
+    managed: bool = True
+
+
+def read_member_tables(tool: Table, member: Member, *, root: str, complaints: Complaints) -> UvMember:
+    """What ``[tool.uv]`` in the manifest of *member* says about that member."""
+    uv = table_at(tool, UV, complaints)
+    found = UvMember()
+    if "sources" in uv:
+        found = replace(
+            found,
+            sources=read_sources(
+                table_at(uv, (*UV, "sources"), complaints),
+                (*UV, "sources"),
+                base=member.path,
+                root=root,
+                file=member.file,
+                complaints=complaints,
+                strict=False,
+            ),
+        )
+    if len(uv) == ("sources" in uv):  # nothing else, as in most members
+        return found
+    package = flag_at(uv, (*UV, "package"), complaints)
+    managed = flag_at(uv, (*UV, "managed"), complaints)
+    return replace(
+        found,
+        indexes=read_indexes(uv, member.file, complaints),
+        dev=requirements_at(uv, (*UV, "dev-dependencies"), complaints),
+        group_pythons=_group_pythons(uv, complaints),
+        default_groups=_default_groups(uv, complaints),
+        package=package,
+        managed=managed is not False,
+    )
+
+
+def workspace_table(document: Table) -> Table | None:
+    """``[tool.uv.workspace]`` if *document* has one."""
+    tool = document.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    table = uv.get("workspace") if isinstance(uv, dict) else None
+    return table if isinstance(table, dict) else None
+
+
+def read_settings(document: Table, *, file: str, root: str, complaints: Complaints) -> Settings:
+    """The workspace-wide settings in the root's manifest: all of ``[tool.uv]`` that is not a member's."""
+    tool = document.get("tool")
+    uv = table_at(tool, UV, complaints) if isinstance(tool, dict) else {}
+    if not uv:
+        return Settings()
+    members: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    if "workspace" in uv:
+        workspace = table_at(uv, (*UV, "workspace"), complaints)
+        members = texts_at(workspace, (*UV, "workspace", "members"), complaints)
+        exclude = texts_at(workspace, (*UV, "workspace", "exclude"), complaints)
+    cut_off, cooldown = _cut_off(uv.get("exclude-newer"), (*UV, "exclude-newer"), complaints)
+    groups = _default_groups(uv, complaints)
+    no_binary = names_at(uv, (*UV, "no-binary-package"), complaints)
+    if flag_at(uv, (*UV, "no-binary"), complaints):
+        no_binary = (NormalizedName("*"),)
+    return Settings(
+        file=file if members or "workspace" in uv else "",
+        members=members,
+        exclude=exclude,
+        environments=_markers(uv, "environments", complaints),
+        required_environments=_markers(uv, "required-environments", complaints),
+        default_groups=("dev",) if groups is None else groups,
+        sources=read_sources(
+            table_at(uv, (*UV, "sources"), complaints),
+            (*UV, "sources"),
+            base=".",
+            root=root,
+            file=file,
+            complaints=complaints.muted(),
+            strict=False,
+        ),
+        indexes=read_indexes(uv, file, complaints.muted()),
+        find_links=texts_at(uv, (*UV, "find-links"), complaints),
+        strategy=_choice(uv, "resolution", _strategies, complaints) or "highest",
+        fork_strategy=_choice(uv, "fork-strategy", _forks, complaints) or "requires-python",
+        prereleases=_choice(uv, "prerelease", _prereleases, complaints) or "if-necessary",
+        exclude_newer=cut_off,
+        cooldown=cooldown,
+        exclude_newer_package=_cut_offs(uv, complaints),
+        constraints=requirements_at(uv, (*UV, "constraint-dependencies"), complaints),
+        overrides=requirements_at(uv, (*UV, "override-dependencies"), complaints),
+        excludes=names_at(uv, (*UV, "exclude-dependencies"), complaints),
+        build_default=flag_at(uv, (*UV, "no-build"), complaints) is False,
+        no_build=names_at(uv, (*UV, "no-build-package"), complaints),
+        no_binary=no_binary,
+        conflicts=_conflicts(uv, complaints),
+    )
+
+
+def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSetting, ...]:
+    """``[[tool.uv.index]]`` in order, then the legacy ``extra-index-url`` and ``index-url``.
+
+    One without a name gets one that does not hold its host: ``pypi`` for a default index (it stands
+    in for it), else ``uv-index-N``.
+    """
+    found: list[IndexSetting] = []
+    seen: dict[str, int] = {}
+    for position, entry in enumerate(array_at(uv, (*UV, "index"), complaints)):
+        path: KeyPath = (*UV, "index", position)
+        if not isinstance(entry, dict):
+            complaints.add(path, f"an index is a table, not {described(entry)}")
+            continue
+        url = text_at(entry, (*path, "url"), complaints)
+        name = text_at(entry, (*path, "name"), complaints)
+        explicit = bool(flag_at(entry, (*path, "explicit"), complaints))
+        default = bool(flag_at(entry, (*path, "default"), complaints))
+        if url is None:
+            if "url" not in entry:
+                complaints.add(path, "`url` is missing in this index")
+            continue
+        if name is None:
+            name = "pypi" if default else f"uv-index-{position + 1}"
+        if name in seen:
+            complaints.add((*path, "name"), f"two indexes are named `{name}`")
+            continue
+        seen[name] = position
+        found.append(IndexSetting(name, url, explicit, default, Written(file, dotted(path))))
+    for position, url in enumerate(texts_at(uv, (*UV, "extra-index-url"), complaints)):
+        written = Written(file, dotted((*UV, "extra-index-url", position)))
+        found.append(IndexSetting(f"uv-extra-{position + 1}", url, written=written))
+    url = text_at(uv, (*UV, "index-url"), complaints)
+    if url is not None and not any(index.default for index in found):
+        found.append(
+            IndexSetting("pypi", url, default=True, written=Written(file, dotted((*UV, "index-url"))))
+        )
+    return tuple(found)
+
+
+def _choice(uv: Table, key: str, choices: dict[str, str], complaints: Complaints) -> str | None:
+    value = text_at(uv, (*UV, key), complaints)
+    if value is None or value in choices:
+        return choices[value] if value else None
+    wanted = ", ".join(f"`{choice}`" for choice in choices)
+    complaints.add((*UV, key), f"`{value}` is none of {wanted}", nearest(value, choices))
+    return None
+
+
+def _default_groups(uv: Table, complaints: Complaints) -> tuple[str, ...] | None:
+    value = uv.get("default-groups")
+    if value is None:
+        return None
+    if value == "all":
+        return ("*",)
+    return tuple(names.normalize(name) for name in texts_at(uv, (*UV, "default-groups"), complaints))
+
+
+def _group_pythons(uv: Table, complaints: Complaints) -> tuple[tuple[NormalizedName, str], ...]:
+    path = (*UV, "dependency-groups")
+    table = table_at(uv, path, complaints)
+    found = []
+    for key in table:
+        entry = table_at(table, (*path, key), complaints)
+        name = name_at(key, (*path, key), complaints)
+        if "requires-python" in entry and name is not None:
+            text = specifier_at(entry["requires-python"], (*path, key, "requires-python"), complaints)
+            found.append((name, text))
+    return tuple(sorted(found))
+
+
+def _markers(uv: Table, key: str, complaints: Complaints) -> tuple[str, ...]:
+    path = (*UV, key)
+    value = uv.get(key)
+    texts = (value,) if isinstance(value, str) else texts_at(uv, path, complaints)
+    for item, text in enumerate(texts):
+        try:
+            parse_marker(text)
+        except InvalidMarker as error:
+            complaints.add(path if isinstance(value, str) else (*path, item), str(error))
+    return texts
+
+
+def _cut_off(value: Any, path: KeyPath, complaints: Complaints) -> tuple[str, int]:
+    """A cut-off as (moment, 0), or, where uv's value is a period, as ("", seconds)."""
+    if value is None:
+        return "", 0
+    try:
+        return moment(value), 0
+    except ValueError as error:
+        try:
+            return "", seconds(str(value))
+        except ValueError:
+            complaints.add(path, f"`exclude-newer`: {error}")
+            return "", 0
+
+
+def _cut_offs(uv: Table, complaints: Complaints) -> tuple[tuple[NormalizedName, str], ...]:
+    path = (*UV, "exclude-newer-package")
+    found = []
+    for key, value in table_at(uv, path, complaints).items():
+        name = name_at(key, (*path, key), complaints)
+        if name is None:
+            continue
+        if value is False:
+            found.append((name, ""))
+            continue
+        try:
+            found.append((name, moment(value)))
+        except ValueError as error:
+            complaints.add((*path, key), str(error))
+    return tuple(sorted(found))
+
+
+def _conflicts(uv: Table, complaints: Complaints) -> tuple[tuple[ConflictItem, ...], ...]:
+    path = (*UV, "conflicts")
+    found = []
+    for position, items in enumerate(array_at(uv, path, complaints)):
+        if not isinstance(items, list):
+            complaints.add((*path, position), f"a conflict is an array of tables, not {described(items)}")
+            continue
+        sides = []
+        for number, entry in enumerate(items):
+            where: KeyPath = (*path, position, number)
+            if not isinstance(entry, dict):
+                complaints.add(where, f"one side of a conflict is a table, not {described(entry)}")
+                continue
+            texts = {
+                key: text_at(entry, (*where, key), complaints) or "" for key in ("package", "extra", "group")
+            }
+            package, extra, group = (names.normalize(texts[key]) for key in ("package", "extra", "group"))
+            sides.append(ConflictItem(package, extra, group))
+        found.append(tuple(sides))
+    return tuple(found)

@@ -1,0 +1,187 @@
+"""A discovered workspace: members, settings, and the request they make to the resolver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pypm_model import names
+from pypm_model.errors import Place
+from pypm_model.events import Warned
+from pypm_model.names import ROOT, NormalizedName
+from pypm_model.requests import (
+    BuildPolicy,
+    Conflict,
+    MemberRequest,
+    Origin,
+    Preference,
+    PrereleasePolicy,
+    Request,
+)
+
+from pypm_workspace.asks import AskMaker, Backend
+from pypm_workspace.checks import Checked, all_indexes
+from pypm_workspace.configuration import IndexSetting, Member, Settings, Task, Written
+from pypm_workspace.edges import MemberEdge, edges_between
+from pypm_workspace.faults import nearest
+from pypm_workspace.inputs import Inputs
+from pypm_workspace.positions import KeyPath, Positions, undotted
+from pypm_workspace.snapshot import Remembered, to_snapshot
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything the manifests of one workspace say. Equal manifests give equal workspaces."""
+
+    root: str
+    """Absolute path of the folder."""
+    kind: str
+    """``pypm`` (a pypm-workspace.toml), ``uv`` (a ``[tool.uv.workspace]``) or ``project`` (one member)."""
+    name: str
+    members: tuple[Member, ...]
+    """Sorted by name; the virtual root, named ``(root)``, among them."""
+    settings: Settings
+    checked: Checked
+    warnings: tuple[Warned, ...]
+    inputs: Inputs = field(compare=False)
+    """What discovery looked at."""
+    remembered: tuple[Remembered, ...] = field(compare=False, repr=False)
+    state: str = field(compare=False, repr=False)
+    """Digest over all manifests."""
+    read: Callable[[str], str] = field(compare=False, repr=False)
+    """The text of a file of the workspace, by its relative path; empty if it cannot be read."""
+
+    @cached_property
+    def by_name(self) -> Mapping[NormalizedName, Member]:
+        """Members by name."""
+        return {member.name: member for member in self.members}
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Member]:
+        """Members by folder, relative to the root."""
+        return {member.path: member for member in self.members}
+
+    @cached_property
+    def edges(self) -> tuple[MemberEdge, ...]:
+        """Who depends on whom."""
+        return edges_between(self.members)
+
+    @cached_property
+    def indexes(self) -> tuple[IndexSetting, ...]:
+        """Indexes in order of priority, without the built-in default."""
+        return all_indexes(self.members, self.settings)
+
+    @cached_property
+    def pythons(self) -> Mapping[NormalizedName, str]:
+        """The range each member is locked for."""
+        return dict(self.checked.pythons)
+
+    def tasks(self, member: Member) -> tuple[Task, ...]:
+        """The member's tasks: its own, and the workspace's that it does not define. By name."""
+        found = {task.name: task for task in self.settings.tasks}
+        found.update((task.name, task) for task in member.tasks)
+        return tuple(found[name] for name in sorted(found))
+
+    def default_groups(self, member: Member) -> tuple[NormalizedName, ...]:
+        """Groups of *member* that are installed unless told otherwise; only ones it has."""
+        wanted = self.settings.default_groups if member.default_groups is None else member.default_groups
+        return tuple(name for name, _ in member.groups if "*" in wanted or name in wanted)
+
+    def index_named(self, name: str) -> IndexSetting | None:
+        """The index of that name, if the workspace defines it."""
+        return next((index for index in self.indexes if index.name == name), None)
+
+    def nearest_member(self, name: str) -> str | None:
+        """A remedy that names the member most like *name*."""
+        return nearest(name, (member.name for member in self.members))
+
+    def request(
+        self,
+        *,
+        preferences: tuple[tuple[NormalizedName, tuple[Preference, ...]], ...] = (),
+        preferred_splits: tuple[str, ...] = (),
+        backends: Mapping[NormalizedName, Backend] | None = None,
+        default_python: str = "",
+        build: BuildPolicy | None = None,
+        strategy: str | None = None,
+        prereleases: PrereleasePolicy | None = None,
+        exclude_newer: str | None = None,
+    ) -> Request:
+        """What this workspace asks the resolver for; the options replace the workspace's settings.
+
+        *backends* answers for members with `Member.unstated` fields; *default_python* is the range
+        of a member when no member states one. Raises nothing: manifests were checked when read.
+        """
+        settings = self.settings
+        maker = AskMaker(self.members, settings, self.root.replace("\\", "/"))
+        requests: list[MemberRequest] = []
+        for member in self.members:
+            backend = (backends or {}).get(member.name)
+            python = self.pythons.get(member.name, member.requires_python)
+            if backend is not None and "requires-python" in member.dynamic:
+                python = backend.requires_python
+            requests.append(maker.member_request(member, python or default_python, backend))
+        return Request(
+            members=tuple(requests),
+            environments=settings.environments,
+            required_environments=settings.required_environments,
+            strategy=strategy or settings.strategy,
+            fork_strategy=settings.fork_strategy,
+            prereleases=prereleases
+            or PrereleasePolicy(settings.prereleases, frozenset(settings.prerelease_names)),
+            constraints=tuple(maker.workspace_asks(settings.constraints, settings.file)),
+            overrides=tuple(maker.workspace_asks(settings.overrides, settings.file)),
+            excludes=frozenset(settings.excludes),
+            build=build or self.build_policy,
+            conflicts=self._conflicts(),
+            shared_environment=settings.shared_environment,
+            preferences=preferences,
+            preferred_splits=preferred_splits,
+            exclude_newer=settings.exclude_newer if exclude_newer is None else exclude_newer,
+        )
+
+    @property
+    def build_policy(self) -> BuildPolicy:
+        """Whose build backends may run, by the settings."""
+        settings = self.settings
+        return BuildPolicy(
+            settings.build_default,
+            frozenset(settings.build_allow),
+            frozenset(settings.no_binary),
+            frozenset(settings.no_build),
+        )
+
+    def place(self, origin: Origin | Written) -> Place:
+        """The file and line of a requirement or setting; without the line if the file is gone."""
+        path = undotted(origin.table)
+        if isinstance(origin, Origin) and origin.item >= 0:
+            path = (*path, origin.item)
+        return self._place(origin.file, path)
+
+    @cached_property
+    def _positions(self) -> dict[str, Positions]:
+        return {}
+
+    def _place(self, file: str, path: KeyPath) -> Place:
+        positions = self._positions.get(file)
+        if positions is None:
+            positions = self._positions[file] = Positions(self.read(file))
+        return Place(file, *(positions.find(path) or (None, None)))
+
+    def _conflicts(self) -> tuple[Conflict, ...]:
+        root = self.by_path.get(".")
+        home = root.name if root else ROOT
+        return tuple(
+            Conflict(
+                tuple(
+                    (names.normalize(side.member) if side.member else home, side.extra, side.group)
+                    for side in conflict
+                )
+            )
+            for conflict in self.settings.conflicts
+        )
+
+    def snapshot(self) -> bytes:
+        """What to keep for the next run: see `pypm_workspace.snapshot.members_from_snapshot`."""
+        return to_snapshot(self.root, self.remembered, self.state, self.checked)

@@ -1,0 +1,181 @@
+"""The rules of the house, read from the members' own manifests and sources.
+
+Lazy and typing-only imports count: an edge that exists only for a type is still an edge.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MEMBERS = sorted(p.parent for p in [*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("tools/*/pyproject.toml")])
+THINKING = {"pypm_model", "pypm_resolver", "pypm_workspace"}
+WORLD = {
+    "asyncio", "concurrent", "http", "multiprocessing", "os", "pathlib", "random", "secrets", "selectors", "shutil",
+    "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib", "uuid", "httpx",
+}  # fmt: skip
+"""Standard modules through which a thinking member could touch the world."""
+WORLD_ALLOWED = {
+    # The one member that reads manifests does so here and nowhere else.
+    ("pypm_workspace", "discover"): {"os", "pathlib"},
+    ("pypm_workspace", "edit"): {"os", "pathlib", "tempfile"},
+}
+PURE_FROM = {"pathlib": {"PurePath", "PurePosixPath", "PureWindowsPath"}, "urllib": {"parse"}, "os": {"PathLike"}}
+LAZY_FOLDERS = ("cli", "ops")
+
+
+@dataclass(frozen=True)
+class Import:
+    module: str
+    names: tuple[str, ...]
+    line: int
+    inside_function: bool
+    typing_only: bool
+
+
+def package_of(member: Path) -> str:
+    (folder,) = [p for p in (member / "src").iterdir() if p.is_dir() and p.name.isidentifier()]
+    return folder.name
+
+
+PACKAGES = {package_of(m): m for m in MEMBERS}
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Dotted module name → file."""
+    source = PACKAGES[package] / "src"
+    found = {}
+    for path in sorted((source / package).rglob("*.py")):
+        parts = path.relative_to(source).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(path: Path) -> Iterator[Import]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+
+    def walk(node: ast.AST, inside: bool, typing_only: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, (), child.lineno, inside, typing_only)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}:{child.lineno}: imports are absolute in this house"
+                yield Import(child.module or "", tuple(a.name for a in child.names), child.lineno, inside, typing_only)
+            else:
+                function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                guard = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                yield from walk(child, inside or function, typing_only or guard)
+
+    return walk(tree, False, False)
+
+
+def declared(package: str) -> set[str]:
+    """Packages of the members that *package*'s manifest declares at run time."""
+    manifest = tomllib.loads((PACKAGES[package] / "pyproject.toml").read_text(encoding="utf-8"))
+    names = {d.split(";")[0].strip().split(">")[0].split("=")[0].split("[")[0] for d in manifest["project"]["dependencies"]}
+    return {n.replace("-", "_") for n in names} & set(PACKAGES)
+
+
+def test_members_import_only_members_they_declare() -> None:
+    wrong = []
+    for package in PACKAGES:
+        allowed = declared(package) | {package}
+        for path in modules(package).values():
+            for found in imports(path):
+                top = found.module.split(".")[0]
+                if top in PACKAGES and top not in allowed:
+                    wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {top} is not declared")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_underscore_name_of_another_member() -> None:
+    wrong = []
+    for package in PACKAGES:
+        for path in modules(package).values():
+            for found in imports(path):
+                parts = found.module.split(".")
+                if parts[0] not in PACKAGES or parts[0] == package:
+                    continue
+                if any(p.startswith("_") for p in [*parts, *found.names]):
+                    wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {found.module} {found.names}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_declared_edges_between_members_have_no_cycle() -> None:
+    graph = networkx.DiGraph([(p, d) for p in PACKAGES for d in declared(p)])
+    assert list(networkx.simple_cycles(graph)) == []
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_no_cycle_between_modules(package: str) -> None:
+    known = modules(package)
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    for name, path in known.items():
+        for found in imports(path):
+            for target in (found.module, *(f"{found.module}.{n}" for n in found.names)):
+                if target in known and target != name and not name.startswith(f"{target}."):
+                    graph.add_edge(name, target)
+    assert [" -> ".join(c) for c in networkx.simple_cycles(graph)] == []
+
+
+@pytest.mark.parametrize("package", sorted(THINKING & set(PACKAGES)))
+def test_thinking_members_touch_nothing(package: str) -> None:
+    wrong = []
+    for name, path in modules(package).items():
+        allowed = WORLD_ALLOWED.get((package, name.split(".")[-1]), set())
+        for found in imports(path):
+            top = found.module.split(".")[0]
+            if top not in WORLD or top in allowed or found.typing_only:
+                continue
+            pure = PURE_FROM.get(top, set())
+            if found.names and (set(found.names) <= pure or found.module.split(".")[-1] in pure):
+                continue
+            wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {found.module}")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: open()")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_imports_inside_functions_only_in_faces_and_verbs() -> None:
+    wrong = []
+    for package in PACKAGES:
+        for name, path in modules(package).items():
+            lazy_allowed = package == "pypm" and (name.split(".")[1:2] or [""])[0] in (*LAZY_FOLDERS, "_entry")
+            for found in imports(path):
+                if found.inside_function and not lazy_allowed:
+                    wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {found.module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_room_for_odds_and_ends() -> None:
+    forbidden = {"core", "common", "utils", "util", "helpers", "misc"}
+    wrong = [n for p in PACKAGES for n in modules(p) if forbidden & set(n.split("."))]
+    assert wrong == []
+
+
+def test_package_heads_bind_nothing_heavy() -> None:
+    wrong = []
+    for package in PACKAGES:
+        head = modules(package)[package]
+        wrong += [f"{head.relative_to(ROOT)}:{f.line}" for f in imports(head) if f.module != "__future__"]
+    assert wrong == []
+
+
+def test_default_index_address_is_written_once() -> None:
+    address = "py" + "pi.org"
+    hits = []
+    for folder in ("packages", "tools", "tests", "docs", "benchmarks", "changes"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix in {".py", ".md", ".toml", ".lock", ".txt", ".json"}:
+                count = path.read_text(encoding="utf-8", errors="replace").count(address)
+                hits += [str(path.relative_to(ROOT))] * count
+    assert len(hits) == 1 and hits[0].startswith("packages/pypm-index/src/"), hits

@@ -1,0 +1,78 @@
+"""Resolution by brute force, one environment at a time: slow, and too simple to be wrong.
+
+Only for small universes: every combination of versions is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+Packages = Mapping[str, Mapping[str, Sequence[str]]]
+Selection = Mapping[str, str]
+
+
+def environment(python: str, platform: str) -> dict[str, str]:
+    """Marker values of CPython *python* (``3.12.1``) on a ``sys_platform``."""
+    names = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
+    os_name, system = names[platform]
+    return {
+        "python_full_version": python,
+        "python_version": ".".join(python.split(".")[:2]),
+        "sys_platform": platform,
+        "os_name": os_name,
+        "platform_system": system,
+        "platform_machine": "AMD64" if platform == "win32" else "x86_64",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "implementation_version": python,
+        "platform_release": "",
+        "platform_version": "",
+    }
+
+
+def needed(
+    packages: Packages, roots: Sequence[str], selection: Selection, where: Mapping[str, str]
+) -> set[str] | None:
+    """The names a walk from *roots* meets under *selection*; None where a requirement is not met."""
+    seen: set[tuple[str, frozenset[str]]] = set()
+    queue: list[tuple[str, frozenset[str]]] = [(text, frozenset()) for text in roots]
+    names: set[str] = set()
+    while queue:
+        text, extras = queue.pop()
+        requirement = Requirement(text)
+        if not _holds(requirement.marker, where, extras):
+            continue
+        version = selection.get(requirement.name)
+        if version is None or version not in packages.get(requirement.name, {}):
+            return None
+        if not SpecifierSet(str(requirement.specifier)).contains(version, prereleases=True):
+            return None
+        names.add(requirement.name)
+        key = (requirement.name, frozenset(requirement.extras))
+        if key not in seen:
+            seen.add(key)
+            queue += [(inner, key[1]) for inner in packages[requirement.name][version]]
+    return names
+
+
+def _holds(marker: Marker | None, where: Mapping[str, str], extras: frozenset[str]) -> bool:
+    if marker is None:
+        return True
+    return any(marker.evaluate({**where, "extra": extra}) for extra in ("", *extras))
+
+
+def selections(packages: Packages) -> Iterator[Selection]:
+    """Every way of choosing one version of every package."""
+    names = sorted(packages)
+    for versions in product(*(packages[name] for name in names)):
+        yield dict(zip(names, versions, strict=True))
+
+
+def satisfiable(packages: Packages, roots: Sequence[str], where: Mapping[str, str]) -> bool:
+    """Whether anything fits in the environment *where*."""
+    return any(needed(packages, roots, s, where) is not None for s in selections(packages))

@@ -1,0 +1,57 @@
+"""Runs one verb: options to a record, the verb's report to text, errors to one clear message."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from pypm._verbs import VERBS
+from pypm.cli.render.errors import render_error, render_unexpected, render_usage
+from pypm_model.errors import PypmError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def run(verb: str, arguments: list[str]) -> int:
+    """Runs *verb* and gives the process's exit code; never lets an exception through.
+
+    0 done, 1 no, 2 usage, 130 interrupted; a command run in an environment gives its own code.
+    """
+    debug = bool(os.environ.get("PYP_DEBUG"))
+    json_wanted = "--json" in arguments
+    try:
+        module = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}")
+        command: click.Command = module.command
+        code = command.main(arguments, prog_name=f"pypm {verb}", standalone_mode=False, obj=arguments)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except click.UsageError as error:
+        sys.stderr.write(render_usage(error, verb))
+        return 2
+    except click.ClickException as error:
+        sys.stderr.write(f"error[usage]: {error.format_message()}\n")
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        sys.stderr.write("\ninterrupted\n")
+        return INTERRUPTED
+    except PypmError as error:
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(render_error(error, json=json_wanted))
+        return error.exit
+    except BrokenPipeError:
+        # The reader has gone (`pypm ls | head`): nothing to say, and nothing may be said at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(render_unexpected(error))
+        return 1

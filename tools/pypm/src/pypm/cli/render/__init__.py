@@ -1,0 +1,1 @@
+"""How reports, errors and progress look to a person."""

@@ -1,0 +1,83 @@
+"""Errors as people read them: the kind, one line, the places with the line itself, what would help."""
+
+from __future__ import annotations
+
+import json as json_text
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pypm.cli.render.style import style
+from pypm_model.errors import Place, PypmError
+
+if TYPE_CHECKING:
+    import click
+
+
+def render_error(error: PypmError, *, json: bool = False) -> str:
+    """The whole message, ending in a line break; with *json*, one line of JSON."""
+    if json:
+        return json_text.dumps({"error": error.to_json()}, sort_keys=True) + "\n"
+    lines = [f"{style('error', 'red')}[{error.code}]: {error}"]
+    for place in error.places:
+        lines += _place(place)
+    for text, places in error.story:
+        lines.append(f"  {text}")
+        lines += [f"      {style(str(place), 'blue')}" for place in places]
+    if error.hint:
+        lines.append(f"  {style('help', 'cyan')}: {error.hint}")
+    return "\n".join(lines) + "\n"
+
+
+def render_usage(error: click.UsageError, verb: str) -> str:
+    """A wrong option or argument."""
+    return (
+        f"{style('error', 'red')}[usage]: {error.format_message()}\n"
+        f"  {style('help', 'cyan')}: `pypm help {verb}` tells the options.\n"
+    )
+
+
+def render_unexpected(error: Exception) -> str:
+    """Something no room foresaw: the machine's own error in one line, or a fault of ours."""
+    red = style("error", "red")
+    if isinstance(error, OSError) and error.strerror:
+        subject = f": {error.filename}" if error.filename else ""
+        return f"{red}[system]: {error.strerror.lower()}{subject}\n"
+    what = " ".join(str(error).split()) or "no message"
+    return (
+        f"{red}[internal]: {type(error).__name__}: {what}\n"
+        "  This is a fault in pypm. PYP_DEBUG=1 shows where; please report it with that output.\n"
+    )
+
+
+def _place(place: Place) -> list[str]:
+    head = f"  {style('-->', 'blue')} {place}"
+    if place.line is None:
+        return [head]
+    text = _line_of(place)
+    if text is None:
+        return [head]
+    number = str(place.line)
+    lines = [head, f"  {number} | {text}"]
+    if place.column is not None and place.column > 0:
+        lines.append(f"  {' ' * len(number)} | {' ' * (place.column - 1)}{style('^', 'red')}")
+    return lines
+
+
+def _line_of(place: Place) -> str | None:
+    root = os.environ.get("PYP_WORKSPACE_ROOT", "")
+    for folder in (Path.cwd(), *Path.cwd().parents) if not root else (Path(root), Path.cwd()):
+        try:
+            text = (folder / place.file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        lines = text.splitlines()
+        number = place.line or 0
+        return lines[number - 1].rstrip() if 0 < number <= len(lines) else None
+    return None
+
+
+def warn(code: str, message: str) -> None:
+    """Prints a warning to stderr."""
+    sys.stderr.write(f"{style('warning', 'yellow')}[{code}]: {message}\n")

@@ -1,0 +1,1 @@
+"""The commands, a module each; every one is imported only when it is run."""

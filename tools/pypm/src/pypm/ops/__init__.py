@@ -1,0 +1,1 @@
+"""One verb, one file: where the rooms meet. No printing here: a verb returns a report."""

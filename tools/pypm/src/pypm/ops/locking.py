@@ -1,0 +1,332 @@
+"""From a workspace to its lock: read the old one, judge it, resolve if it must be, put the files in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from pypm.ops.backends import backends_of
+from pypm.ops.opening import LOCK
+from pypm.ops.resolving import resolve
+from pypm.ops.tools import Tools
+from pypm_model import markers
+from pypm_model.artifacts import Artifact
+from pypm_model.errors import Place, PypmError
+from pypm_model.events import Warned
+from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
+from pypm_model.lock_conflicts import salvage
+from pypm_model.lock_errors import LockConflicted, LockUnreadable
+from pypm_model.lock_text import read, write
+from pypm_model.locks import Lock, LockedPackage, LockSettings
+from pypm_model.markers.coverage import atoms, coverage
+from pypm_model.names import NormalizedName, normalize
+from pypm_model.requests import MemberRequest, Preference, Request
+from pypm_model.resolutions import Resolution
+from pypm_model.sources import IndexSource, MemberSource
+from pypm_model.wheel_tags import parse_wheel_filename
+from pypm_store.atomic import write_atomically
+from pypm_workspace.workspace import Workspace
+
+Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """How to lock.
+
+    *upgrade* forgets all pins, *upgrade_packages* those of some names. *frozen* takes the lock as it
+    is and never resolves; *locked* never resolves either, but fails unless the lock fits.
+    """
+
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+    frozen: bool = False
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A lock that fits the workspace, and what became of the old one."""
+
+    lock: Lock
+    text: str
+    old: Lock | None
+    old_text: str | None
+    stale: tuple[Stale, ...]
+    """Why the old one did not fit; empty if it did, or if there was none."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the text differs from the file's."""
+        return self.text != self.old_text
+
+
+@dataclass(eq=False)
+class LockMissing(PypmError):
+    """There is no lock, and none may be made now."""
+
+    code: ClassVar[str] = "lock-missing"
+    file: str
+
+    def __str__(self) -> str:
+        return f"there is no {self.file}"
+
+    @property
+    def hint(self) -> str:
+        return "run `pypm lock` and commit the file"
+
+
+@dataclass(eq=False)
+class LockStale(PypmError):
+    """The lock is not the one these manifests give, and must not be changed now."""
+
+    code: ClassVar[str] = "lock-stale"
+    file: str
+    reasons: tuple[tuple[str, tuple[Place, ...]], ...]
+
+    def __str__(self) -> str:
+        return f"{self.file} is not what the manifests give"
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+        return self.reasons
+
+    @property
+    def hint(self) -> str:
+        return "run `pypm lock`"
+
+
+@dataclass(eq=False)
+class UnknownUpgrade(PypmError):
+    """A package to be upgraded is not in the lock."""
+
+    code: ClassVar[str] = "unknown-upgrade"
+    exit: ClassVar[int] = 2
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not in the lock: {', '.join(self.names)}"
+
+
+def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
+    """The lock that fits *workspace*; nothing is written. Raises what resolving raises."""
+    text = lock_text(workspace)
+    if how.frozen:
+        if text is None:
+            raise LockMissing(LOCK)
+        return Locked(read(text, LOCK), text, None, text, ())
+    old, pins = _old_lock(text)
+    wanted = {normalize(name) for name in how.upgrade_packages}
+    known = {package.name for package in old.packages} if old else set()
+    if wanted - known:
+        raise UnknownUpgrade(tuple(sorted(wanted - known)))
+    plain = request_of(tools, workspace, old)
+    settings = settings_of(plain, _more_settings(workspace))
+    reasons = stale(old, plain, settings) if old is not None else ()
+    if old is not None and text is not None and not (reasons or how.upgrade or wanted):
+        return Locked(old, text, old, text, ())
+    if how.locked:
+        if text is None:
+            raise LockMissing(LOCK)
+        read(text, LOCK)
+        raise stale_error(workspace, reasons)
+    request = plain
+    if not how.upgrade:
+        kept = tuple((name, found) for name, found in pins if name not in wanted)
+        request = replace(plain, preferences=kept, preferred_splits=old.splits if old else ())
+    catalog = tools.catalog
+    resolution = resolve(request, catalog, workspace.place, tools.world.listener)
+    new = complete(resolution, request, settings, tools, old)
+    return Locked(new, write(new), old, text, reasons)
+
+
+def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
+    """What *workspace* asks, its build backends heard. Where no member states a Python range, the old
+    lock's is kept, so that machines with different interpreters agree; the first lock begins at the
+    interpreter at hand."""
+    backends = backends_of(tools, workspace)
+    default = ""
+    if not any(workspace.pythons.values()):
+        default = old.requires_python if old is not None else ""
+        if not default:
+            major, minor = tools.interpreter().release
+            default = f">={major}.{minor}"
+    return workspace.request(backends=backends, default_python=default)
+
+
+def lock_text(workspace: Workspace) -> str | None:
+    """The text of the workspace's lock file; None if there is none."""
+    try:
+        return (Path(workspace.root) / LOCK).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _old_lock(text: str | None) -> tuple[Lock | None, Pins]:
+    """The old lock and its pins. A text that cannot be read (a merge's conflict markers, damage)
+    gives no lock but still the versions it names, both sides of a merge among them."""
+    if text is None:
+        return None, ()
+    try:
+        lock = read(text, LOCK)
+    except (LockConflicted, LockUnreadable):
+        return None, salvage(text)
+    return lock, _pins(lock)
+
+
+def write_lock(workspace: Workspace, locked: Locked) -> None:
+    """Writes the lock if its text is new, beside and renamed."""
+    if locked.is_new:
+        write_atomically(Path(workspace.root) / LOCK, locked.text, fsync=True)
+
+
+def check_lock(tools: Tools, workspace: Workspace) -> tuple[Stale, ...]:
+    """What makes the lock stale; empty if it fits. Raises `LockMissing`, `LockConflicted`,
+    `LockUnreadable`; asks no index."""
+    text = lock_text(workspace)
+    if text is None:
+        raise LockMissing(LOCK)
+    lock = read(text, LOCK)
+    request = request_of(tools, workspace, lock)
+    return stale(lock, request, settings_of(request, _more_settings(workspace)))
+
+
+def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
+    """The error that tells each reason with its place."""
+    return LockStale(
+        LOCK,
+        tuple((str(reason), (workspace.place(reason.origin),) if reason.origin else ()) for reason in reasons),
+    )
+
+
+def _pins(lock: Lock) -> Pins:
+    found: dict[NormalizedName, list[Preference]] = {}
+    for package in lock.packages:
+        if isinstance(package.source, IndexSource):
+            found.setdefault(package.name, []).append(Preference(package.version, package.source.index))
+    return tuple((name, tuple(found[name])) for name in sorted(found))
+
+
+def complete(
+    resolution: Resolution, request: Request, settings: LockSettings, tools: Tools, old: Lock | None
+) -> Lock:
+    """*resolution* as a lock: with every file that a covered environment can use, and the manifests."""
+    region = covered(request)
+    wanted = [
+        (package.name, package.version, package.source.index)
+        for package in resolution.packages
+        if isinstance(package.source, IndexSource)
+    ]
+    files = tools.catalog.all_files(wanted)
+    known = _known_files(old)
+    members = {member.name: member for member in request.members}
+    usable: dict[str, bool] = {}
+    packages = []
+    for package in resolution.packages:
+        match package.source:
+            case IndexSource(index):
+                found = files[package.name, package.version, index]
+                kept = _kept(package, found, region, usable, request, tools)
+                packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
+            case MemberSource():
+                packages.append(_with_manifest(package, members[package.name]))
+            case _:
+                packages.append(package)
+    return Lock(
+        requires_python=_union_of_pythons(request),
+        environments=marker_texts(request.environments),
+        required_environments=marker_texts(request.required_environments),
+        settings=settings,
+        splits=resolution.splits,
+        packages=tuple(packages),
+    )
+
+
+def covered(request: Request) -> markers.Diagram:
+    """The environments a lock of *request* is for."""
+    pythons = markers.any_of(markers.requires_python(member.requires_python) for member in request.members)
+    if not request.environments:
+        return pythons
+    return markers.both(pythons, markers.any_of(map(markers.parse, request.environments)))
+
+
+def _with_manifest(package: LockedPackage, member: MemberRequest) -> LockedPackage:
+    return replace(package, version=member.version or "", manifest=manifest_of(member))
+
+
+def _kept(
+    package: LockedPackage,
+    files: Sequence[Artifact],
+    region: markers.Diagram,
+    usable: dict[str, bool],
+    request: Request,
+    tools: Tools,
+) -> list[Artifact]:
+    """Files of a release that some covered environment can use, sorted by name.
+
+    A file without a sha256 cannot be locked; if that leaves none, the package is reported.
+    """
+    kept = []
+    for file in files:
+        if not file.sha256 or (file.yanked is not None and any(f.yanked is None for f in files)):
+            continue
+        if file.is_wheel and (request.build.no_binary & {package.name, "*"}):
+            continue
+        if file.is_wheel and not _is_usable(file.filename, region, usable):
+            continue
+        kept.append(replace(file, requires_python="", yanked=None))
+    if not kept:
+        message = f"{package.name} {package.version} has no file that any covered environment can use"
+        tools.world.listener(Warned("no-usable-file", message))
+    return sorted(kept, key=lambda file: file.filename)
+
+
+def _is_usable(filename: str, region: markers.Diagram, usable: dict[str, bool]) -> bool:
+    tail = "-".join(filename.removesuffix(".whl").rsplit("-", 3)[1:])
+    if tail not in usable:
+        tags = parse_wheel_filename(filename).tags
+        usable[tail] = not markers.disjoint(coverage(atoms(tags)), region)
+    return usable[tail]
+
+
+def _known_files(old: Lock | None) -> Mapping[str, Artifact]:
+    packages = old.packages if old is not None else ()
+    return {file.sha256: file for package in packages for file in package.files}
+
+
+def _merged(file: Artifact, known: Mapping[str, Artifact]) -> Artifact:
+    """*file* with the facts this index does not give and another did before: a mirror without sizes
+    or upload times must not change the lock."""
+    before = known.get(file.sha256)
+    if before is None:
+        return file
+    return replace(
+        file,
+        size=before.size if file.size is None else file.size,
+        uploaded=file.uploaded or before.uploaded,
+        path=file.path or before.path,
+    )
+
+
+def _union_of_pythons(request: Request) -> str:
+    """The least specifier that every member's range is within: its lowest bound, as an installer of
+    the whole workspace would state it."""
+    ranges = sorted({member.requires_python for member in request.members})
+    if len(ranges) == 1:
+        return ranges[0]
+    union = markers.any_of(map(markers.requires_python, ranges))
+    lower, upper = markers.python_bounds(union)
+    return ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
+
+
+def _more_settings(workspace: Workspace) -> Mapping[str, str | tuple[str, ...]]:
+    settings = workspace.settings
+    exceptions = tuple(f"{name}={when or 'never'}" for name, when in settings.exclude_newer_package)
+    return {
+        "exclude-newer": settings.exclude_newer,
+        "exclude-newer-package": exceptions,
+        "cooldown": f"{settings.cooldown} seconds" if settings.cooldown else "",
+        "cooldown-except": tuple(settings.cooldown_except),
+    }

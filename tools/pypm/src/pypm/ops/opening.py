@@ -1,0 +1,90 @@
+"""Opens what verbs work on: the workspace, the store, the indexes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pypm.ops.world import World
+from pypm_index import pip_config
+from pypm_index.settings import Index, Indexes
+from pypm_store.atomic import write_atomically
+from pypm_store.locations import default_root
+from pypm_store.store import Store
+from pypm_workspace.discover import discover, find_root
+from pypm_workspace.snapshot import Snapshot, members_from_snapshot
+from pypm_workspace.workspace import Workspace
+
+LOCK = "pypm.lock"
+
+
+def open_store(world: World) -> Store:
+    """The machine's store: ``PYPM_CACHE_DIR``, else the platform's cache folder."""
+    return Store.open(environ=world.environ)
+
+
+def open_workspace(world: World) -> Workspace:
+    """The workspace around the current folder; its warnings are sent to the listener.
+
+    Parsed manifests are remembered beside the store, so that a run with one changed manifest parses one.
+    """
+    found = find_root(world.cwd, world.environ)
+    remembered = _snapshot_file(world, found.root)
+    snapshot = _read_snapshot(remembered)
+    workspace = discover(found.root, snapshot=snapshot)
+    if snapshot is None or not _covers(snapshot, workspace):
+        _keep(remembered, workspace.snapshot())
+    for warning in workspace.warnings:
+        world.listener(warning)
+    return workspace
+
+
+def indexes_of(world: World, workspace: Workspace | None) -> Indexes:
+    """The indexes a workspace names, with the machine's settings applied."""
+    named = [
+        Index(setting.name, setting.url, explicit=setting.explicit, default=setting.default)
+        for setting in (workspace.indexes if workspace else ())
+    ]
+    return Indexes.from_settings(
+        named,
+        workspace.settings.find_links if workspace else (),
+        environ=world.environ,
+        pip_config=pip_config.read(world.environ),
+        root=Path(workspace.root) if workspace else world.cwd,
+    )
+
+
+def folder_in(workspace: Workspace, world: World) -> str:
+    """The current folder relative to the workspace's root, with ``/``; ``.`` outside of it."""
+    try:
+        inside = world.cwd.resolve().relative_to(Path(workspace.root).resolve())
+    except ValueError:
+        return "."
+    return inside.as_posix()
+
+
+def _snapshot_file(world: World, root: str) -> Path:
+    digest = hashlib.sha256(root.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return default_root(world.environ) / "workspaces" / f"{digest}.json"
+
+
+def _read_snapshot(file: Path) -> Snapshot | None:
+    try:
+        return members_from_snapshot(file.read_bytes(), written_ns=file.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+def _covers(snapshot: Snapshot, workspace: Workspace) -> bool:
+    """Whether the next run would gain nothing from a newer snapshot."""
+    trusted = all(snapshot.trusts(entry.seen) for entry in workspace.remembered)
+    return trusted and snapshot.checked(workspace.state) is not None
+
+
+def _keep(file: Path, data: bytes) -> None:
+    """Keeps a snapshot where that is possible: it saves time, nothing hangs on it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, data)
+    except OSError:
+        pass

@@ -1,0 +1,371 @@
+"""From pins to unpacked trees in the store: fetch, unpack, build.
+
+Building needs a build environment, which is a small lock of its own whose pins are provided in the
+same way: `provide` and `build_environment` call each other, and that is all the recursion there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
+
+from pypm.ops.resolving import resolve
+from pypm.ops.tools import Tools
+from pypm_env.build.environment import BuildEnvironment
+from pypm_env.build.inputs import Kind
+from pypm_env.build.jobs import Built
+from pypm_env.build.sdist import Prepare, Source, build_sources
+from pypm_env.dists import WantedDist
+from pypm_env.interpreters import Interpreter
+from pypm_index.direct import obtain
+from pypm_index.fetch import fetch_each
+from pypm_model import markers
+from pypm_model.artifacts import Artifact
+from pypm_model.errors import Place, PypmError
+from pypm_model.events import Advanced, Finished, Started
+from pypm_model.lock_select import select
+from pypm_model.locks import Lock, Manifest, Pin, Root
+from pypm_model.names import NormalizedName, normalize
+from pypm_model.requests import Ask, MemberRequest, Origin, Request
+from pypm_model.requirement_text import InvalidRequirement, parse
+from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
+from pypm_store.files import digest_of
+from pypm_store.sdist_archive import unpack_sdist
+from pypm_workspace.direct_reference import direct_reference
+
+BUILD = NormalizedName("(build)")
+"""Stands for "the build of this project" where a resolution wants a member. No project's name."""
+REMEMBERED = "build-environment"
+"""Kind of a small fact: the wheels of a build environment, by what was asked."""
+UNPACKERS = 2
+"""Threads that unpack; more cost more than they bring (see environments in the documentation)."""
+
+
+@dataclass(eq=False)
+class BuildNotAllowed(PypmError):
+    """Only an sdist fits, and its build backend may not run."""
+
+    code: ClassVar[str] = "build-not-allowed"
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} has no wheel for this environment, and its sdist may not be built"
+
+    @property
+    def hint(self) -> str:
+        return f'allow it: [resolution] build = {{ allow = ["{self.name}"] }}, or choose a version with a wheel'
+
+
+@dataclass(eq=False)
+class BadBuildRequirement(PypmError):
+    """A project's build backend asks for something that is no requirement."""
+
+    code: ClassVar[str] = "bad-build-requirement"
+    requirement: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"a build asks for {self.requirement!r}, which is no requirement: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wheel:
+    """A wheel to be unpacked. *path* is where it is, if it is no file of an index."""
+
+    pin: Pin
+    artifact: Artifact
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """A source tree to be built."""
+
+    pin: Pin
+    source: Source
+    editable: bool = False
+
+
+def provide(
+    tools: Tools, pins: Sequence[Pin], interpreter: Interpreter, *, editable: bool = True
+) -> tuple[WantedDist, ...]:
+    """Makes sure the tree of every pin is in the store, and gives what is to be installed, sorted by name.
+
+    Members and folders are built as editable wheels (as plain ones with *editable* False); a member
+    without a build system is not installed itself. To be called inside ``store.using()``. Raises what
+    fetching, unpacking and building raise; what was provided until then stays in the store.
+    """
+    wheels: list[_Wheel] = []
+    projects: list[_Project] = []
+    sdists: list[tuple[Pin, Artifact]] = []
+    for pin in pins:
+        match pin.package.source:
+            case IndexSource() if pin.file is not None and pin.file.is_wheel:
+                wheels.append(_Wheel(pin, pin.file))
+            case IndexSource() if pin.file is not None:
+                sdists.append((pin, pin.file))
+            case MemberSource(path):
+                member = tools.member_at(path)
+                if member.build is not None:
+                    kind: Kind = "editable" if editable else "wheel"
+                    tree = Source(tools.root / path, kind, member.name, shown=member.file)
+                    projects.append(_Project(pin, tree, editable))
+            case PathSource() | UrlSource() | GitSource() as source:
+                found = _direct(tools, pin, source, editable)
+                (wheels if isinstance(found, _Wheel) else projects).append(found)  # type: ignore[arg-type]
+    _fetch_and_unpack(tools, wheels, sdists)
+    projects += [_sdist(tools, pin, file) for pin, file in sdists]
+    wanted = [_wanted(tools, wheel.pin, wheel.artifact.sha256) for wheel in wheels]
+    wanted += _build(tools, projects, interpreter)
+    return tuple(sorted(wanted, key=lambda dist: dist.name))
+
+
+def prepare_for(tools: Tools, interpreter: Interpreter) -> Prepare:
+    """`build_environment` for one interpreter, as the build side calls it."""
+    return lambda requires: build_environment(tools, interpreter, requires)
+
+
+def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> BuildEnvironment:
+    """An environment that holds *requires*, resolved from the workspace's indexes apart from what is
+    installed, and remembered until ``--refresh``. Raises what resolving and `provide` raise."""
+    key = _question(tools, interpreter, requires)
+    known = None if tools.world.refresh else tools.cache.value(REMEMBERED, key)
+    if known is not None:
+        trees = [tools.store.tree(digest) for digest in known]
+        if all(trees):
+            return _environment(interpreter, [(t.root, d) for t, d in zip(trees, known, strict=True) if t])
+    lock = _lock_build(tools, interpreter, requires)
+    pins = [
+        pin
+        for pin in select(lock, interpreter.environment, [Root(BUILD)], build=tools.build_policy)
+        if pin.package.name != BUILD
+    ]
+    dists = provide(tools, pins, interpreter, editable=False)
+    digests = [dist.tree for dist in dists]
+    tools.cache.put_values(REMEMBERED, {key: digests})
+    return _environment(interpreter, [(tools.store.tree_path(digest), digest) for digest in digests])
+
+
+def _environment(interpreter: Interpreter, trees: Sequence[tuple[Path, str]]) -> BuildEnvironment:
+    names = hashlib.sha256("\n".join(sorted(digest for _, digest in trees)).encode())
+    return BuildEnvironment(interpreter, tuple(root / "site" for root, _ in trees), names.hexdigest())
+
+
+def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> str:
+    """Everything that decides which packages answer *requires*."""
+    facts: dict[str, Any] = {
+        "requires": requires,
+        "python": [interpreter.identity, interpreter.version, interpreter.tags[:1]],
+        "indexes": [index.identity for index in tools.indexes.all],
+        "exclude-newer": [tools.settings.exclude_newer, tools.settings.cooldown],
+        "members": [tools.member_paths.get(normalize(_name_of(text)), "") for text in requires],
+        "root": str(tools.root),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _lock_build(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> Lock:
+    """A lock of *requires* for one interpreter, in memory."""
+    here = interpreter.markers
+    names = ("sys_platform", "platform_machine", "implementation_name")
+    only = " and ".join(f"{name} == '{here[name]}'" for name in names)
+    member = MemberRequest(
+        BUILD,
+        str(BUILD),
+        None,
+        f"=={interpreter.version}",
+        tuple(_ask(tools, text, item) for item, text in enumerate(requires)),
+    )
+    request = Request(members=(member,), environments=(only,), build=tools.build_policy)
+    with tools.new_catalog() as catalog:
+        resolution = resolve(request, catalog, _build_place, tools.world.listener)
+        wanted = [
+            (p.name, p.version, p.source.index) for p in resolution.packages if isinstance(p.source, IndexSource)
+        ]
+        files = catalog.all_files(wanted)
+    packages = []
+    for package in resolution.packages:
+        if isinstance(package.source, IndexSource):
+            found = files[package.name, package.version, package.source.index]
+            package = replace(package, files=found)
+        elif package.name == BUILD:
+            package = replace(package, manifest=Manifest())
+        packages.append(package)
+    return Lock(packages=tuple(packages))
+
+
+def _ask(tools: Tools, text: str, item: int) -> Ask:
+    """One build requirement. A member of the workspace is built from its folder."""
+    try:
+        requirement = parse(text)
+    except InvalidRequirement as error:
+        raise BadBuildRequirement(text, str(error)) from None
+    origin = Origin(BUILD, "pyproject.toml", "build-system.requires", item)
+    folder = tools.member_paths.get(requirement.name)
+    if folder is not None:
+        return Ask(requirement._replace(url=""), origin, PathSource(folder))
+    if requirement.url:
+        source = direct_reference(requirement.url, base=".", root=str(tools.root).replace("\\", "/"))
+        return Ask(requirement._replace(url=""), origin, source)
+    return Ask(requirement, origin)
+
+
+def _build_place(origin: Origin) -> Place:
+    return Place(f"{origin.table} of the project that is built")
+
+
+def _name_of(text: str) -> str:
+    try:
+        return parse(text).name
+    except InvalidRequirement:
+        return text
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _fetch_and_unpack(tools: Tools, wheels: Sequence[_Wheel], sdists: Sequence[tuple[Pin, Artifact]]) -> None:
+    """Downloads what is missing and unpacks each wheel as soon as it is there."""
+    store, listener = tools.store, tools.world.listener
+    todo = {wheel.artifact.sha256: wheel for wheel in wheels if store.tree(wheel.artifact.sha256) is None}
+    here = {digest: wheel.path or store.file(digest) for digest, wheel in todo.items()}
+    missing: dict[str, tuple[Pin, Artifact]] = {
+        digest: (wheel.pin, wheel.artifact) for digest, wheel in todo.items() if here[digest] is None
+    }
+    missing.update((file.sha256, (pin, file)) for pin, file in sdists if store.file(file.sha256) is None)
+    if not todo and not missing:
+        return
+
+    def unpack(digest: str, path: Path) -> None:
+        if digest in todo:
+            store.unpack(path, digest, filename=todo[digest].artifact.filename)
+            listener(Advanced("unpack", todo[digest].pin.package.name))
+
+    listener(Started("unpack", total=len(todo)))
+    with ThreadPoolExecutor(UNPACKERS, thread_name_prefix="unpack") as pool:
+        unpacked = [pool.submit(unpack, digest, path) for digest, path in here.items() if path is not None]
+        if missing:
+            catalog = tools.catalog
+            located = catalog.locate(
+                [(pin.package.name, _index(pin), artifact) for pin, artifact in missing.values()]
+            )
+            for digest, path in fetch_each(
+                located,
+                store,
+                catalog.connect,
+                listener=listener,
+                offline=tools.world.offline,
+                relocate=catalog.relocate,
+            ):
+                unpacked.append(pool.submit(unpack, digest, path))
+        for future in unpacked:
+            future.result()
+    listener(Finished("unpack"))
+
+
+def _index(pin: Pin) -> str:
+    assert isinstance(pin.package.source, IndexSource)
+    return pin.package.source.index
+
+
+# --- builds --------------------------------------------------------------------------------------
+
+
+def _build(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter) -> list[WantedDist]:
+    """Builds what is not kept already; the first failure is raised when all are through."""
+    if not projects:
+        return []
+    sources = [project.source for project in projects]
+    results = build_sources(tools.builder, sources, prepare_for(tools, interpreter), tools.world.listener)
+    failures = [result for result in results if isinstance(result, PypmError)]
+    if failures:
+        raise failures[0]
+    wanted = []
+    for project, result in zip(projects, results, strict=True):
+        assert isinstance(result, Built)
+        digest = digest_of(result.wheel)
+        tree = tools.store.unpack(result.wheel, digest)
+        wanted.append(_wanted(tools, project.pin, digest, editable=project.editable, version=tree.version))
+    return wanted
+
+
+def _sdist(tools: Tools, pin: Pin, file: Artifact) -> _Project:
+    """An sdist of an index, unpacked."""
+    package = pin.package
+    if not tools.build_policy.may_build(package.name):
+        raise BuildNotAllowed(package.name, package.version)
+    path = tools.store.file(file.sha256)
+    assert path is not None, "it was fetched just now"
+    folder = unpack_sdist(path, tools.scratch(), filename=file.filename)
+    shown = f"{file.filename}: pyproject.toml"
+    return _Project(pin, Source(folder, "wheel", package.name, package.version, file.sha256, shown=shown))
+
+
+def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> _Wheel | _Project:
+    """What is at a direct source: a wheel, or a tree to be built."""
+    package = pin.package
+    scratch = tools.scratch()
+    path = obtain(source, scratch / "tree", tools.catalog.workplace())
+    if path.is_dir():
+        as_editable = editable and isinstance(source, PathSource) and source.editable
+        digest = source.commit if isinstance(source, GitSource) else ""
+        shown = f"{package.name}: pyproject.toml"
+        kind: Kind = "editable" if as_editable else "wheel"
+        return _Project(pin, Source(path, kind, package.name, "", digest, shown=shown), as_editable)
+    assert not isinstance(source, GitSource)
+    filename = filename_of(source)
+    if filename.endswith(".whl"):
+        return _Wheel(pin, Artifact(filename, source.sha256), path)
+    folder = unpack_sdist(path, scratch / "sdist", filename=filename)
+    if isinstance(source, UrlSource) and source.subdirectory:
+        folder = folder / source.subdirectory
+    return _Project(pin, Source(folder, "wheel", package.name, "", source.sha256, shown=filename))
+
+
+def filename_of(source: PathSource | UrlSource) -> str:
+    """The file's name at a direct source."""
+    text = source.path if isinstance(source, PathSource) else unquote(urlsplit(source.url).path)
+    return text.rsplit("/", 1)[-1]
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+def _wanted(
+    tools: Tools, pin: Pin, digest: str, *, editable: bool = False, version: str = ""
+) -> WantedDist:
+    package = pin.package
+    return WantedDist(
+        package.name,
+        package.version or version,
+        digest,
+        direct_url=_direct_url(tools.root, pin, editable=editable),
+        editable=editable,
+    )
+
+
+def _direct_url(root: Path, pin: Pin, *, editable: bool) -> str:
+    """`direct_url.json` (PEP 610) for what came from a folder, an address or a repository; empty for
+    packages of an index."""
+    data: Mapping[str, Any]
+    match pin.package.source:
+        case IndexSource():
+            return ""
+        case MemberSource(path) | PathSource(path, sha256=""):
+            data = {"url": (root / path).as_uri(), "dir_info": {"editable": True} if editable else {}}
+        case PathSource(path, sha256=sha256):
+            data = {"url": (root / path).as_uri(), "archive_info": {"hashes": {"sha256": sha256}}}
+        case UrlSource(url, subdirectory, sha256):
+            data = {"url": url, "archive_info": {"hashes": {"sha256": sha256}}}
+            data = {**data, **({"subdirectory": subdirectory} if subdirectory else {})}
+        case GitSource(url, ref, commit, subdirectory):
+            info = {"vcs": "git", **({"requested_revision": ref} if ref else {}), "commit_id": commit}
+            data = {"url": url, "vcs_info": info, **({"subdirectory": subdirectory} if subdirectory else {})}
+    return json.dumps(data, sort_keys=True)

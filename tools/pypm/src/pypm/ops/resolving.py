@@ -1,0 +1,121 @@
+"""Stage five: the one loop, resolver and index taking turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pypm_index.catalog import Catalog
+from pypm_model.errors import Place, PypmError
+from pypm_model.events import Finished, Listener, Started, Warned
+from pypm_model.facts import Fact, Needs
+from pypm_model.names import NormalizedName
+from pypm_model.requests import Origin, Request
+from pypm_model.resolutions import Reason, Resolution, Undecided, Unsolvable
+from pypm_resolver.session import Session
+from pypm_resolver.verify import verify
+
+Locate = Callable[[Origin], Place]
+
+
+@dataclass(eq=False)
+class CannotResolve(PypmError):
+    """The members' requirements cannot all be met: the derivation, in reading order."""
+
+    code: ClassVar[str] = "conflict"
+    summary: str
+    reasons: tuple[tuple[str, tuple[Place, ...]], ...]
+    region: str
+    hints: tuple[str, ...]
+    names: tuple[NormalizedName, ...]
+
+    def __str__(self) -> str:
+        where = f" {self.region}" if self.region else ""
+        return f"{self.summary}{where}"
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+        return self.reasons
+
+    @property
+    def hint(self) -> str | None:
+        return "; ".join(self.hints) or None
+
+
+@dataclass(eq=False)
+class ResolutionUndecided(PypmError):
+    """The step budget ran out before an answer was found: this is not a proof that there is none."""
+
+    code: ClassVar[str] = "undecided"
+    steps: int
+    names: tuple[NormalizedName, ...]
+
+    def __str__(self) -> str:
+        return f"no answer after {self.steps} steps: neither solved nor shown to be impossible"
+
+    @property
+    def hint(self) -> str | None:
+        if not self.names:
+            return None
+        return f"most conflicts were about {', '.join(self.names[:5])}: tighter bounds on them would help"
+
+
+@dataclass(eq=False)
+class UnsoundResolution(PypmError):
+    """The independent check found the resolver's answer wrong: a fault in pypm; nothing was written."""
+
+    code: ClassVar[str] = "unsound-resolution"
+    violations: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"the resolution failed its check and was not used: {self.violations[0]}"
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+        return tuple((text, ()) for text in self.violations[1:10])
+
+
+def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listener) -> Resolution:
+    """The answer to *request*, checked. Raises `CannotResolve`, `ResolutionUndecided`,
+    `UnsoundResolution`, and what the index raises."""
+    session = Session(request)
+    facts: list[Fact] = []
+    listener(Started("resolve"))
+    while isinstance(state := session.step(), Needs):
+        catalog.request(state.keys, speculative=state.speculative)
+        answers = catalog.wait()
+        facts += answers
+        session.feed(answers)
+    listener(Finished("resolve"))
+    match state:
+        case Unsolvable():
+            raise _conflict(state, place)
+        case Undecided(steps, names):
+            raise ResolutionUndecided(steps, names)
+        case Resolution():
+            violations = verify(request, state, facts)
+            if violations:
+                raise UnsoundResolution(tuple(str(v) for v in violations))
+            for warning in state.warnings:
+                listener(Warned("resolution", warning))
+            return state
+
+
+def _conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
+    *before, last = unsolvable.story
+    return CannotResolve(
+        last.text,
+        tuple((reason.text, _places(reason, place)) for reason in before),
+        unsolvable.region,
+        unsolvable.hints,
+        unsolvable.names,
+    )
+
+
+def _places(reason: Reason, place: Locate) -> tuple[Place, ...]:
+    return tuple(_unique(place(ask.origin) for ask in reason.asks))
+
+
+def _unique(places: Iterable[Place]) -> list[Place]:
+    return list(dict.fromkeys(places))

@@ -1,0 +1,178 @@
+"""What verbs work with, opened when first used and closed together: store, indexes, interpreter, builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pypm.ops.opening import indexes_of, open_store
+from pypm.ops.world import World
+from pypm_env.build.builder import Builder
+from pypm_env.build.jobs import Memory
+from pypm_env.finding import Places, choose
+from pypm_env.interpreters import Interpreter
+from pypm_env.probe import ProbeCache
+from pypm_index.catalog import Catalog
+from pypm_index.cutoffs import Cutoffs, earliest, moment
+from pypm_index.ports import BuildNeed
+from pypm_index.settings import Indexes
+from pypm_model.names import NormalizedName
+from pypm_model.requests import BuildPolicy
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.store import Store
+from pypm_workspace.configuration import Member, Settings
+from pypm_workspace.workspace import Workspace
+
+VENV = ".venv"
+INTERPRETER = "interpreter"
+"""Kind of a small fact: what an interpreter said of itself."""
+METADATA = "member-metadata"
+"""Kind of a small fact: METADATA by what it was made from."""
+
+
+class Tools:
+    """Use it in a ``with`` block; one per run of a verb.
+
+    *describe* answers what only a build backend can tell (see `pypm.ops.backends`).
+    """
+
+    def __init__(
+        self, world: World, workspace: Workspace | None, describe: Callable[[Tools, BuildNeed], bytes]
+    ) -> None:
+        self.world = world
+        self.workspace = workspace
+        self._describe = describe
+        self._stack = ExitStack()
+        self._scratches = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._stack.close()
+
+    @property
+    def root(self) -> Path:
+        """The workspace's folder; without a workspace the current one."""
+        return Path(self.workspace.root) if self.workspace else self.world.cwd
+
+    @property
+    def settings(self) -> Settings:
+        """The workspace's settings, or the defaults."""
+        return self.workspace.settings if self.workspace else Settings()
+
+    @property
+    def build_policy(self) -> BuildPolicy:
+        """Whose build backends may run."""
+        return self.workspace.build_policy if self.workspace else BuildPolicy()
+
+    @cached_property
+    def store(self) -> Store:
+        """The machine's store."""
+        return open_store(self.world)
+
+    @cached_property
+    def cache(self) -> MetadataCache:
+        """What indexes, interpreters and builds said before."""
+        return self._stack.enter_context(MetadataCache(self.store.path))
+
+    @cached_property
+    def indexes(self) -> Indexes:
+        """The workspace's indexes, the machine's settings applied."""
+        return indexes_of(self.world, self.workspace)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The indexes, behind the cache."""
+        return self._stack.enter_context(self.new_catalog())
+
+    def new_catalog(self) -> Catalog:
+        """A catalog of its own, for a resolution inside another one."""
+        return Catalog(
+            self.store,
+            self.indexes,
+            cache=self.cache,
+            environ=self.world.environ,
+            root=self.root,
+            offline=self.world.offline,
+            refresh=self.world.refresh,
+            cutoffs=cutoffs_of(self.settings, datetime.now(UTC)),
+            build_policy=self.build_policy,
+            build_metadata=lambda need: self._describe(self, need),
+            listener=self.world.listener,
+        )
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Runs build backends; what they make is kept in the store."""
+        memory = Memory(
+            lambda keys: self.cache.values(METADATA, keys),
+            lambda texts: self.cache.put_values(METADATA, texts),
+        )
+        return self._stack.enter_context(
+            Builder(store=_BuiltWheels(self.store), memory=memory, environ=self.world.environ)
+        )
+
+    def scratch(self) -> Path:
+        """A new empty folder that goes away with these tools."""
+        self._scratches += 1
+        folder = self.builder.scratch / f"tree{self._scratches}"
+        folder.mkdir()
+        return folder
+
+    def interpreter(self, requires_python: str = "", prefer: str = "") -> Interpreter:
+        """The interpreter to install for: as asked for, else the first that fits. Raises `NoPython`."""
+        return choose(
+            self.world.environ.get("PYPM_PYTHON") or self.settings.python or None,
+            requires_python,
+            Places(self.world.environ, self.world.cwd),
+            root=self.root,
+            prefer=prefer,
+            cache=self.probes,
+        )
+
+    @cached_property
+    def probes(self) -> ProbeCache:
+        """What interpreters said of themselves."""
+        cache = self.cache
+        return ProbeCache(
+            lambda key: cache.value(INTERPRETER, key),
+            lambda key, value: cache.put_values(INTERPRETER, {key: value}),
+        )
+
+    def member_at(self, path: str) -> Member:
+        """The member in the folder *path*, relative to the root."""
+        assert self.workspace is not None
+        return self.workspace.by_path[path]
+
+    @cached_property
+    def member_paths(self) -> Mapping[NormalizedName, str]:
+        """Folders of members by name."""
+        return {m.name: m.path for m in self.workspace.members} if self.workspace else {}
+
+
+class _BuiltWheels:
+    """The store's built wheels as a builder wants them: paths only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def built(self, key: str, /) -> Path | None:
+        found = self._store.built(key)
+        return found.path if found is not None else None
+
+    def add_built(self, key: str, wheel: Path, /) -> Path:
+        return self._store.add_built(key, wheel).path
+
+
+def cutoffs_of(settings: Settings, now: datetime) -> Cutoffs:
+    """Which files are too new at *now*: a fixed cut-off, a cooldown, and the exceptions from them."""
+    fixed = settings.exclude_newer
+    relative = moment(f"{settings.cooldown}s", now) if settings.cooldown else ""
+    packages = {name: fixed for name in settings.cooldown_except}
+    packages.update((name, when) for name, when in settings.exclude_newer_package)
+    return Cutoffs(earliest(fixed, relative), packages=packages)
