@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pypm_env.probe import probe
 HATCHLING = ("hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
 
 
+@cache
 def this_interpreter() -> Interpreter:
     """The interpreter that runs the tests (of an environment: the one it was made from)."""
     found = probe(sys.executable)

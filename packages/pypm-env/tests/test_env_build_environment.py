@@ -57,9 +57,10 @@ def test_programs(tmp_path: Path, where: str) -> None:
         tmp_path,
         "one",
         {
-            "site/tool.py": "import sys\nclass Main:\n    @staticmethod\n    def run(): print('ran', sys.argv[1:]); return 3\n",
-            "site/tool-1.dist-info/entry_points.txt": "[console_scripts]\nmy-tool = tool:Main.run [extra]\npython = tool:x\n"
-            "bad/name = tool:x\n[other]\nno = tool:x\n",
+            "site/tool.py": "import sys\nclass Main:\n"
+            "    @staticmethod\n    def run(): print('ran', sys.argv[1:]); return 3\n",
+            "site/tool-1.dist-info/entry_points.txt": "[console_scripts]\n"
+            "my-tool = tool:Main.run [extra]\npython = tool:x\nbad/name = tool:x\n[other]\nno = tool:x\n",
             "scripts/script": "#!python\nimport tool; print('script')\n",
             "scripts/shell": "#!/bin/sh\necho shell\n",
         },

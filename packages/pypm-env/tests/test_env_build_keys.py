@@ -247,7 +247,7 @@ def test_keys_of_archives(tmp_path: Path, make: Callable[..., Path]) -> None:
 
 
 def test_steering_variables() -> None:
-    environ = {"CC": "clang", "CFLAGS": "-O3", "SOURCE_DATE_EPOCH": "1", "HOME": "/h", "PATH": "/bin",
-               "SETUPTOOLS_SCM_PRETEND_VERSION": "1", "CARGO_REGISTRY_TOKEN": "secret", "LANG": "C"}  # fmt: skip
+    said = ["CC", "CFLAGS", "SETUPTOOLS_SCM_PRETEND_VERSION", "SOURCE_DATE_EPOCH"]
+    environ = dict.fromkeys([*said, "HOME", "PATH", "CARGO_REGISTRY_TOKEN", "LANG"], "x")
     names = [name for name, _ in steering(environ)]
-    assert names == ["CC", "CFLAGS", "SETUPTOOLS_SCM_PRETEND_VERSION", "SOURCE_DATE_EPOCH"]
+    assert names == said

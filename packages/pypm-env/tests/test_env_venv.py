@@ -30,7 +30,7 @@ import json, os, sys, sysconfig
 paths = sysconfig.get_paths()
 keys = ("purelib", "platlib", "scripts", "data")
 facts = {key: os.path.realpath(paths[key]) for key in keys}
-facts["path"] = [os.path.realpath(one) for one in sys.path if "site-packages" in one or "dist-packages" in one]
+facts["path"] = [os.path.realpath(one) for one in sys.path if "-packages" in one]
 facts.update(prefix=sys.prefix, executable=sys.executable, base=sys.base_prefix, stdlib=paths["stdlib"])
 print(json.dumps(facts))
 """

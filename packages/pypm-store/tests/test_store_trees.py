@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -211,6 +212,8 @@ def test_top_level_kinds() -> None:
 
 
 def make_writable(path: Path) -> None:
+    # The clock of file systems ticks every few milliseconds; a change is one tick later at least.
+    time.sleep(0.02)
     os.chmod(path.parent, 0o755)
     if path.exists():
         os.chmod(path, 0o644)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
 from pypm_model.names import normalize
 from pypm_model.requests import Ask, Conflict
 from pypm_model.requirement_text import parse, to_text
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_workspace.asks import Backend
-from pypm_workspace.discover import discover
 from pypm_workspace.direct_reference import direct_reference, git_url, relative_path
+from pypm_workspace.discover import discover
 
 Make = Callable[[Mapping[str, str]], Path]
 

@@ -28,7 +28,7 @@ from pypm_store.store import Store
 from pypm_store.tree import Tree, bytecode
 
 from pypm_env.compiling import compile_trees
-from pypm_env.contests import Owners, PathTaken, Shared, put_extra, settle
+from pypm_env.contests import Owners, Shared, put_extras, settle
 from pypm_env.dists import MEMBERS_PTH, InstalledDist, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.placing import Target, extras, info_files, not_linked, path_line, record_text, target_of
@@ -272,18 +272,14 @@ def _put(
     left_out = not_linked(tree, dist)
     others = extras(tree, target)
     text = record_text(tree, dist, others, left_out)
-    info = site / tree.info
+    info = f"{site}/{tree.info}/"
     try:
         # RECORD first: from here on whatever is put in can be taken out again.
         make_folders(str(site), [tree.info], made)
-        record_time = _write(info / "RECORD", text.encode("utf-8", "surrogateescape"))
+        record_time = _write(info + "RECORD", text.encode("utf-8", "surrogateescape"))
         for name, content in info_files(dist):
-            _write(info / name, content)
-        for extra in others:
-            try:
-                put_extra(extra, tree, target, way)
-            except FileExistsError:
-                contested.add(extra.path)
+            _write(info + name, content)
+        put_extras(others, tree, target, way, taken=contested.add)
         files = link_tree(tree, site, way, made=made, leave_out=left_out, taken=contested.add)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         path = os.path.relpath(error.filename2 or error.filename, site).replace(os.sep, "/")
@@ -307,7 +303,7 @@ def _link_bytecode(tree: Tree, cache_tag: str, site: Path, way: Way, made: set[s
     return len(paths)
 
 
-def _write(path: Path, content: bytes) -> int:
+def _write(path: str, content: bytes) -> int:
     """Write a file, whatever was there; its modification time in nanoseconds."""
     # What is there may be a hard link into the store: never written through.
     try:
@@ -328,7 +324,7 @@ def _amended(step: Amend, target: Target) -> InstalledDist:
     lines = record.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
     lines = [line for line in lines if not line.startswith(row)]
     if step.dist.requested:
-        _write(info / "REQUESTED", b"")
+        _write(str(info / "REQUESTED"), b"")
         lines.insert(-1, f"{row}sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
     else:
         (info / "REQUESTED").unlink(missing_ok=True)

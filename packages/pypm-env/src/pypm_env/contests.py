@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -67,7 +67,7 @@ class Owners:
                 for name in names:
                     counts.update(self._files_of(name))
         for name in self.trees:
-            counts.update(self._extras_of(name))
+            counts.update(self._extras_of(name).keys())
         return {path for path, count in counts.items() if count > 1 and len(self.of(path)) > 1}
 
     def put(self, path: str, name: NormalizedName, way: Way) -> None:
@@ -132,21 +132,37 @@ def _is_at(other: str, path: str) -> bool:
 
 def put_extra(extra: Extra, tree: Tree, target: Target, way: Way) -> None:
     """Write one script, data file or header. Raises FileExistsError if something is there."""
-    full = os.path.normpath(os.path.join(target.site, extra.path))
-    try:
-        _put(extra, tree, full, way)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(full), exist_ok=True)
-        _put(extra, tree, full, way)
+    put_extras([extra], tree, target, way, taken=None)
 
 
-def _put(extra: Extra, tree: Tree, full: str, way: Way) -> None:
+def put_extras(
+    found: Sequence[Extra], tree: Tree, target: Target, way: Way, *, taken: Callable[[str], None] | None
+) -> None:
+    """Write scripts, data files and headers. Of a path where something is, *taken* is told and it is left;
+    without *taken* FileExistsError is raised."""
+    base, source = f"{target.root}/", f"{tree.root}/"
+    skip = len(target.up) + 1
+    for extra in found:
+        full = base + extra.path[skip:]
+        try:
+            try:
+                _put(extra, source, full, way)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(full), exist_ok=True)
+                _put(extra, source, full, way)
+        except FileExistsError:
+            if taken is None or not os.path.lexists(full):
+                raise
+            taken(extra.path)
+
+
+def _put(extra: Extra, source: str, full: str, way: Way) -> None:
     if extra.content is None:
-        place(str(tree.root / extra.source), full, way)
+        place(source + extra.source, full, way)
         return
     # Everything we write ourselves is a launcher or a script: executable as far as the umask allows.
     handle = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o777)
-    with open(handle, "wb") as file:
+    with open(handle, "wb", buffering=0) as file:
         file.write(extra.content)
 
 

@@ -44,18 +44,12 @@ class Target:
     """Where things go: one environment, which may still stand beside its final place."""
 
     root: Path
+    site: Path
     layout: Layout
     kit: LauncherKit
     """Names the final place."""
-
-    @property
-    def site(self) -> Path:
-        return self.root / self.layout.site_packages
-
-    @property
-    def up(self) -> str:
-        """From site-packages to the root: ``../../..``."""
-        return "/".join([".."] * (self.layout.site_packages.count("/") + 1))
+    up: str
+    """From site-packages to the root: ``../../..``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,10 @@ def target_of(root: Path, final: Path, interpreter: Interpreter) -> Target:
     if interpreter.is_windows:
         console, gui = windows_programs(interpreter.base_prefix, interpreter.markers["platform_machine"])
     python = str(python_path(final, interpreter))
-    return Target(root, interpreter.layout, LauncherKit(python, interpreter.is_windows, console, gui))
+    kit = LauncherKit(python, interpreter.is_windows, console, gui)
+    layout = interpreter.layout
+    up = "/".join([".."] * (layout.site_packages.count("/") + 1))
+    return Target(root, root / layout.site_packages, layout, kit, up)
 
 
 def extras(tree: Tree, target: Target) -> list[Extra]:

@@ -13,11 +13,13 @@ from pypm_model.sources import MemberSource
 from pypm_model.versions import sort_key
 
 from pypm_resolver.files import lower_bound
+from pypm_resolver.incompatibility import Wanted
 from pypm_resolver.package import Package
 from pypm_resolver.problem import Item
-from pypm_resolver.region import NodeKey
+from pypm_resolver.region import NodeKey, fits_member
 from pypm_resolver.regions import Solved
 from pypm_resolver.universe import Dependency, Universe
+from pypm_resolver.wording import of_requirement
 
 Entry = tuple[NormalizedName, int]
 """(name, candidate); members have candidate -1."""
@@ -145,6 +147,7 @@ class _Merger:
                     continue
                 entry: Entry = (dependency.name, -1)
                 if dependency.name in self.problem.members:
+                    self._note_range(dependency)
                     inside = both(inside, self.problem.pythons[dependency.name])
                     if inside == FALSE:
                         continue
@@ -161,6 +164,15 @@ class _Merger:
                 edges, key=lambda e: (e.name, sort_key(e.version) if e.version else "", e.marker, e.extras)
             )
         )
+
+    def _note_range(self, dependency: Dependency) -> None:
+        member = self.problem.members[dependency.name]
+        if isinstance(dependency.cause, Wanted) and not fits_member(dependency.specifier, member.version):
+            origin = dependency.cause.ask.origin
+            self.warnings.setdefault(
+                f"{origin.member} requires {of_requirement(dependency.cause.requirement)} ({origin}), "
+                f"and the workspace has {member.name} {member.version}"
+            )
 
     def _known_extras(self, entry: Entry, extras: tuple[NormalizedName, ...]) -> tuple[NormalizedName, ...]:
         if not extras:

@@ -31,7 +31,7 @@ from pypm_model.versions import InvalidVersion, sort_key
 from pypm_resolver.candidates import bars_prereleases, best, in_order, is_lowest, is_mixed, kept
 from pypm_resolver.files import Cover, strict_region
 from pypm_resolver.fitting import MISSES, Cut, Fits, Fitting
-from pypm_resolver.incompatibility import Barred, Cause, Constrained, Incompatibility, Structure
+from pypm_resolver.incompatibility import Barred, Cause, Constrained, Depends, Incompatibility, Structure
 from pypm_resolver.package import Package, cover_of
 from pypm_resolver.problem import Item, ItemKey
 from pypm_resolver.solver import Solver
@@ -403,7 +403,10 @@ class Region:
     ) -> None:
         member = self.problem.members[dependency.name]
         node = self._nodes[("item", member.name, "", "")]
-        if not _fits_member(dependency.specifier, member.version):
+        # What a member asks of a sibling is served by the sibling whatever its version: a range is
+        # what its publication will say, and is warned about (`merge`). Others have to mean this one.
+        others = isinstance(dependency.cause, Depends)
+        if others and not fits_member(dependency.specifier, member.version):
             self._add(terms, dependency.cause, dependency.marker)
             return
         marker = both(dependency.marker, self.problem.pythons[member.name])
@@ -614,7 +617,8 @@ def _walk_mask(mask: int, allowed: dict[int, Diagram], where: Diagram) -> None:
         allowed[index] = either(allowed.get(index, FALSE), where)
 
 
-def _fits_member(specifier: str, version: str | None) -> bool:
+def fits_member(specifier: str, version: str | None) -> bool:
+    """Whether a member's version is in a range; a dynamic one is in all."""
     if not specifier or version is None:
         return True
     return bool(bits(specifier, (version,), (sort_key(version),)))

@@ -278,6 +278,8 @@ class _Check:
     def _check_version(
         self, package: LockedPackage, requirement: Requirement, who: str, ask: Ask | None
     ) -> None:
+        if ask is not None and package.name in self.members:
+            return
         if package.version and not _allows(requirement.specifier, package.version):
             text = f"{who} needs {_words(requirement)}, and the lock selects {package.version}"
             self._say("specifier", package.name, text)

@@ -77,6 +77,8 @@ class Task:
     env: tuple[tuple[str, str], ...] = ()
     """Sorted variables set for the command."""
     description: str = ""
+    scope: str = "members"
+    """``members``: a run in each member that has it; ``workspace``: one run, at the root."""
     written: Written = NOWHERE
 
 

@@ -1,4 +1,4 @@
-"""``pypm-workspace.toml`` and ``[tool.pypm]`` as pydantic models, and from them the plain records.
+"""``pypm-workspace.toml`` and ``[tool.pypm]`` validated by the models of `tables`, as plain records.
 
 Heavy (it loads pydantic): imported only when one of these tables must be read anew. Every unknown
 key and wrong value becomes a complaint with the nearest known key; the records are made only from
@@ -8,14 +8,11 @@ documents without one.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pypm_model import names, specifiers
-from pypm_model.markers import InvalidMarker
-from pypm_model.markers import parse as parse_marker
+from pydantic import BaseModel, ValidationError
+from pypm_model import names
 from pypm_model.names import NormalizedName
-from pypm_model.specifiers import InvalidSpecifier
 
 from pypm_workspace.configuration import (
     BoundaryRule,
@@ -30,222 +27,13 @@ from pypm_workspace.configuration import (
 )
 from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import Table, described, name_at, requirements_at
-from pypm_workspace.moments import moment, seconds
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
+from pypm_workspace.tables import MemberTool, Tasks, WorkspaceFile, kebab, valid_name
 
 FILE = "pypm-workspace.toml"
 TOOL: KeyPath = ("tool", "pypm")
 M = TypeVar("M", bound=BaseModel)
-
-
-def _kebab(name: str) -> str:
-    return name.rstrip("_").replace("_", "-")
-
-
-def _wrapped(key: str) -> BeforeValidator:
-    """A plain string stands for a table with only *key*."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
-
-
-def _all_groups(value: Any) -> Any:
-    return ["*"] if value == "all" else value
-
-
-def _marker(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            parse_marker(value)
-        except InvalidMarker as error:
-            raise ValueError(str(error)) from None
-    return value
-
-
-def _range(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return specifiers.canonical(value)
-        except InvalidSpecifier as error:
-            raise ValueError(str(error)) from None
-    return value
-
-
-def _name(value: Any) -> Any:
-    if isinstance(value, str) and value != "*":
-        if not names.is_valid(value):
-            raise ValueError(f"`{value}` is not a valid name")
-        return names.normalize(value)
-    return value
-
-
-def _seconds(value: Any) -> Any:
-    return seconds(value) if isinstance(value, str) else value
-
-
-def _cut_off(value: Any) -> Any:
-    return "" if value is False else moment(value)
-
-
-Groups = Annotated[list[str], BeforeValidator(_all_groups)]
-Marker = Annotated[str, BeforeValidator(_marker)]
-Range = Annotated[str, BeforeValidator(_range)]
-Name = Annotated[str, BeforeValidator(_name)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
-
-
-class WorkspaceTable(_Strict):
-    """``[workspace]``"""
-
-    name: Annotated[str, Field(min_length=1)] | None = None
-    members: list[str] = []
-    exclude: list[str] = []
-    environments: list[Marker] = []
-    required_environments: list[Marker] = []
-    default_groups: Groups = ["dev"]
-    shared_environment: bool = True
-    link_mode: Literal["auto", "farm", "hardlink", "reflink", "copy"] = "auto"
-    python: str = ""
-
-
-class CatalogTable(_Strict):
-    """One entry of ``[catalog]``; a string is its version."""
-
-    version: Range
-
-
-class IndexTable(_Strict):
-    """``[[index]]``"""
-
-    name: Annotated[str, Field(min_length=1)]
-    url: Annotated[str, Field(min_length=1)]
-    explicit: bool = False
-    default: bool = False
-
-
-class PrereleaseTable(_Strict):
-    """``prereleases``; a string is the mode."""
-
-    mode: Literal["if-necessary", "never", "allow"] | None = None
-    only: list[Name] = []
-
-
-class CooldownTable(_Strict):
-    """``cooldown``; a string is the period."""
-
-    period: Annotated[int, BeforeValidator(_seconds)]
-    except_: list[Name] = []
-
-
-class BuildTable(_Strict):
-    """``build``: whose build backends may run."""
-
-    default: Literal["never", "always"] = "never"
-    allow: list[Name] = []
-    never: list[Name] = []
-
-
-class ConflictTable(_Strict):
-    """One side of a conflict."""
-
-    member: Name
-    extra: Name = ""
-    group: Name = ""
-
-
-class ResolutionTable(_Strict):
-    """``[resolution]``"""
-
-    strategy: Literal["highest", "lowest", "lowest-direct"] = "highest"
-    fork_strategy: Literal["requires-python", "fewest"] = "requires-python"
-    prereleases: Annotated[PrereleaseTable, _wrapped("mode")] = PrereleaseTable(mode="if-necessary")
-    exclude_newer: Annotated[str, BeforeValidator(_cut_off)] = ""
-    exclude_newer_package: dict[Name, Annotated[str, BeforeValidator(_cut_off)]] = {}
-    cooldown: Annotated[CooldownTable, _wrapped("period")] | None = None
-    constraints: list[str] = []
-    overrides: list[str] = []
-    excludes: list[Name] = []
-    build: BuildTable = BuildTable()
-    no_binary: list[Name] = []
-    conflicts: list[list[ConflictTable]] = []
-    find_links: list[str] = []
-
-
-class TaskTable(_Strict):
-    """``[tasks.NAME]``; a string is its command."""
-
-    command: str = ""
-    needs: list[str] = []
-    inputs: list[str] | None = None
-    outputs: list[str] = []
-    env: dict[str, str] = {}
-    description: str = ""
-
-
-class LockTable(_Strict):
-    """``[lock]``"""
-
-    export: list[str] = []
-
-
-class PluginTable(_Strict):
-    """``[plugins] NAME``"""
-
-    url: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-OneOrMore = Annotated[list[str], BeforeValidator(_listed)]
-
-
-class BoundaryTable(_Strict):
-    """One rule of ``[boundaries]``."""
-
-    from_: OneOrMore
-    to: OneOrMore
-    reason: str = ""
-
-
-class BoundariesTable(_Strict):
-    """``[boundaries]``"""
-
-    layers: list[OneOrMore] = []
-    allow: list[BoundaryTable] = []
-    deny: list[BoundaryTable] = []
-
-
-Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
-
-
-class WorkspaceFile(_Strict):
-    """All of ``pypm-workspace.toml``."""
-
-    workspace: WorkspaceTable = WorkspaceTable()
-    catalog: dict[Name, Annotated[CatalogTable, _wrapped("version")]] = {}
-    sources: dict[str, Any] = {}
-    """Read by `read_sources`, as uv's are."""
-    index: list[IndexTable] = []
-    resolution: ResolutionTable = ResolutionTable()
-    tasks: Tasks = {}
-    lock: LockTable = LockTable()
-    plugins: dict[str, PluginTable] = {}
-    boundaries: BoundariesTable = BoundariesTable()
-
-
-class MemberTool(_Strict):
-    """``[tool.pypm]`` of a member."""
-
-    sources: dict[str, Any] = {}
-    tasks: Tasks = {}
-    tags: list[str] = []
-    default_groups: Groups | None = None
-    package: bool | None = None
 
 
 def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -> Settings | None:
@@ -277,7 +65,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
                 (
                     CatalogEntry(
                         names.normalize(key),
-                        model.catalog[_name(key)].version,
+                        model.catalog[valid_name(key)].version,
                         Written(FILE, dotted(("catalog", key))),
                     )
                     for key in document.get("catalog", {})
@@ -377,6 +165,7 @@ def _tasks(tasks: Tasks, path: KeyPath, file: str) -> tuple[Task, ...]:
             tuple(task.outputs),
             tuple(sorted(task.env.items())),
             task.description,
+            task.scope,
             Written(file, dotted((*path, name))),
         )
         for name, task in sorted(tasks.items())
@@ -480,7 +269,7 @@ def _known(model: Any, loc: KeyPath) -> list[str]:
     for part in loc:
         kind = _bare(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = next((f for n, f in kind.model_fields.items() if _kebab(n) == part), None)
+            field = next((f for n, f in kind.model_fields.items() if kebab(n) == part), None)
             if field is None:
                 return []
             kind = field.annotation
@@ -488,7 +277,7 @@ def _known(model: Any, loc: KeyPath) -> list[str]:
             kind = get_args(kind)[-1]
     kind = _bare(kind)
     return (
-        [_kebab(name) for name in kind.model_fields]
+        [kebab(name) for name in kind.model_fields]
         if isinstance(kind, type) and issubclass(kind, BaseModel)
         else []
     )

@@ -1,9 +1,9 @@
 """Parsed manifests kept between runs, so that one changed member costs one parse.
 
-A snapshot is a line with a checksum and JSON: plain values, safe to read from anywhere. Every entry is keyed by the digest of
-the file it came from; one that cannot be read (older format, damage) counts as absent. Requirements
-are stored once each, since members of a workspace ask for much the same: reading 1,000 members back
-takes about 15 ms.
+A snapshot is a line with a checksum and JSON: plain values, safe to read from anywhere. Every entry
+is keyed by the digest of the file it came from; one that cannot be read (other records, damage)
+counts as absent. Requirements are stored once each, since members of a workspace ask for much the
+same: reading 1,000 members back takes about 15 ms.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Any
+from zlib import crc32
 
 from pypm_model import names
 from pypm_model.events import Warned
@@ -37,12 +38,11 @@ from pypm_workspace.configuration import (
 )
 from pypm_workspace.inputs import FileSeen
 
-FORMAT = 1
 RACY_NS = 100_000_000
 """A file changed this shortly before the snapshot was written may change again within the same tick
 of the file system's clock: its digest is compared, not its times."""
 
-_records: dict[str, Any] = {
+_records: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         BoundaryRule,
@@ -61,6 +61,18 @@ _records: dict[str, Any] = {
         Written,
     )
 }
+
+
+def _format() -> str:
+    """Names the layout of every record: a snapshot of other fields is none of ours."""
+    layout = [
+        (kind.__name__, getattr(kind, "_fields", None) or tuple(f.name for f in fields(kind)))
+        for kind in (Member, Build, Asked, *_records.values())
+    ]
+    return f"1-{crc32(repr(layout).encode()):08x}"
+
+
+FORMAT = _format()
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def _interval(low: Cut, high: Cut) -> str:
         return f"{_version(low)} to {last}"
     if low[3] == FINAL and high == (low[0], low[1], low[2] + 1, ALPHA, 0):
         return f"{low[0]}.{low[1]}.{low[2]}"
-    return f"{_version(low)} and later, before {_version(high)},"
+    return f"{_version(low)} and later but before {_version(high)}"
 
 
 def _version(cut: Cut) -> str:

@@ -35,6 +35,8 @@ class Job:
     command: str
     cwd: str
     after: frozenset[Run] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables set for this command alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,15 @@ class Runner:
         return sorted(job.run for job in jobs if job.after <= succeeded)
 
     def _execute(self, job: Job) -> int:
+        if not job.command:
+            return 0  # a task that only names what it needs
         self.announce(job)
         captured = None if self.emit is None else subprocess.PIPE
         process = subprocess.Popen(
             job.command,
             shell=True,
             cwd=job.cwd,
-            env=dict(self.environment),
+            env={**self.environment, **job.environment},
             stdout=captured,
             stderr=None if captured is None else subprocess.STDOUT,
             stdin=None if captured is None else subprocess.DEVNULL,

@@ -1,0 +1,223 @@
+"""The tables of ``pypm-workspace.toml`` and ``[tool.pypm]`` as pydantic models. Loads pydantic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pypm_model import names, specifiers
+from pypm_model.markers import InvalidMarker
+from pypm_model.markers import parse as parse_marker
+from pypm_model.specifiers import InvalidSpecifier
+
+from pypm_workspace.moments import moment, seconds
+
+
+def kebab(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+def _wrapped(key: str) -> BeforeValidator:
+    """A plain string stands for a table with only *key*."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+def _all_groups(value: Any) -> Any:
+    return ["*"] if value == "all" else value
+
+
+def _marker(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            parse_marker(value)
+        except InvalidMarker as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _range(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return specifiers.canonical(value)
+        except InvalidSpecifier as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def valid_name(value: Any) -> Any:
+    if isinstance(value, str) and value != "*":
+        if not names.is_valid(value):
+            raise ValueError(f"`{value}` is not a valid name")
+        return names.normalize(value)
+    return value
+
+
+def _seconds(value: Any) -> Any:
+    return seconds(value) if isinstance(value, str) else value
+
+
+def _cut_off(value: Any) -> Any:
+    return "" if value is False else moment(value)
+
+
+Groups = Annotated[list[str], BeforeValidator(_all_groups)]
+Marker = Annotated[str, BeforeValidator(_marker)]
+Range = Annotated[str, BeforeValidator(_range)]
+Name = Annotated[str, BeforeValidator(valid_name)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=kebab, frozen=True)
+
+
+class WorkspaceTable(_Strict):
+    """``[workspace]``"""
+
+    name: Annotated[str, Field(min_length=1)] | None = None
+    members: list[str] = []
+    exclude: list[str] = []
+    environments: list[Marker] = []
+    required_environments: list[Marker] = []
+    default_groups: Groups = ["dev"]
+    shared_environment: bool = True
+    link_mode: Literal["auto", "farm", "hardlink", "reflink", "copy"] = "auto"
+    python: str = ""
+
+
+class CatalogTable(_Strict):
+    """One entry of ``[catalog]``; a string is its version."""
+
+    version: Range
+
+
+class IndexTable(_Strict):
+    """``[[index]]``"""
+
+    name: Annotated[str, Field(min_length=1)]
+    url: Annotated[str, Field(min_length=1)]
+    explicit: bool = False
+    default: bool = False
+
+
+class PrereleaseTable(_Strict):
+    """``prereleases``; a string is the mode."""
+
+    mode: Literal["if-necessary", "never", "allow"] | None = None
+    only: list[Name] = []
+
+
+class CooldownTable(_Strict):
+    """``cooldown``; a string is the period."""
+
+    period: Annotated[int, BeforeValidator(_seconds)]
+    except_: list[Name] = []
+
+
+class BuildTable(_Strict):
+    """``build``: whose build backends may run."""
+
+    default: Literal["never", "always"] = "never"
+    allow: list[Name] = []
+    never: list[Name] = []
+
+
+class ConflictTable(_Strict):
+    """One side of a conflict."""
+
+    member: Name
+    extra: Name = ""
+    group: Name = ""
+
+
+class ResolutionTable(_Strict):
+    """``[resolution]``"""
+
+    strategy: Literal["highest", "lowest", "lowest-direct"] = "highest"
+    fork_strategy: Literal["requires-python", "fewest"] = "requires-python"
+    prereleases: Annotated[PrereleaseTable, _wrapped("mode")] = PrereleaseTable(mode="if-necessary")
+    exclude_newer: Annotated[str, BeforeValidator(_cut_off)] = ""
+    exclude_newer_package: dict[Name, Annotated[str, BeforeValidator(_cut_off)]] = {}
+    cooldown: Annotated[CooldownTable, _wrapped("period")] | None = None
+    constraints: list[str] = []
+    overrides: list[str] = []
+    excludes: list[Name] = []
+    build: BuildTable = BuildTable()
+    no_binary: list[Name] = []
+    conflicts: list[list[ConflictTable]] = []
+    find_links: list[str] = []
+
+
+class TaskTable(_Strict):
+    """``[tasks.NAME]``; a string is its command."""
+
+    command: str = ""
+    needs: list[str] = []
+    inputs: list[str] | None = None
+    outputs: list[str] = []
+    env: dict[str, str] = {}
+    description: str = ""
+    scope: Literal["members", "workspace"] = "members"
+
+
+class LockTable(_Strict):
+    """``[lock]``"""
+
+    export: list[str] = []
+
+
+class PluginTable(_Strict):
+    """``[plugins] NAME``"""
+
+    url: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class BoundaryTable(_Strict):
+    """One rule of ``[boundaries]``."""
+
+    from_: OneOrMore
+    to: OneOrMore
+    reason: str = ""
+
+
+class BoundariesTable(_Strict):
+    """``[boundaries]``"""
+
+    layers: list[OneOrMore] = []
+    allow: list[BoundaryTable] = []
+    deny: list[BoundaryTable] = []
+
+
+Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
+
+
+class WorkspaceFile(_Strict):
+    """All of ``pypm-workspace.toml``."""
+
+    workspace: WorkspaceTable = WorkspaceTable()
+    catalog: dict[Name, Annotated[CatalogTable, _wrapped("version")]] = {}
+    sources: dict[str, Any] = {}
+    """Read by `read_sources`, as uv's are."""
+    index: list[IndexTable] = []
+    resolution: ResolutionTable = ResolutionTable()
+    tasks: Tasks = {}
+    lock: LockTable = LockTable()
+    plugins: dict[str, PluginTable] = {}
+    boundaries: BoundariesTable = BoundariesTable()
+
+
+class MemberTool(_Strict):
+    """``[tool.pypm]`` of a member."""
+
+    sources: dict[str, Any] = {}
+    tasks: Tasks = {}
+    tags: list[str] = []
+    default_groups: Groups | None = None
+    package: bool | None = None

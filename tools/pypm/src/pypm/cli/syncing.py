@@ -1,0 +1,40 @@
+"""Syncs before a command is run, saying as little as possible."""
+
+from __future__ import annotations
+
+from pypm._stamp import key_of, nothing_to_do
+from pypm.cli.render.report import say, sync_lines
+from pypm.ops.locking import Locking
+from pypm.ops.selection import Selection
+from pypm.ops.sync import SyncOptions
+from pypm.ops.sync import sync as sync_workspace
+from pypm.ops.world import World
+from pypm_workspace.discover import find_root
+
+
+def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> str:
+    """Makes the environment match unless the stamp says it does; the workspace's root."""
+    root = find_root(world.cwd, world.environ).root
+    arguments = arguments_of(selection, frozen)
+    if not sync or nothing_to_do(arguments) is not None:
+        return root
+    options = SyncOptions(selection, Locking(frozen=frozen), stamp_key=key_of(arguments))
+    report = sync_workspace(world, options)
+    if not report.plan.is_empty:
+        say(sync_lines(report)[0])
+    return root
+
+
+def arguments_of(selection: Selection, frozen: bool) -> list[str]:
+    """The options of ``pypm sync`` that mean *selection*."""
+    arguments = [f"--member={name}" for name in selection.members]
+    arguments += [f"--extra={name}" for name in selection.extras]
+    arguments += [f"--group={name}" for name in selection.groups]
+    arguments += [f"--only-group={name}" for name in selection.only_groups]
+    flags = {
+        "--all-extras": selection.all_extras,
+        "--all-groups": selection.all_groups,
+        "--no-default-groups": selection.no_default_groups,
+        "--frozen": frozen,
+    }
+    return arguments + [flag for flag, on in flags.items() if on]

@@ -1,0 +1,28 @@
+"""``pypm ls``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pypm.cli.options import Common, common, world
+from pypm.ops.selection import Selection
+from pypm.ops.view import list_members, members_json
+
+
+@click.command()
+@click.argument("members", nargs=-1)
+@common
+def command(common: Common, members: tuple[str, ...]) -> int:
+    """List the members: name, version and folder. MEMBERS narrows the list (NAME..., ...NAME, globs, paths)."""
+    with world(common) as here:
+        workspace, chosen = list_members(here, Selection(members=members))
+    if common.json:
+        sys.stdout.write(members_json(workspace, chosen))
+        return 0
+    rows = [(m.name, m.version or "(dynamic)" if not m.is_virtual else "", m.path) for m in chosen]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
+    for name, version, path in rows:
+        sys.stdout.write(f"{name:<{widths[0]}}  {version:<{widths[1]}}  {path}\n")
+    return 0

@@ -1,0 +1,48 @@
+"""``pypm python``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from pypm.cli.options import Common, common, world
+from pypm.ops.pythons import find_python, list_pythons
+
+
+@click.group()
+def command() -> None:
+    """Interpreters on this machine."""
+
+
+@command.command("find")
+@click.argument("request", required=False)
+@common
+def find_command(common: Common, request: str | None) -> int:
+    """Print the interpreter that sync would use, or that REQUEST (3.12, >=3.11, a path) means."""
+    with world(common) as here:
+        found = find_python(here, request)
+    if common.json:
+        sys.stdout.write(json.dumps({"path": found.path, "version": found.version}) + "\n")
+    else:
+        sys.stdout.write(found.path + "\n")
+    return 0
+
+
+@command.command("list")
+@common
+def list_command(common: Common) -> int:
+    """List interpreters in order of preference; with -v also what was passed over, and why."""
+    with world(common) as here:
+        found, skipped = list_pythons(here)
+    if common.json:
+        rows = [{"path": f.path, "version": f.version, "implementation": f.implementation} for f in found]
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return 0
+    for each in found:
+        sys.stdout.write(f"{each.implementation} {each.version}  {each.path}\n")
+    if common.verbose:
+        for path, reason in skipped:
+            sys.stderr.write(f"passed over {path}: {reason}\n")
+    return 0

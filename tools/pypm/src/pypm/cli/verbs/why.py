@@ -1,0 +1,41 @@
+"""``pypm why``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from pypm.cli.options import Common, common, world
+from pypm.cli.render.report import say
+from pypm.ops.view import why_package
+
+
+@click.command()
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(min=1), default=100, help="Show so many paths (100).")
+@common
+def command(common: Common, name: str, limit: int) -> int:
+    """Show every path from a member to package NAME, with the requirement on each edge and where it stands."""
+    with world(common) as here:
+        answer = why_package(here, name, limit)
+    if common.json:
+        sys.stdout.write(json.dumps(answer.to_json()) + "\n")
+        return 0 if answer.why.paths else 1
+    if not answer.why.paths:
+        say(f"{answer.why.name} is not in the workspace's graph")
+        if not answer.is_locked:
+            say("  there is no lock yet: only what members ask for is known")
+        return 1
+    for path in answer.why.paths:
+        sys.stdout.write(f"{path[0].parent.name}\n")
+        for depth, step in enumerate(path, 1):
+            version = f" {step.child.version}" if step.child.version else ""
+            told = f" ({step.kind} {step.label})" if step.label else (" (build)" if step.kind == "build" else "")
+            place = answer.places.get(step)
+            where = f"  {place}" if place else ""
+            sys.stdout.write(f"{'  ' * depth}-> {step.child.name}{version}: {step.requirement}{told}{where}\n")
+    if answer.why.more:
+        say(f"... and more; --limit shows more than {limit}")
+    return 0

@@ -1,0 +1,188 @@
+"""``ls``, ``tree``, ``why`` and ``graph``: what is there and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pypm.ops.locking import lock_text
+from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.roots import selected_members
+from pypm.ops.selection import Selection
+from pypm.ops.world import World
+from pypm_model.errors import Place
+from pypm_model.lock_text import read
+from pypm_model.locks import Edge, Lock, LockedPackage
+from pypm_model.names import NormalizedName, normalize
+from pypm_workspace.configuration import Member
+from pypm_workspace.graph import graph
+from pypm_workspace.graph_formats import render
+from pypm_workspace.why import LIMIT, Node, Step, Why, place_of, why
+from pypm_workspace.workspace import Workspace
+
+
+def list_members(world: World, selection: Selection) -> tuple[Workspace, tuple[Member, ...]]:
+    """The workspace and the selected members, by name."""
+    workspace = open_workspace(world)
+    return workspace, selected_members(world, workspace, selection)
+
+
+def graph_text(world: World, form: str) -> str:
+    """The members' graph as ``text``, ``json``, ``dot`` or ``mermaid``."""
+    return render(graph(open_workspace(world)), form)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why a package is there, with a place for each step that a manifest asks for."""
+
+    why: Why
+    places: dict[Step, Place]
+    is_locked: bool
+    """Whether there was a lock to look into: without, only members are known."""
+
+    def to_json(self) -> dict[str, Any]:
+        def node(each: Node) -> dict[str, Any]:
+            return {"name": each.name, "version": each.version or None, "member": each.member}
+
+        def step(each: Step) -> dict[str, Any]:
+            place = self.places.get(each)
+            return {
+                "from": node(each.parent),
+                "to": node(each.child),
+                "kind": each.kind,
+                "label": each.label or None,
+                "requirement": each.requirement,
+                "file": place.file if place else None,
+                "line": place.line if place else None,
+            }
+
+        return {
+            "name": self.why.name,
+            "paths": [[step(each) for each in path] for path in self.why.paths],
+            "more": self.why.more,
+        }
+
+
+def why_package(world: World, name: str, limit: int = LIMIT) -> Answer:
+    """Every path from a member to the package, by the lock if there is one."""
+    workspace = open_workspace(world)
+    lock = current_lock(workspace)
+    found = why(workspace, lock, normalize(name), limit=limit)
+    places = {}
+    for path in found.paths:
+        for step in path:
+            place = place_of(workspace, step)
+            if place is not None:
+                places[step] = place
+    return Answer(found, places, lock is not None)
+
+
+def current_lock(workspace: Workspace) -> Lock | None:
+    """The workspace's lock as it is in its file, or None."""
+    text = lock_text(workspace)
+    return None if text is None else read(text, LOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One line of a tree."""
+
+    depth: int
+    text: str
+    repeated: bool = False
+    """Its branches are shown elsewhere."""
+
+
+def tree(world: World, selection: Selection, depth: int | None) -> tuple[Branch, ...]:
+    """The selected members with what they lead to, by the lock if there is one: every package's branches
+    are shown once. Extras and groups have a branch of their own."""
+    workspace = open_workspace(world)
+    members = selected_members(world, workspace, selection)
+    lock = current_lock(workspace)
+    if lock is None:
+        return _without_lock(workspace, members)
+    return _Tree(lock, depth).of([member.name for member in members])
+
+
+def _without_lock(workspace: Workspace, members: tuple[Member, ...]) -> tuple[Branch, ...]:
+    branches = []
+    drawn = graph(workspace)
+    for member in members:
+        branches.append(Branch(0, f"{member.name} {member.version or ''}".strip()))
+        branches += [Branch(1, edge.child, True) for edge in drawn.edges_from(member.name)]
+    return tuple(branches)
+
+
+class _Tree:
+    """Draws a lock's graph, depth first, without recursion."""
+
+    def __init__(self, lock: Lock, depth: int | None) -> None:
+        self._packages: dict[NormalizedName, list[LockedPackage]] = {}
+        for package in lock.packages:
+            self._packages.setdefault(package.name, []).append(package)
+        self._depth = depth
+        self._shown: set[tuple[str, str]] = set()
+
+    def of(self, names: list[NormalizedName]) -> tuple[Branch, ...]:
+        found: list[Branch] = []
+        for name in names:
+            for package in self._packages.get(name, []):
+                found += self._member(package)
+        return tuple(found)
+
+    def _member(self, package: LockedPackage) -> list[Branch]:
+        found = [Branch(0, f"{package.name} {package.version}".strip())]
+        found += self._below(package.dependencies, 1)
+        for kind, tables in (("extra", package.extras), ("group", package.groups)):
+            for name, edges in tables:
+                if self._depth is None or self._depth >= 1:
+                    found.append(Branch(1, f"({kind} {name})"))
+                    found += self._below(edges, 2)
+        return found
+
+    def _below(self, edges: tuple[Edge, ...], depth: int) -> list[Branch]:
+        found: list[Branch] = []
+        waiting = [(edge, depth) for edge in reversed(edges)]
+        while waiting:
+            edge, level = waiting.pop()
+            if self._depth is not None and level > self._depth:
+                continue
+            for package in self._targets(edge):
+                key = (package.name, package.version)
+                is_member = package.manifest is not None
+                repeated = key in self._shown or is_member
+                extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
+                marker = f" ; {edge.marker}" if edge.marker else ""
+                text = f"{package.name}{extras} {package.version}".strip()
+                has_more = bool(package.dependencies or edge.extras)
+                found.append(Branch(level, f"{text}{marker}", repeated and has_more))
+                if not repeated:
+                    self._shown.add(key)
+                    extra_edges = [e for name, es in package.extras if name in edge.extras for e in es]
+                    below = [*package.dependencies, *extra_edges]
+                    waiting += [(each, level + 1) for each in reversed(below)]
+        return found
+
+    def _targets(self, edge: Edge) -> list[LockedPackage]:
+        return [
+            package
+            for package in self._packages.get(edge.name, [])
+            if edge.version in ("", package.version) and edge.source in (None, package.source)
+        ]
+
+
+def members_json(workspace: Workspace, members: tuple[Member, ...]) -> str:
+    """The members as JSON text."""
+    rows = [
+        {
+            "name": member.display_name or member.name,
+            "path": member.path,
+            "version": member.version,
+            "requires-python": workspace.pythons.get(member.name, member.requires_python) or None,
+            "virtual": member.is_virtual,
+        }
+        for member in members
+    ]
+    return json.dumps({"root": workspace.root, "name": workspace.name, "members": rows}, sort_keys=True) + "\n"
