@@ -74,22 +74,3 @@ def contents(wheel: Path) -> dict[str, bytes]:
     """Path → bytes of every entry."""
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
-
-
-class FolderStore:
-    """Keeps wheels by key in a folder, and counts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.added = 0
-
-    def built(self, key: str, /) -> Path | None:
-        place = self.folder / key
-        return next(place.iterdir()) if place.is_dir() else None
-
-    def add_built(self, key: str, wheel: Path, /) -> Path:
-        self.added += 1
-        place = self.folder / key
-        place.mkdir(parents=True, exist_ok=True)
-        wheel.rename(place / wheel.name)
-        return place / wheel.name

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from kit.builds import HATCHLING, FolderStore, build_environment, contents, is_installed, own_result
+from kit.builds import HATCHLING, build_environment, contents, is_installed, own_result
 from kit.wheels import make_project
 from pypm_env.build.builder import Builder, build_wheel, prepare_metadata
 from pypm_env.build.environment import BuildEnvironment
@@ -16,6 +16,7 @@ from pypm_env.build.inputs import Kind
 from pypm_env.build.jobs import Built, Described, Job, Memory
 from pypm_env.build.system import InvalidBuildSystem
 from pypm_model.events import Advanced, Event, Finished, Started
+from pypm_store.store import Store
 
 PROJECTS: Mapping[str, tuple[str, ...]] = {
     "flit_core.buildapi": ("flit_core",),
@@ -28,16 +29,21 @@ EDITABLE_WITHOUT_MORE = "dev-mode-dirs = ['src']"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    return FolderStore(tmp_path / "store")
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "store")
 
 
 @pytest.fixture
-def builder(tmp_path: Path, store: FolderStore) -> Iterator[Builder]:
+def builder(tmp_path: Path, store: Store) -> Iterator[Builder]:
     (tmp_path / "temporary").mkdir()
-    with Builder(store=store, temporary=tmp_path / "temporary", locks=tmp_path / "locks") as builder:
+    with Builder(store=store, temporary=tmp_path / "temporary") as builder:
         yield builder
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def built_in(store: Store) -> int:
+    """How many wheels the store keeps."""
+    return len(list((store.path / "built").glob("*/*.whl")))
 
 
 def project(folder: Path, backend: str, name: str = "acme-lib", **facts: object) -> Path:
@@ -83,7 +89,7 @@ def test_metadata_without_a_wheel(tmp_path: Path, builder: Builder, backend: str
     text = prepare_metadata(builder, Job(folder, "metadata", environment))
     lines = text.splitlines()
     assert "Version: 1.2" in lines and "Requires-Dist: httpx>=0.28" in lines
-    assert list(builder.scratch.glob("out*")) == []
+    assert list(builder.scratch.glob("out*/*")) == []
 
 
 def in_tree(folder: Path, backend: str, table: str = "[project]\nname = 'odd'\nversion = '1'\n") -> Path:
@@ -131,18 +137,18 @@ def test_metadata_is_remembered_by_what_it_was_made_from(tmp_path: Path) -> None
     assert asked == [2, 2, 2]
 
 
-def test_a_second_builder_pays_nothing(tmp_path: Path, store: FolderStore) -> None:
+def test_a_second_builder_pays_nothing(tmp_path: Path, store: Store) -> None:
     environment = build_environment(tmp_path, "flit_core")
     folder = project(tmp_path / "project", "flit_core.buildapi")
-    results = []
+    found = []
     for forking in (True, False):
         with Builder(store=store, forking=forking) as builder:
-            results += builder.build([Job(folder, "editable", environment)])
-    assert [(r.kept, r.wheel) for r in results if isinstance(r, Built)] == [
-        (False, results[0].wheel),  # type: ignore[union-attr]
-        (True, results[0].wheel),  # type: ignore[union-attr]
-    ]
-    assert store.added == 1
+            (result,) = builder.build([Job(folder, "editable", environment)])
+            assert isinstance(result, Built)
+            found.append(result)
+    assert [result.kept for result in found] == [False, True]
+    assert found[0].wheel == found[1].wheel and found[0].sha256 == found[1].sha256
+    assert built_in(store) == 1
 
 
 def test_many_projects_and_failures_as_values(tmp_path: Path, builder: Builder) -> None:
@@ -203,7 +209,7 @@ def test_two_at_a_time(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_wheels_that_are_none(
-    tmp_path: Path, builder: Builder, store: FolderStore, body: str, message: str
+    tmp_path: Path, builder: Builder, store: Store, body: str, message: str
 ) -> None:
     backend = (
         "import zipfile\nNAME = 'odd-1-py3-none-any.whl'\n"
@@ -214,7 +220,7 @@ def test_wheels_that_are_none(
     job = Job(in_tree(tmp_path / "p", backend), "wheel", build_environment(tmp_path), "odd", "1.0")
     (result,) = builder.build([job])
     assert isinstance(result, BuildFailed) and message in result.reason
-    assert store.added == 0
+    assert built_in(store) == 0
 
 
 def test_a_backend_without_editables(tmp_path: Path, builder: Builder) -> None:
@@ -236,10 +242,10 @@ def test_a_module_that_build_requirements_miss(tmp_path: Path, builder: Builder)
 def test_a_build_that_takes_too_long(tmp_path: Path, forking: bool) -> None:
     backend = "import time\ndef build_wheel(*a):\n    print('here I am', flush=True); time.sleep(60)\n"
     job = Job(in_tree(tmp_path / "p", backend), "wheel", build_environment(tmp_path))
-    with Builder(timeout=1.5, forking=forking) as builder:
+    with Builder(timeout=1.0, forking=forking) as builder:
         (result,) = builder.build([job])
     assert isinstance(result, BuildFailed)
-    assert "still running after 1.5 seconds" in result.reason and result.output == ("here I am",)
+    assert "still running after 1 seconds" in result.reason and result.output == ("here I am",)
 
 
 class TestRequirements:
@@ -331,14 +337,14 @@ class TestKeeping:
         assert isinstance(result, Built) and result.key is None and zipfile.is_zipfile(result.wheel)
 
     def test_two_at_once_build_once(
-        self, tmp_path: Path, store: FolderStore, environment: BuildEnvironment
+        self, tmp_path: Path, store: Store, environment: BuildEnvironment
     ) -> None:
-        slow = f"    import time; time.sleep(1); open({str(tmp_path / 'count')!r}, 'a').write('x')\n"
+        slow = f"    import time; time.sleep(0.5); open({str(tmp_path / 'count')!r}, 'a').write('x')\n"
         backend = self.EXTENSION.replace("    open('made.so'", f"{slow}    open('made.so'")
         folder = in_tree(tmp_path / "p", backend)
 
         def run() -> None:
-            with Builder(store=store, locks=tmp_path / "locks") as builder:
+            with Builder(store=store) as builder:
                 self.kept(builder, Job(folder, "wheel", environment))
 
         threads = [threading.Thread(target=run) for _ in range(2)]
@@ -357,9 +363,9 @@ def test_hatchling_s_own_way_to_editables(tmp_path: Path, builder: Builder) -> N
     assert contents(wheel) == contents(own_result(environment, folder, "build_editable", tmp_path / "own"))
 
 
-def test_an_editable_says_where_its_project_is(tmp_path: Path, builder: Builder, store: FolderStore) -> None:
+def test_an_editable_says_where_its_project_is(tmp_path: Path, builder: Builder, store: Store) -> None:
     environment = build_environment(tmp_path, "flit_core")
     folders = [project(tmp_path / name, "flit_core.buildapi") for name in ("one", "two")]
     wheels = [build_wheel(builder, Job(folder, "editable", environment)) for folder in folders]
     assert [contents(w)["acme_lib.pth"].decode().strip() for w in wheels] == [str(f / "src") for f in folders]
-    assert store.added == 2
+    assert built_in(store) == 2

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kit.builds import build_environment
+from kit.builds import HATCHLING, build_environment, contents
 from kit.wheels import make_project
+from pypm_env.build.builder import Builder
 from pypm_env.build.inputs import Kind, inputs
+from pypm_env.build.jobs import Built, Job
 from pypm_env.build.keys import Repositories, folder_key, source_key, steering
 from pypm_env.build.system import read_build_system
 
@@ -68,6 +70,25 @@ class TestKnownBackends:
         assert changes(folder, "LICENSE.txt", "freer")
         manifest = (folder / "pyproject.toml").read_text()
         assert changes(folder, "pyproject.toml", manifest.replace("1.0", "1.1"))
+
+    @pytest.mark.parametrize("kind", ["editable", "metadata"])
+    def test_equal_keys_equal_results(
+        self, tmp_path: Path, make: Callable[..., Path], backend: str, kind: Kind
+    ) -> None:
+        names = {"hatchling.build": HATCHLING, "flit_core.buildapi": ("flit_core",)}
+        environment = build_environment(tmp_path, *names.get(backend, ("setuptools",)))
+        folder = make(backend, "dev-mode-dirs = ['src']" if backend == "hatchling.build" else "")
+        found = []
+        with Builder() as builder:
+            for text in ('"""one"""\n', '"""two"""\nimport os\n'):
+                (folder / "src/acme/__init__.py").write_text(text)
+                (folder / "src/acme" / f"more{len(text)}.py").write_text(text)
+                before = key(folder, kind)
+                (result,) = builder.build([Job(folder, kind, environment)])
+                assert before == key(folder, kind), "what a build leaves behind does not count"
+                made = contents(result.wheel) if isinstance(result, Built) else result
+                found.append((before, made if isinstance(made, dict) else getattr(made, "text", made)))
+        assert found[0] == found[1]
 
     def test_a_readme_by_name(self, make: Callable[..., Path], backend: str) -> None:
         folder = make(backend)
@@ -238,7 +259,7 @@ def test_versions_from_git(make: Callable[..., Path]) -> None:
 def test_keys_of_archives(tmp_path: Path, make: Callable[..., Path]) -> None:
     system = read_build_system(make("in-tree"))
     environment = build_environment(tmp_path)
-    given = (system, environment, {}, ())
+    given = (system, environment, dict[str, str](), ())
     one = source_key("a" * 64, "wheel", *given)
     assert one == source_key("a" * 64, "wheel", *given)
     assert one != source_key("b" * 64, "wheel", *given)

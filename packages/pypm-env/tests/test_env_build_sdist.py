@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kit.builds import FolderStore, build_environment, contents
+from kit.builds import build_environment, contents
 from kit.wheels import make_project, make_sdist, sha256
 from pypm_env.build.builder import Builder
 from pypm_env.build.environment import BuildEnvironment
@@ -14,6 +14,7 @@ from pypm_env.build.jobs import Built
 from pypm_env.build.sdist import Source, build_sdist_wheel, build_sources, sdist_metadata
 from pypm_env.build.system import InvalidBuildSystem, NothingToBuild
 from pypm_store.archive_rules import UnsafeArchive
+from pypm_store.store import Store
 
 
 class Prepared:
@@ -31,7 +32,7 @@ class Prepared:
 @pytest.mark.parametrize("backend", ["in-tree", "flit_core.buildapi", "setuptools.build_meta"])
 def test_an_sdist_becomes_a_wheel_once(tmp_path: Path, backend: str) -> None:
     archive = make_sdist(tmp_path, "acme-lib", "1.2", backend=backend, requires=["httpx"])
-    store = FolderStore(tmp_path / "store")
+    store = Store.open(tmp_path / "store")
     prepare = Prepared(tmp_path, "flit_core", "setuptools")
     wheels = []
     for _ in range(2):
@@ -40,7 +41,7 @@ def test_an_sdist_becomes_a_wheel_once(tmp_path: Path, backend: str) -> None:
                 build_sdist_wheel(builder, archive, sha256(archive), prepare, name="acme-lib", version="1.2")
             )
             assert not list(builder.scratch.glob("sdist*"))
-    assert wheels[0] == wheels[1] and store.added == 1
+    assert wheels[0] == wheels[1] and len(list((store.path / "built").glob("*/*.whl"))) == 1
     assert "acme_lib/__init__.py" in contents(wheels[0])
     assert len(set(prepare.asked)) == 1
 

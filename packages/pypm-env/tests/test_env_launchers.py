@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pypm_env.launchers import (
     InvalidEntryPoint,
     LauncherKit,
-    entry_point_scripts,
     launcher,
     script_with_interpreter,
     windows_programs,
@@ -171,8 +170,3 @@ def test_without_a_windows_program_a_shell_can_still_run_it() -> None:
     made = dict(launcher(LauncherKit("C:\\e\\python.exe", True), "acme", "hello", "acme:main", gui=False))
     assert set(made) == {"hello-script.py", "hello.cmd"}
     assert made["hello.cmd"] == b'@"C:\\e\\python.exe" "%~dp0hello-script.py" %*\r\n'
-
-
-def test_entry_points_are_read() -> None:
-    text = "[console_scripts]\na = x:y\n# no\n b=x.z:w [e]\n\n[other]\nc = d\n[gui_scripts]\ng = x:g\n"
-    assert entry_point_scripts(text) == [("a", "x:y", False), ("b", "x.z:w [e]", False), ("g", "x:g", True)]

@@ -17,6 +17,7 @@ from pypm_env.probe import probe
 from pypm_env.venv import (
     ExternallyManaged,
     NoLauncher,
+    base_python,
     create,
     python_names,
     python_path,
@@ -190,6 +191,18 @@ def test_windows_without_launchers(tmp_path: Path) -> None:
     folder = _make(tmp_path / "pypy", _windows(tmp_path / "base", implementation="pypy"))
     names = {file.name for file in (folder / "Scripts").iterdir()}
     assert {"pypy3.exe", "libpypy3.dll", "python.exe"} <= names
+
+
+@posix
+def test_what_it_was_made_from(tmp_path: Path) -> None:
+    folder = _make(tmp_path / ".venv", _interpreter())
+    assert base_python(folder) == _interpreter().path
+    (folder / "bin" / "python").unlink()
+    (folder / "bin" / "python").symlink_to("/gone/python")
+    assert base_python(folder) == ""
+    (folder / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    assert base_python(folder) == ""
+    assert base_python(tmp_path) == ""
 
 
 def test_the_configuration_survives_odd_names(tmp_path: Path) -> None:

@@ -71,13 +71,16 @@ def test_archive_comment_of_any_length(tmp_path: Path) -> None:
 
 
 def test_zip64(tmp_path: Path) -> None:
-    path = tmp_path / "foo-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for n in range(66_000):
-            # More entries than a plain end record can count.
-            archive.writestr(zipfile.ZipInfo(f"f{n}"), b"")
-        archive.writestr("foo-1.0.dist-info/METADATA", "Name: foo\n")
-    assert Remote(path.read_bytes()).read() == b"Name: foo\n"
+    data = make_wheel(tmp_path, "foo", "1.0").read_bytes()
+    wanted = Remote(data).read()
+    body, end = data[:-22], struct.unpack("<4s4H2LH", data[-22:])
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, end[3], end[4], end[5], end[6])
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(body), 1)
+    short = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    remote = Remote(body + wide + locator + short)
+    assert zipfile.is_zipfile(io.BytesIO(remote.data))
+    assert remote.read() == wanted
+    assert remote.read(22) == wanted
 
 
 def test_zip64_sizes_in_the_extra_field(tmp_path: Path) -> None:
@@ -150,9 +153,11 @@ def test_old_pkg_info_is_not_believed_but_static_pyproject_is(tmp_path: Path) ->
     static = make_sdist(tmp_path, "foo", "1.0", requires=["bar"], pkg_info_static=False)
     headers = of_sdist(static)
     assert headers is not None and headers.requires_dist == ("bar",)
-    dynamic = make_sdist(tmp_path, "dyn", "1.0", dynamic=["dependencies"], pkg_info_static=False)
+    dynamic = make_sdist(
+        tmp_path, "dyn", "1.0", backend="in-tree", dynamic=["dependencies"], pkg_info_static=False
+    )
     assert of_sdist(dynamic) is None
-    promised = make_sdist(tmp_path, "prom", "1.0", dynamic=["dependencies"])
+    promised = make_sdist(tmp_path, "prom", "1.0", backend="in-tree", dynamic=["dependencies"])
     assert of_sdist(promised) is None
 
 

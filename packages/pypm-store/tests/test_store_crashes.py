@@ -132,7 +132,7 @@ def test_a_killed_download_is_resumed_and_right(tmp_path: Path) -> None:
         child = start(DOWNLOAD, tmp_path / "cache", source, digest)
         assert child.stdout is not None and child.stdout.readline() == "ready\n"
         while store.partial(digest) < seen + 200_000 and not store.has_file(digest) and child.poll() is None:
-            pass
+            time.sleep(0.0005)
         child.kill()
         child.communicate()
         seen = store.partial(digest)
@@ -147,7 +147,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from pypm_store.store import Store, StoreUnwritable
-resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+if len(sys.argv) > 4:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 store = Store.open(Path(sys.argv[1]))
 try:
     store.unpack(Path(sys.argv[2]), sys.argv[3])
@@ -158,7 +159,7 @@ except StoreUnwritable as error:
 
 def test_a_file_that_cannot_be_written_whole(wheel: Path, tmp_path: Path) -> None:
     digest = sha256(wheel)
-    child = start(LIMITED, tmp_path / "cache", wheel, digest)
+    child = start(LIMITED, tmp_path / "cache", wheel, digest, 3000)
     out, error = child.communicate()
     assert error == "" and out.startswith("True cannot write to the store at ")
     store = Store.open(tmp_path / "cache")
@@ -179,7 +180,7 @@ def test_a_disk_that_is_full(wheel: Path, tmp_path: Path) -> None:
         pytest.skip("cannot mount a tmpfs here")
     try:
         digest = sha256(wheel)
-        child = start(LIMITED.replace("resource.setrlimit", "str"), small / "cache", wheel, digest)
+        child = start(LIMITED, small / "cache", wheel, digest)
         out, error = child.communicate()
         assert error == "" and out.startswith("True cannot write to the store at "), out
         store = Store.open(small / "cache")

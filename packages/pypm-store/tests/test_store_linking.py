@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kit.wheels import make_wheel, sha256
 from pypm_store import linking
-from pypm_store.linking import Able, Way, able, choose, link_tree, place, reflink
+from pypm_store.linking import Able, Way, able, choose, link_tree
 from pypm_store.store import Store, Tree
 
 
@@ -141,15 +141,3 @@ def test_a_pair_on_two_devices_copies(tmp_path: Path) -> None:
     if not other.is_dir() or not os.access(other, os.W_OK) or other.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("no second device")
     assert choose("auto", tmp_path, other) == "copy"
-
-
-def test_a_reflink_or_nothing(tmp_path: Path) -> None:
-    (tmp_path / "source").write_text("x")
-    try:
-        reflink(str(tmp_path / "source"), str(tmp_path / "target"))
-    except OSError:
-        assert not (tmp_path / "target").exists()
-    else:
-        assert (tmp_path / "target").read_text() == "x"
-    place(str(tmp_path / "source"), str(tmp_path / "second"), "reflink")
-    assert (tmp_path / "second").read_text() == "x"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from kit.wheels import make_sdist, write_tar, write_zip
-from pypm_store.archive import Limits, UnsafeArchive, unpack_sdist
+from pypm_store.archive_rules import Limits, UnsafeArchive
+from pypm_store.sdist_archive import unpack_sdist
 
 GOOD = {"acme-1.0/PKG-INFO": b"Name: acme\n", "acme-1.0/src/acme.py": b"x = 1\n"}
 

@@ -29,14 +29,16 @@ def said(asks: tuple[Ask, ...]) -> list[tuple[str, object]]:
 def test_a_members_name_is_that_member_whatever_else_is_said(make: Make) -> None:
     root = make(
         {
-            "pypm-workspace.toml": '[workspace]\nmembers = ["p/*"]\n[catalog]\nb = ">9"\n[sources]\nb = { path = "x" }\n',
+            "pypm-workspace.toml": '[workspace]\nmembers = ["p/*"]\n[catalog]\nb = ">9"\n'
+            '[sources]\nb = { path = "x" }\n',
             "p/a/pyproject.toml": project(
                 "a",
                 "B",
                 "b[x]>=1",
                 "b @ https://evil.example.test/b.whl",
                 "a[y]",
-                more='[project.optional-dependencies]\ny = ["b==2"]\n[tool.uv.sources]\nb = { git = "https://g.example.test/b" }\n',
+                more='[project.optional-dependencies]\ny = ["b==2"]\n'
+                '[tool.uv.sources]\nb = { git = "https://g.example.test/b" }\n',
             ),
             "p/b/pyproject.toml": project("b"),
         }
@@ -66,7 +68,8 @@ def test_members_are_sorted_and_equal_however_the_globs_are_listed(make: Make) -
 def test_the_catalog_is_for_bare_names_only(make: Make) -> None:
     root = make(
         {
-            "pypm-workspace.toml": '[workspace]\nmembers = ["a"]\n[catalog]\nHttpx = ">=0.28,<1"\n[sources]\nz = {path="z"}\n',
+            "pypm-workspace.toml": '[workspace]\nmembers = ["a"]\n[catalog]\nHttpx = ">=0.28,<1"\n'
+            '[sources]\nz = {path="z"}\n',
             "a/pyproject.toml": project(
                 "a",
                 "httpx",
@@ -217,8 +220,10 @@ def test_a_workspace_file_beside_uvs_tables_counts_first(make: Make) -> None:
         {
             "pypm-workspace.toml": '[workspace]\nmembers = ["a"]\n[[index]]\nname = "lab"\nurl = "https://lab.example.test/s"\n'
             'default = true\n[resolution]\nconstraints = ["x<2"]\n',
-            "pyproject.toml": '[tool.uv]\nconstraint-dependencies = ["y<2"]\noverride-dependencies = ["z<2"]\n'
-            '[tool.uv.workspace]\nmembers = ["b"]\n[[tool.uv.index]]\nurl = "https://other.example.test/s"\ndefault = true\n'
+            "pyproject.toml": '[tool.uv]\nconstraint-dependencies = ["y<2"]\n'
+            'override-dependencies = ["z<2"]\n'
+            '[tool.uv.workspace]\nmembers = ["b"]\n'
+            '[[tool.uv.index]]\nurl = "https://other.example.test/s"\ndefault = true\n'
             '[[tool.uv.index]]\nname = "t"\nurl = "https://t.example.test/s"\nexplicit = true\n',
             "a/pyproject.toml": project("a"),
             "b/pyproject.toml": project("b"),
@@ -234,7 +239,8 @@ def test_a_workspace_file_beside_uvs_tables_counts_first(make: Make) -> None:
 
 
 def test_what_a_build_backend_says_completes_a_dynamic_member(make: Make) -> None:
-    text = '[project]\nname = "a"\ndynamic = ["version", "dependencies", "optional-dependencies", "requires-python"]\n'
+    fields = '"version", "dependencies", "optional-dependencies", "requires-python"'
+    text = f'[project]\nname = "a"\ndynamic = [{fields}]\n'
     workspace = discover(make({"pyproject.toml": text}))
     assert workspace.members[0].unstated == ("dependencies", "optional-dependencies", "requires-python")
     answer = Backend(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pypm_model.errors import PypmError
-from pypm_workspace.discover import discover, find_root
+from pypm_workspace.discover import UnreadableManifest, discover, find_root
 from pypm_workspace.errors import (
     ConflictingIndexes,
     DuplicateMember,
@@ -227,6 +227,25 @@ def test_a_member_outside_the_root(make: Make, tmp_path: Path, how: str) -> None
     assert "outside" in str(caught.value)
 
 
+@pytest.mark.parametrize("pattern", ["/somewhere/*", "C:\\\\x"])
+def test_patterns_are_relative(make: Make, pattern: str) -> None:
+    with pytest.raises(InvalidManifest, match=r"pypm-workspace.toml:2:12: .* is an absolute path"):
+        discover(make({"pypm-workspace.toml": f'[workspace]\nmembers = ["{pattern}"]\n'}))
+
+
+def test_patterns_are_tidied(make: Make) -> None:
+    root = make(
+        {"pypm-workspace.toml": workspace_file("p/../p//a/", "./p/a"), "p/a/pyproject.toml": project("a")}
+    )
+    assert [member.path for member in discover(root).members] == ["p/a"]
+
+
+def test_a_manifest_that_is_a_folder_is_an_error(make: Make) -> None:
+    root = make({"pypm-workspace.toml": workspace_file("p/*"), "p/a/pyproject.toml/x": ""})
+    with pytest.raises(UnreadableManifest, match=r"cannot read p/a/pyproject.toml"):
+        discover(root)
+
+
 def test_a_link_inside_the_root_is_no_second_member(make: Make) -> None:
     root = make({"pypm-workspace.toml": workspace_file("p/*"), "p/b/pyproject.toml": project("b")})
     (root / "p/a").symlink_to("b")
@@ -241,7 +260,7 @@ def test_a_member_must_be_a_project(make: Make) -> None:
             "p/a/pyproject.toml": '[tool.poetry]\nname = "a"\n',
         }
     )
-    with pytest.raises(InvalidManifest, match="needs a `.project.` table .it uses Poetry"):
+    with pytest.raises(InvalidManifest, match=r"needs a `\[project\]` table \(it uses Poetry"):
         discover(root)
 
 
@@ -297,7 +316,8 @@ def test_ranges_are_compared_as_sets(make: Make, mine: str, dependency: str, the
 def test_in_a_uv_workspace_a_narrower_sibling_narrows_its_dependents(make: Make) -> None:
     root = make(
         {
-            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["p/*"]\n[dependency-groups]\ndev = ["pytest"]\n',
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["p/*"]\n'
+            '[dependency-groups]\ndev = ["pytest"]\n',
             "p/a/pyproject.toml": project("a", "b", python=">=3.9"),
             "p/b/pyproject.toml": project("b", "c", python=">=3.10"),
             "p/c/pyproject.toml": project("c", python=">=3.11,<3.14"),
@@ -330,6 +350,20 @@ def test_runtime_circles_warn_and_others_are_silent(make: Make) -> None:
         "a (p/a/pyproject.toml:6:5) -> b (p/b/pyproject.toml:6:5) -> c (p/c/pyproject.toml:6:5) -> a",
         "a (p/a/pyproject.toml:6:5) -> b (p/b/pyproject.toml:7:5) -> a",
     ]
+
+
+def test_a_siblings_version_that_does_not_fit_is_a_warning(make: Make) -> None:
+    root = make(
+        {
+            "pypm-workspace.toml": workspace_file("p/*"),
+            "p/a/pyproject.toml": project("a", "b>=1", "b<1"),
+            "p/b/pyproject.toml": project("b"),
+        }
+    )
+    (warning,) = discover(root).warnings
+    assert warning.code == "sibling-version" and warning.message.startswith(
+        "p/a/pyproject.toml:7:5: `a` asks"
+    )
 
 
 def test_indexes_of_members_are_explicit_and_must_not_contradict(make: Make) -> None:
@@ -368,19 +402,24 @@ def many(make: Make) -> Path:
             "pypm-workspace.toml": workspace_file(
                 "p/*", "q/*", more='[tasks]\ntest = "t"\n[catalog]\nx = ">1"\n'
             ),
-            "pyproject.toml": "[dependency-groups]\ndev = ['x', 'y']\n[tool.uv]\nconstraint-dependencies = ['z<2']\n",
+            "pyproject.toml": "[dependency-groups]\ndev = ['x', 'y']\n"
+            "[tool.uv]\nconstraint-dependencies = ['z<2']\n",
             "p/a/pyproject.toml": project(
                 "a",
                 "b",
                 "x",
                 "y>1; sys_platform == 'linux'",
-                more='[project.optional-dependencies]\nE = ["b[x]"]\n[dependency-groups]\ni=["q"]\nd = ["r", {include-group="i"}, "s"]\n',
+                more='[project.optional-dependencies]\nE = ["b[x]"]\n'
+                '[dependency-groups]\ni=["q"]\nd = ["r", {include-group="i"}, "s"]\n',
             ),
             "p/b/pyproject.toml": project(
                 "b",
                 "a",
                 "g @ git+https://h.example.test/g@main#subdirectory=x",
-                more='[tool.pypm]\ntags = ["t"]\n[tool.uv.sources]\na = {workspace = true}\nB_c = {path = "../z", marker = "os_name == \'nt\'"}\n[build-system]\nrequires = ["flit_core"]\n',
+                more='[tool.pypm]\ntags = ["t"]\n'
+                "[tool.uv.sources]\na = {workspace = true}\n"
+                'B_c = {path = "../z", marker = "os_name == \'nt\'"}\n'
+                '[build-system]\nrequires = ["flit_core"]\n',
             ),
             "p/c/pyproject.toml": project("c", "odd-key-is-a-warning", more="").replace(
                 "version", "versions = 1\nversion"
@@ -472,7 +511,7 @@ def test_a_run_on_a_snapshot_loads_no_heavy_library(many: Path, tmp_path: Path) 
     (tmp_path / "snapshot").write_bytes(discover(many).snapshot())
     script = (
         "import sys\n"
-        "from pypm_workspace.discover import discover, find_root\n"
+        "from pypm_workspace.discover import UnreadableManifest, discover, find_root\n"
         "from pypm_workspace.snapshot import members_from_snapshot\n"
         "snapshot = members_from_snapshot(open(sys.argv[2], 'rb').read())\n"
         "workspace = discover(find_root(sys.argv[1], {}).root, snapshot=snapshot)\n"

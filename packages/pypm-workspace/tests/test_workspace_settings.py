@@ -56,8 +56,9 @@ lint = "ruff check"
 [lock]
 export = ["pylock.toml"]
 
-[plugins]
-hello = { url = "https://p.example.test/hello.so", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+[plugins.hello]
+url = "https://p.example.test/hello.so"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 
 [boundaries]
 layers = [["apps"], "libs"]
@@ -194,7 +195,8 @@ def test_what_fits_the_types_but_makes_no_sense(make: Make, text: str, part: str
 def test_member_table_wins_over_the_workspace(make: Make) -> None:
     root = make(
         {
-            "pypm-workspace.toml": '[workspace]\nmembers=["a"]\n[tasks]\ntest="one"\nlint="l"\n[sources]\nx={path="w"}\n',
+            "pypm-workspace.toml": '[workspace]\nmembers=["a"]\n'
+            '[tasks]\ntest="one"\nlint="l"\n[sources]\nx={path="w"}\n',
             "a/pyproject.toml": "[project]\nname='a'\nversion='1'\ndependencies=['x']\n"
             "[tool.pypm]\ndefault-groups='all'\n[tool.pypm.tasks]\ntest='two'\n[tool.pypm.sources]\nx={path='m'}\n"
             "[dependency-groups]\none=[]\ntwo=[]\n[tool.uv.sources]\nx={path='uv'}\n",

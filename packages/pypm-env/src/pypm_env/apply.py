@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import ClassVar
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
 from pypm_model.names import NormalizedName
-from pypm_store.atomic import beside_name, remove_tree, write_atomically
+from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
 from pypm_store.exchange import replace_tree
 from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
 from pypm_store.locks import holding
@@ -31,13 +30,12 @@ from pypm_env.compiling import compile_trees
 from pypm_env.contests import Owners, Shared, put_extras, settle
 from pypm_env.dists import MEMBERS_PTH, InstalledDist, WantedDist
 from pypm_env.installed import inspect
+from pypm_env.leftovers import remove_unfinished, remove_unwritten
 from pypm_env.placing import Target, extras, info_files, not_linked, path_line, record_text, target_of
 from pypm_env.plan import Amend, Plan, after, plan
 from pypm_env.removal import Remover
 from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
-
-_LEFTOVER = re.compile(r"\.(?:pypm-state|pypm-journal|_pypm_members\.pth)\.\d+\.[0-9a-f]{8}\.new")
 
 
 @dataclass(eq=False)
@@ -149,7 +147,7 @@ def _anew(work: _Work, pypm_version: str, prompt: str) -> Changes:
     """A new environment, made beside and exchanged for what is there."""
     wanted, folder = work.plan.wanted, work.plan.installed.folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
+    remove_unfinished(folder)
     beside = Path(beside_name(folder))
     try:
         create(beside, wanted.interpreter, final=folder, pypm_version=pypm_version, prompt=prompt)
@@ -171,7 +169,7 @@ def _in_place(work: _Work) -> Changes:
     target = target_of(folder, folder, done.wanted.interpreter)
     replaced = [old for step in done.install for old in step.replaces]
     removed = [step.installed for step in done.remove] + replaced
-    _remove_own_leftovers(target)
+    remove_unwritten(folder, target.site)
 
     # 1. Say what will be touched, with what a killed run said.
     infos = {one.info for one in removed} | {work.trees[step.dist.name].info for step in done.install}
@@ -269,7 +267,8 @@ def _put(
 ) -> tuple[InstalledDist, int, int]:
     """One distribution put in: (what is installed, files, how many of them bytecode)."""
     site = target.site
-    left_out = not_linked(tree, dist)
+    pth, line = path_line(tree, dist)
+    left_out = not_linked(tree, pth)
     others = extras(tree, target)
     text = record_text(tree, dist, others, left_out)
     info = f"{site}/{tree.info}/"
@@ -285,7 +284,6 @@ def _put(
         path = os.path.relpath(error.filename2 or error.filename, site).replace(os.sep, "/")
         raise _owners(work, target).taken(path) from error
     pycs = _link_bytecode(tree, work.plan.wanted.interpreter.cache_tag, site, way, made)
-    _, line = path_line(tree, dist)
     return InstalledDist(dist, tree.info, record_time, line), files + pycs, pycs
 
 
@@ -303,17 +301,22 @@ def _link_bytecode(tree: Tree, cache_tag: str, site: Path, way: Way, made: set[s
     return len(paths)
 
 
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
 def _write(path: str, content: bytes) -> int:
     """Write a file, whatever was there; its modification time in nanoseconds."""
-    # What is there may be a hard link into the store: never written through.
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        handle = os.open(path, _WRITE, 0o666)
     except FileExistsError:
+        # It may be a hard link into the store: never written through.
         os.unlink(path)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    with open(handle, "wb", buffering=0) as file:
-        file.write(content)
+        handle = os.open(path, _WRITE, 0o666)
+    try:
+        write_all(handle, content)
         return os.fstat(handle).st_mtime_ns
+    finally:
+        os.close(handle)
 
 
 def _amended(step: Amend, target: Target) -> InstalledDist:
@@ -380,22 +383,3 @@ def _owners(work: _Work, target: Target) -> Owners:
             trees[dist.name] = tree
             dists[dist.name] = dist
     return Owners(trees, dists, target)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Environments that a killed run was making beside *folder*. The lock is ours: nobody is at them."""
-    for path in _matching(folder.parent, re.compile(rf"\.{re.escape(folder.name)}\.\d+\.[0-9a-f]{{8}}\.new")):
-        remove_tree(path)
-
-
-def _remove_own_leftovers(target: Target) -> None:
-    """Files a killed run was writing to rename them."""
-    for folder in (target.root, target.site):
-        for path in _matching(folder, _LEFTOVER):
-            path.unlink(missing_ok=True)
-
-
-def _matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if pattern.fullmatch(entry.name)]
-    yield from map(Path, found)

@@ -17,11 +17,12 @@ from typing import ClassVar
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, Warned
 from pypm_model.names import NormalizedName
+from pypm_store.atomic import write_all
 from pypm_store.linking import Way, place
 from pypm_store.tree import Tree
 
 from pypm_env.dists import WantedDist
-from pypm_env.placing import Extra, Target, extras, not_linked
+from pypm_env.placing import Extra, Target, extras, not_linked, path_line
 from pypm_env.removal import remove_bytecode
 
 Shared = tuple[tuple[str, tuple[NormalizedName, ...]], ...]
@@ -117,7 +118,7 @@ class Owners:
     def _files_of(self, name: NormalizedName) -> frozenset[str]:
         if name not in self._files:
             tree = self.trees[name]
-            self._files[name] = frozenset(tree.files) - not_linked(tree, self.dists[name])
+            self._files[name] = frozenset(tree.files) - not_linked(tree, path_line(tree, self.dists[name])[0])
         return self._files[name]
 
     def _extras_of(self, name: NormalizedName) -> dict[str, Extra]:
@@ -162,8 +163,10 @@ def _put(extra: Extra, source: str, full: str, way: Way) -> None:
         return
     # Everything we write ourselves is a launcher or a script: executable as far as the umask allows.
     handle = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o777)
-    with open(handle, "wb", buffering=0) as file:
-        file.write(extra.content)
+    try:
+        write_all(handle, extra.content)
+    finally:
+        os.close(handle)
 
 
 def settle(contested: set[str], owners: Owners, way: Way, listener: Listener) -> Shared:

@@ -13,7 +13,6 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -130,26 +129,6 @@ def windows_programs(base_prefix: str, machine: str) -> tuple[bytes, bytes]:
         except (OSError, KeyError, zipfile.BadZipFile):
             continue
     return b"", b""
-
-
-def entry_point_scripts(text: str) -> list[tuple[str, str, bool]]:
-    """(name, target, is for a gui) of the scripts in an `entry_points.txt`."""
-    found = []
-    section = ""
-    for line in _meaningful(text.splitlines()):
-        if line.startswith("["):
-            section = line.strip("[] \t")
-        elif section in ("console_scripts", "gui_scripts") and "=" in line:
-            name, _, target = line.partition("=")
-            found.append((name.strip(), target.strip(), section == "gui_scripts"))
-    return found
-
-
-def _meaningful(lines: Iterable[str]) -> Iterable[str]:
-    for line in lines:
-        line = line.strip()
-        if line and not line.startswith(("#", ";")):
-            yield line
 
 
 def _windowed(python: str) -> str:

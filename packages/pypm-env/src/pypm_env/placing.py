@@ -112,7 +112,7 @@ def record_text(tree: Tree, dist: WantedDist, others: list[Extra], left_out: fro
     `info_files` gives."""
     info = tree.info
     own = f"{info}/RECORD"
-    text = (tree.site / info / "RECORD").read_text("utf-8", "surrogateescape")
+    text = _read(tree, own)
     text = text.removesuffix(f"{quote(own)},,\n")
     if any(path in text for path in left_out):
         text = write_rows([row for row in read_rows(text) if row.path not in left_out])
@@ -130,10 +130,10 @@ def info_files(dist: WantedDist) -> Iterator[tuple[str, bytes]]:
         yield "direct_url.json", dist.direct_url.encode()
 
 
-def not_linked(tree: Tree, dist: WantedDist) -> frozenset[str]:
-    """Files of the tree that the environment has in a version of its own, or in `MEMBERS_PTH`."""
+def not_linked(tree: Tree, pth: str) -> frozenset[str]:
+    """Files of the tree that the environment has in a version of its own, or in `MEMBERS_PTH`: *pth* is
+    the first that `path_line` gives."""
     names = [f"{tree.info}/{name}" for name in ("RECORD", *_WRITTEN)]
-    pth, _ = path_line(tree, dist)
     return frozenset([*names, pth] if pth else names)
 
 
@@ -143,11 +143,15 @@ def path_line(tree: Tree, dist: WantedDist) -> tuple[str, str]:
     tops = [top.name for top in tree.top_level if top.kind != "info"]
     if not dist.editable or len(tops) != 1 or not tops[0].endswith(".pth") or tops[0] not in tree.files:
         return "", ""
-    text = (tree.site / tops[0]).read_text("utf-8", "surrogateescape")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in _read(tree, tops[0]).splitlines() if line.strip() and not line.startswith("#")]
     if len(lines) != 1 or lines[0].startswith(("import ", "import\t")):
         return "", ""
     return tops[0], lines[0].rstrip()
+
+
+def _read(tree: Tree, path: str) -> str:
+    with open(f"{tree.root}/site/{path}", "rb") as file:
+        return file.read().decode("utf-8", "surrogateescape")
 
 
 def _extra(path: str, rows: dict[str, Row], source: str, content: bytes | None = None) -> Extra:

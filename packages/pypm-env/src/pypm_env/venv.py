@@ -114,6 +114,19 @@ def read_config(folder: Path) -> dict[str, str] | None:
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
+def base_python(folder: Path) -> str:
+    """The interpreter the environment in *folder* was made from, for `pypm_env.finding.choose` to prefer;
+    empty if pypm did not make it or the interpreter is gone."""
+    config = read_config(folder)
+    if config is None or "pypm" not in config:
+        return ""
+    home = config.get("home", "")
+    # The link names the interpreter as it was found; on Windows there is a launcher instead.
+    link = folder / "bin" / "python"
+    found = os.path.join(home, os.readlink(link)) if link.is_symlink() else os.path.join(home, "python.exe")
+    return found if os.path.isfile(found) else ""
+
+
 def _config(interpreter: Interpreter, final: Path, pypm_version: str, prompt: str) -> str:
     lines = [
         f"home = {os.path.dirname(interpreter.path)}",

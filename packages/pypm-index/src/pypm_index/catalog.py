@@ -50,6 +50,7 @@ from pypm_index.errors import OfflineMissing
 from pypm_index.kept import Kept, KeptListing
 from pypm_index.locating import locate, relocate
 from pypm_index.ports import BuildMetadata, Fetcher
+from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
     from pypm_index.metadata_fetch import NeedsBuild
     from pypm_index.network import Network
     from pypm_index.page_fetch import PageAnswer
+
+MEASURED = "measured-file"
+"""Kind of a small fact: (size, sha256) by address, of files of which the index does not give them."""
 
 Place = tuple[str, NormalizedName]
 """(name of an index, name of a package): one page."""
@@ -219,13 +223,23 @@ class Catalog:
         }
 
     def settle(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
-        """`files`, each with its size and sha256: where the index gives none the file is downloaded
-        (and stays in the store), or read where it lies in a local folder."""
+        """`files`, each with its size and sha256: where the index gives none the file is downloaded,
+        once, and stays in the store."""
         where = self._indexes.named(index)
         rows = self._usable_rows(where, [(name, version)])[name, version]
-        return tuple(
-            [row.artifact if row.artifact.sha256 else self._connected().measured(row, index) for row in rows]
-        )
+        return tuple([self._measured(row, index) for row in rows])
+
+    def _measured(self, row: FileRow, index: str) -> Artifact:
+        if row.artifact.sha256:
+            return row.artifact
+        url = address(row)
+        known = self.cache.value(MEASURED, url)
+        if known is None:
+            measured: Artifact = self._connected().measured(row, index)
+            self.cache.put_values(MEASURED, {url: [measured.size, measured.sha256]})
+            return measured
+        size, sha256 = known
+        return replace(row.artifact, size=size, sha256=sha256)
 
     def rows_of(self, name: NormalizedName, index: Index, *, refresh: bool = False) -> tuple[FileRow, ...]:
         """Every file of *name* on *index*, whatever the policies: from the cache, however old, or, with

@@ -1,4 +1,6 @@
-"""Wheels and sdists opened safely: everything is checked before a byte of them is written.
+"""Wheels opened safely: everything is checked before a byte of them is written.
+
+sdists have a module of their own (`pypm_store.sdist_archive`), which installing wheels never loads.
 
 The rules, each with a name that `UnsafeArchive.rule` carries, are listed in this member's README.
 """
@@ -24,7 +26,6 @@ from pypm_store.archive_rules import (
     check_script_name,
 )
 from pypm_store.entry_points import EntryPoint, read_entry_points
-from pypm_store.sdist_archive import unpack_sdist
 from pypm_store.wheel_record import Recorded, read_record
 from pypm_store.zip_reader import ZipEntry, ZipReader
 
@@ -36,7 +37,6 @@ __all__ = [
     "WheelArchive",
     "WheelName",
     "read_wheel_name",
-    "unpack_sdist",
 ]
 
 _dist_info = re.compile(r"(?P<name>[^/]+?)-(?P<version>[^/-]+)\.dist-info")

@@ -8,7 +8,7 @@ with anything (reasons for a yank, Requires-Python) is JSON, or has those charac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import FileClass, Listing, ListingKey, Metadata, MetadataKey, NoMetadata
@@ -17,61 +17,69 @@ from pypm_model.requirements import Requirement
 
 from pypm_store.pages import FileRow
 
-_FIELD, _ROW = "\x1f", "\x1e"
+_ITEM, _FIELD, _ROW, _PART = "\x1c", "\x1f", "\x1e", "\x1d"
+_SDIST = "-"
+_NOTHING = '["",[]]'
 _WHOLE = "="
 """Before a path that does not end in the file's name."""
 
-_clean = str.maketrans({_FIELD: " ", _ROW: " "})
+_clean = str.maketrans(dict.fromkeys((_ITEM, _FIELD, _ROW, _PART), " "))
 
 
-_classes: dict[tuple[str, str], FileClass] = {}
+_classes: dict[str, FileClass] = {}
 """Classes of files met so far: a few hundred among all packages, so most decoding is a look-up."""
 
 
 def encode_listing(listing: Listing) -> str:
     """A listing without its key and index. Raises ValueError if a version holds a separator."""
-    return json.dumps(
-        [
-            _joined(listing.versions),
-            _joined(listing.keys),
-            f"{listing.prereleases:x}",
-            f"{listing.yanked:x}",
-            f"{listing.too_new:x}",
-            [
-                [f"{mask:x}", one.requires_python, "-" if one.tags is None else _joined(one.tags)]
-                for one, mask in listing.classes
-            ],
-            listing.yank_reasons,
-            listing.status,
-        ],
-        separators=(",", ":"),
+    classes = [
+        f"{mask:x}{_FIELD}{one.requires_python.translate(_clean)}{_FIELD}"
+        + (_SDIST if one.tags is None else _joined(one.tags, _ITEM))
+        for one, mask in listing.classes
+    ]
+    return _PART.join(
+        (
+            _joined(listing.versions, _ITEM),
+            _joined(listing.keys, _ITEM),
+            f"{listing.prereleases:x} {listing.yanked:x} {listing.too_new:x}",
+            _joined(classes, _ROW),
+            json.dumps([listing.status, listing.yank_reasons], separators=(",", ":")),
+        )
     )
 
 
 def decode_listing(text: str, key: ListingKey, index: str) -> Listing:
     """The listing, as the answer to *key* by the index named *index*."""
-    versions, keys, prereleases, yanked, too_new, classes, reasons, status = json.loads(text)
+    versions, keys, masks, classes, rest = text.split(_PART)
+    prereleases, yanked, too_new = masks.split(" ")
+    known = _classes
+    found: list[tuple[FileClass, int]] = []
+    if classes:
+        for row in classes.split(_ROW):
+            mask, _, kind = row.partition(_FIELD)
+            one = known.get(kind)
+            found.append((_class(kind) if one is None else one, int(mask, 16)))
+    status, reasons = ("", ()) if rest == _NOTHING else json.loads(rest)
     return Listing(
-        key=key,
-        name=key.name,
-        index=index,
-        versions=_parted(versions),
-        keys=_parted(keys),
-        prereleases=int(prereleases, 16),
-        yanked=int(yanked, 16),
-        too_new=int(too_new, 16),
-        classes=tuple([(_class(python, tags), int(mask, 16)) for mask, python, tags in classes]),
-        yank_reasons=tuple([(position, reason) for position, reason in reasons]),
-        status=status,
+        key,
+        key.name,
+        index,
+        tuple(versions.split(_ITEM)) if versions else (),
+        tuple(keys.split(_ITEM)) if keys else (),
+        int(prereleases, 16),
+        int(yanked, 16),
+        int(too_new, 16),
+        tuple(found),
+        tuple([(position, reason) for position, reason in reasons]),
+        status,
     )
 
 
-def _class(requires_python: str, tags: str) -> FileClass:
-    found = _classes.get((requires_python, tags))
-    if found is None:
-        found = FileClass(requires_python, None if tags == "-" else _parted(tags))
-        _classes[requires_python, tags] = found
-    return found
+def _class(kind: str) -> FileClass:
+    """The class written as *kind*, from now on known."""
+    requires_python, _, tags = kind.partition(_FIELD)
+    texts = None if tags == _SDIST else tuple(tags.split(_ITEM)) if tags else ()
+    return _classes.setdefault(kind, FileClass(requires_python, texts))
 
 
 def encode_files(rows: Iterable[FileRow]) -> str:
@@ -177,12 +185,8 @@ def _names(text: str) -> tuple[NormalizedName, ...]:
     return tuple([NormalizedName(one) for one in text.split(" ")]) if text else ()
 
 
-def _joined(texts: tuple[str, ...]) -> str:
-    joined = _FIELD.join(texts)
-    if joined.count(_FIELD) != max(len(texts) - 1, 0):
+def _joined(texts: Sequence[str], separator: str) -> str:
+    joined = separator.join(texts)
+    if joined.count(separator) != max(len(texts) - 1, 0) or _PART in joined:
         raise ValueError(f"a version or tag holds a separator: {texts!r}")
     return joined
-
-
-def _parted(text: str) -> tuple[str, ...]:
-    return tuple(text.split(_FIELD)) if text else ()

@@ -9,33 +9,24 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pypm_store.atomic import beside_name
+from pypm_store.cloning import reflink
 from pypm_store.tree import Tree
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 """``auto`` is a hard link where that works, else a copy."""
 Way = Literal["hardlink", "reflink", "copy"]
 
-_FICLONE = 0x40049409
 _CANNOT = {
     errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL,
     errno.ENOTTY, errno.EBADF, errno.EMLINK,
 }  # fmt: skip
 """A way that fails with one of these does not work for this pair (or, EMLINK, for this file)."""
-
-_fcntl: Any = None
-try:
-    import fcntl
-
-    _fcntl = fcntl
-except ImportError:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +83,6 @@ def choose(mode: LinkMode, source: Path, target: Path) -> Way:
     if mode == "reflink":
         return "reflink" if can.reflink else "copy"
     return "hardlink" if can.hardlink else "copy"
-
-
-def reflink(source: str, target: str) -> None:
-    """Makes *target*, which must not exist, a file of its own that shares the blocks of *source*.
-    Raises OSError where the file system cannot; then there is no *target*."""
-    if sys.platform == "darwin":
-        if not _clone_darwin(source, target):
-            raise OSError(errno.ENOTSUP, "cannot clone", source, None, target)
-        return
-    if _fcntl is None or sys.platform != "linux":
-        raise OSError(errno.ENOTSUP, "cannot clone", source, None, target)
-    read = os.open(source, os.O_RDONLY)
-    try:
-        write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            _fcntl.ioctl(write, _FICLONE, read)
-        except BaseException:
-            os.unlink(target)
-            raise
-        finally:
-            os.close(write)
-    finally:
-        os.close(read)
-
-
-def _clone_darwin(source: str, target: str) -> bool:
-    clone = getattr(os, "_clonefile", None)
-    return clone is not None and clone(source, target) == 0
 
 
 def _own(source: str, target: str) -> None:

@@ -50,7 +50,7 @@ def check(members: Sequence[Member], settings: Settings, *, lenient: bool, place
     faults = _source_faults(members, settings, place)
     if faults:
         errors.append(InvalidManifest(faults))
-    warnings = list(_cycles(members, edges, place))
+    warnings = [*_cycles(members, edges, place), *_versions(members, edges, place)]
     pythons, narrow = _pythons(members, edges, lenient=lenient, place=place)
     for problem in narrow:
         if isinstance(problem, Warned):
@@ -155,6 +155,20 @@ def _cycles(members: Sequence[Member], edges: Sequence[MemberEdge], place: Place
         told = " -> ".join(f"{edge.parent} ({place(edge.origin)})" for edge in steps)
         yield Warned("member-cycle", f"members depend on each other in a circle: {told} -> {ring[0]}")
         below[ring[-1]].remove(ring[0])
+
+
+def _versions(members: Sequence[Member], edges: Sequence[MemberEdge], place: Placer) -> Iterable[Warned]:
+    """A warning for each requirement on a sibling that the sibling's version does not meet: here the
+    sibling is used all the same, but what is published would not fit together."""
+    known = {member.name: member.version for member in members}
+    for edge in edges:
+        version, wanted = known[edge.child], edge.requirement.specifier
+        if version is not None and wanted and not specifiers.contains(wanted, version):
+            yield Warned(
+                "sibling-version",
+                f"{place(edge.origin)}: `{edge.parent}` asks for `{edge.child}` {wanted}, "
+                f"but the member is {version}; the member is used",
+            )
 
 
 def _pythons(

@@ -6,6 +6,7 @@ starts with a dot is matched only by a pattern that does.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from fnmatch import translate
@@ -13,12 +14,18 @@ from functools import cache
 
 Segments = tuple[str, ...]
 _magic = re.compile(r"[*?\[]")
+_absolute = re.compile(r"[/\\]|[A-Za-z]:")
 
 
 def segments(pattern: str) -> Segments:
     """The folder names of *pattern*; ``.`` and ``./`` are the root itself: no names."""
-    parts = pattern.replace("\\", "/").split("/")
-    return tuple(part for part in parts if part not in ("", "."))
+    text = posixpath.normpath(pattern.replace("\\", "/"))
+    return tuple(part for part in text.split("/") if part not in ("", "."))
+
+
+def is_absolute(pattern: str) -> bool:
+    """Whether *pattern* starts at the file system's root or a drive."""
+    return _absolute.match(pattern) is not None
 
 
 def has_magic(segment: str) -> bool:

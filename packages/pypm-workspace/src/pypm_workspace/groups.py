@@ -66,7 +66,7 @@ def _expand(
     chain: list[NormalizedName],
     complaints: Complaints,
 ) -> tuple[Asked, ...]:
-    """The requirements of group *name*; depth is bounded by the number of groups of one file."""
+    """The requirements of group *name*; recursive: as deep as includes go."""
     if name in expanded:
         return expanded[name]
     key, items = written[name]

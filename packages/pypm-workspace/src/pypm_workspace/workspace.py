@@ -26,7 +26,7 @@ from pypm_workspace.configuration import IndexSetting, Member, Settings, Task, W
 from pypm_workspace.edges import MemberEdge, edges_between
 from pypm_workspace.faults import nearest
 from pypm_workspace.inputs import Inputs
-from pypm_workspace.positions import KeyPath, Positions, undotted
+from pypm_workspace.places import Places
 from pypm_workspace.snapshot import Remembered, to_snapshot
 
 
@@ -154,20 +154,11 @@ class Workspace:
 
     def place(self, origin: Origin | Written) -> Place:
         """The file and line of a requirement or setting; without the line if the file is gone."""
-        path = undotted(origin.table)
-        if isinstance(origin, Origin) and origin.item >= 0:
-            path = (*path, origin.item)
-        return self._place(origin.file, path)
+        return self._places.of(origin)
 
     @cached_property
-    def _positions(self) -> dict[str, Positions]:
-        return {}
-
-    def _place(self, file: str, path: KeyPath) -> Place:
-        positions = self._positions.get(file)
-        if positions is None:
-            positions = self._positions[file] = Positions(self.read(file))
-        return Place(file, *(positions.find(path) or (None, None)))
+    def _places(self) -> Places:
+        return Places(self.read)
 
     def _conflicts(self) -> tuple[Conflict, ...]:
         root = self.by_path.get(".")

@@ -1,7 +1,10 @@
 """Markers as sets of environments: compared, combined, simplified, written and evaluated.
 
-A `Diagram` is an integer; sets that are equal among the environments that can occur are the same integer,
-so emptiness is ``== FALSE`` and "always" is ``== TRUE``. Integers mean nothing in another process: keep texts.
+A `Diagram` is an integer; sets that are equal among the environments that can occur are the same
+integer, so emptiness is ``== FALSE`` and "always" is ``== TRUE``. Integers mean nothing in another
+process: keep texts. The tables behind them belong to the process and are for one thread at a time.
+
+To join many sets use `any_of`: one after the other makes every intermediate set.
 
 >>> old, new = parse("python_version < '3.11'"), parse("python_full_version >= '3.12.0'")
 >>> disjoint(old, new)
@@ -18,6 +21,7 @@ from pypm_model.markers.diagram import (
     FALSE,
     TRUE,
     Diagram,
+    TooComplex,
     all_of,
     any_of,
     both,
@@ -48,6 +52,7 @@ __all__ = [
     "TRUE",
     "Diagram",
     "InvalidMarker",
+    "TooComplex",
     "Witness",
     "all_of",
     "any_of",
@@ -73,6 +78,6 @@ __all__ = [
     "simplify",
     "text",
     "variables",
-    "witness",
     "without_extras",
+    "witness",
 ]

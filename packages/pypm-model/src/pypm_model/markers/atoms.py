@@ -1,13 +1,17 @@
 """One comparison of a marker as a diagram: ``sys_platform == 'win32'``.
 
-Meaning is that of ``packaging`` 26.3 (PEP 508 as amended in January 2026): texts are equal or not, an ordered
-comparison of texts is equality or false; versions compare by PEP 440. Where the environments that occur allow a
-more useful answer, it is given, and differs from ``packaging`` only in environments that do not occur:
+Meaning is that of ``packaging`` 26.3 (PEP 508 as amended in January 2026): texts are equal or not, an
+ordered comparison of texts is equality or false; versions compare by PEP 440. Where the environments that
+occur allow a more useful answer, it is given, and differs from ``packaging`` only in environments that do
+not occur:
 
-* ``sys_platform in 'linux darwin'`` asks for a part of the text. It is true for known values and for the words
-  of the text, not for other parts of it such as ``inu`` or the empty text.
+* ``sys_platform in 'linux darwin'`` asks for a part of the text. It is true for known values and for the
+  words of the text, not for other parts of it such as ``inu`` or the empty text.
 * what one field says of another (`pypm_model.markers.variables`) is taken as given.
 * ``'x' in extra`` is ``extra == 'x'``.
+* the local part of ``python_full_version`` (``3.13.0+``) is not looked at.
+
+A comparison that ``packaging`` refuses to evaluate (``sys_platform ~= 'linux'``) is refused when it is read.
 """
 
 from __future__ import annotations

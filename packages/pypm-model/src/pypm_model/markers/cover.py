@@ -1,10 +1,11 @@
 """A set of environments as few, short conditions, using the freedom of what does not matter.
 
 Given what *must* be covered and what *may* be, `cover` finds conditions that hold wherever they must and
-nowhere they may not: an irredundant sum in the manner of Minato and Morreale ("Fast generation of prime-irredundant
-covers from binary decision diagrams", 1993), with variables of many values, and factored: conditions on one variable are
-followed by conditions on later ones, not multiplied out. Greedy, so short rather than shortest. Depends on the
-structure of the diagrams alone: equal sets give equal conditions in every process.
+nowhere they may not: an irredundant sum in the manner of Minato and Morreale ("Fast generation of
+prime-irredundant covers from binary decision diagrams", 1993), with variables of many values, and factored:
+conditions on one variable are followed by conditions on later ones, not multiplied out. Greedy, so short
+rather than shortest. Depends on the structure of the diagrams alone: equal sets give equal conditions in
+every process.
 """
 
 from __future__ import annotations
@@ -134,5 +135,3 @@ def _in_order(found: list[tuple[tuple[int, ...], Term]], count: int) -> tuple[Te
     for _, term in sorted(found, key=lambda each: (len(each[0]) == count, each[0])):
         terms += term.rest.terms if term.choice is None else (term,)
     return tuple(terms)
-
-

@@ -1,9 +1,9 @@
 """Which environments a wheel is for, as far as markers can tell.
 
-An *atom* is ``python|os|machine`` (see `pypm_model.facts.FileClass`). From the tags of a wheel's file name to atoms goes
-what ``packaging.tags`` accepts on each platform: ``cp311`` is CPython 3.11 alone, ``abi3`` all later CPythons,
-``py310`` all Pythons from 3.10 on. How old a system may be (``manylinux_2_17``, ``macosx_11_0``) is nothing a marker
-knows and is left out; so is the C library (``musllinux`` is Linux).
+An *atom* is ``python|os|machine`` (see `pypm_model.facts.FileClass`). From the tags of a wheel's file name
+to atoms goes what ``packaging.tags`` accepts on each platform: ``cp311`` is CPython 3.11 alone, ``abi3`` all
+later CPythons, ``py310`` all Pythons from 3.10 on. How old a system may be (``manylinux_2_17``,
+``macosx_11_0``) is nothing a marker knows and is left out; so is the C library (``musllinux`` is Linux).
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _ANDROID_MACHINES = {"arm64_v8a": "aarch64", "armeabi_v7a": "armv7l", "x86": "i6
 def coverage(tags: tuple[str, ...] | None) -> Diagram:
     """The environments that can use a file whose tags cover the atoms *tags*; None, an sdist: all.
 
-    ``py3`` and ``abi3`` have no ceiling: they are taken to be usable on a Python 4, which no index knows yet. Free-threaded
-    builds (``cp313t``) are not told apart by markers: their wheels cover nothing, as ordinary interpreters cannot
-    use them. An atom that is not understood covers nothing.
+    ``py3`` and ``abi3`` have no ceiling: they are taken to be usable on a Python 4, which nobody has seen.
+    Free-threaded builds (``cp313t``) are not told apart by markers: their wheels cover nothing, as ordinary
+    interpreters cannot use them. An atom that is not understood covers nothing.
     """
     return TRUE if tags is None else any_of([_atom(tag) for tag in tags])
 
@@ -84,12 +84,14 @@ def _pythons(python: str) -> Diagram:
     else:
         high = (x, y + 1, 0, 0, 0) if minor else (x + 1, 0, 0, 0, 0)
     region = python_axis.diagram([(low, high)])
-    return both(region, equal("platform_python_implementation", _IMPLEMENTATIONS[kind])) if kind != "py" else region
+    if kind == "py":
+        return region
+    return both(region, equal("platform_python_implementation", _IMPLEMENTATIONS[kind]))
 
 
 def atoms(tags: Iterable[str]) -> tuple[str, ...]:
-    """What wheel tags (``cp311-abi3-manylinux_2_17_x86_64``, compressed sets allowed) cover, as atoms: sorted,
-    each once. Tags for Python 2 and tags that are not understood give none."""
+    """What wheel tags (``cp311-abi3-manylinux_2_17_x86_64``, compressed sets allowed) cover, as atoms:
+    sorted, each once. Tags for Python 2 and tags that are not understood give none."""
     found: set[str] = set()
     for tag in tags:
         found |= _atoms(tag)

@@ -17,21 +17,25 @@ thread at a time. Nothing here recurses over a diagram: depth is bounded by memo
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NewType
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, NewType
 
+from pypm_model.errors import PypmError
 from pypm_model.markers.variables import (
     DEPENDENTS,
     END,
     ORDER,
     PYTHON,
-    SETS,
     SET_RANK,
+    SETS,
+    Variable,
     decisions,
+    is_boolean,
     is_text,
     number,
 )
-from pypm_model.markers.variables import Variable as Variable
 
 Diagram = NewType("Diagram", int)
 FALSE = Diagram(0)
@@ -53,6 +57,22 @@ _negations: dict[Diagram, Diagram] = {FALSE: TRUE, TRUE: FALSE}
 _specialised: dict[tuple[Diagram, int, str], Diagram] = {}
 _MEMO_LIMIT = 1_000_000
 """Results remembered per operation before they are forgotten all at once (about 150 MB)."""
+STEP_LIMIT = 300_000
+"""Nodes one operation may visit: some seconds. Real sets take hundreds; a diagram of hostile conditions
+(pairs of many extras) can be exponential in their number."""
+
+
+@dataclass(eq=False)
+class TooComplex(PypmError):
+    """A set of environments hangs on too many conditions at once to be worked out."""
+
+    code: ClassVar[str] = "marker-too-complex"
+    exit: ClassVar[int] = 2
+
+    steps: int
+
+    def __str__(self) -> str:
+        return f"the conditions of a marker combine in too many ways (more than {self.steps} steps)"
 
 
 def node(variable: int, keys: Keys, children: tuple[Diagram, ...]) -> Diagram:
@@ -86,10 +106,7 @@ def node(variable: int, keys: Keys, children: tuple[Diagram, ...]) -> Diagram:
 
 
 def _merge_neighbours(cuts: Keys, children: tuple[Diagram, ...]) -> tuple[Keys, tuple[Diagram, ...]]:
-    for left, right in zip(children, children[1:], strict=False):
-        if left == right:
-            break
-    else:
+    if not any(left == right for left, right in pairwise(children)):
         return cuts, children
     kept_cuts, kept = [], [children[0]]
     for cut, child in zip(cuts, children[1:], strict=True):
@@ -237,7 +254,7 @@ def quantify(d: Diagram, variables: Iterable[int]) -> Diagram:
 
 
 def both(a: Diagram, b: Diagram) -> Diagram:
-    """The environments in *a* and in *b*."""
+    """The environments in *a* and in *b*. Raises `TooComplex`, as all that combines does."""
     if a == b or b == TRUE:
         return a
     if a == TRUE:
@@ -269,17 +286,28 @@ class _Frame:
 
     def __init__(self, pair: _Pair) -> None:
         a, b = self.pair = pair
-        self.variable = first_of(a, b)
-        self.keys, self.left, self.right = aligned(self.variable, a, b)
+        x, y = _variable[a], _variable[b]
+        self.variable = x if x == y or ORDER[x] < ORDER[y] else y
         self.results: list[Diagram] = []
+        if is_boolean(self.variable):
+            # The bulk of the work in a large workspace, where each member is a flag.
+            self.keys: Keys = ()
+            self.left: Sequence[Diagram] = _children[a] if x == self.variable else (a, a)
+            self.right: Sequence[Diagram] = _children[b] if y == self.variable else (b, b)
+        else:
+            self.keys, self.left, self.right = aligned(self.variable, a, b)
 
 
 def _combine(memo: dict[_Pair, Diagram], zero: Diagram, one: Diagram, pair: _Pair) -> Diagram:
-    """The result of an operation with zero (absorbing) and one (neutral), depth first without recursion."""
+    """The result of an operation with zero (absorbing) and one (neutral), depth first without recursion.
+
+    Raises `TooComplex`.
+    """
     if len(memo) > _MEMO_LIMIT:
         memo.clear()
     frames = [_Frame(pair)]
     result = zero
+    steps = 0
     while frames:
         frame = frames[-1]
         left, right, results = frame.left, frame.right, frame.results
@@ -302,6 +330,9 @@ def _combine(memo: dict[_Pair, Diagram], zero: Diagram, one: Diagram, pair: _Pai
             result = node(frame.variable, frame.keys, tuple(results))
             memo[frame.pair] = result
             frames.pop()
+            steps += 1
+            if steps > STEP_LIMIT:
+                raise TooComplex(STEP_LIMIT)
     return result
 
 

@@ -77,7 +77,6 @@ class _Active(NamedTuple):
         return variable.literal in self.extras
 
 
-
 def holds(variable: Variable, value: str) -> bool:
     """Whether a boolean about a field is true where the field is *value*."""
     left, right = (variable.literal, value) if variable.mirrored else (value, variable.literal)
@@ -180,10 +179,8 @@ def _texts(d: Diagram, environment: dict[str, str], fields: tuple[str, ...]) -> 
         if left not in tried:
             tried.add(left)  # other values with the same rest lead no further
             yield from _texts(left, {**environment, field: value}, rest)
-        if left == d:
-            # The field is not asked, or not here: any value will do. Otherwise others may be better.
-            if not any(ORDER[n].name == field for n in _asked(d)):
-                return
+        if left == d and not any(ORDER[n].name == field for n in _asked(d)):
+            return  # the field is not asked: any value will do
 
 
 def _candidates(d: Diagram, field: str, environment: Mapping[str, str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pypm_model.markers.diagram import Keys
-from pypm_model.markers.python_axis import ALPHA, CANDIDATE, FINAL, HIGHEST, LOWEST, Cut
+from pypm_model.markers.python_axis import ALPHA, FINAL, HIGHEST, LOWEST, Cut
 from pypm_model.markers.variables import ORDER, PYTHON, SET_RANK, TEXT_RANK, Variable
 
 
@@ -210,5 +210,5 @@ def _spelled(cut: Cut) -> str:
 def version_text(cut: Cut) -> str:
     """The version at a cut, as short as people say it: ``3.12`` for 3.12.0 and for what is before its
     pre-releases."""
-    assert LOWEST < cut < HIGHEST and cut[3] <= FINAL and CANDIDATE < FINAL
-    return _spelled(cut) if cut[2] or FINAL > cut[3] and cut[3:] != (ALPHA, 0) else f"{cut[0]}.{cut[1]}"
+    is_release = cut[3] == FINAL or cut[3:] == (ALPHA, 0)
+    return f"{cut[0]}.{cut[1]}" if is_release and not cut[2] else _spelled(cut)

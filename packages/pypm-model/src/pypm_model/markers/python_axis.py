@@ -1,8 +1,8 @@
 """Versions of Python as points of one axis, and comparisons as intervals of it.
 
 A point is a version an interpreter can have: ``X.Y.Z``, or a pre-release of it (``a``, ``b``, ``rc`` with a
-number). It is written (X, Y, Z, stage, n) with the stage 0, 1, 2 for a, b, rc and 3 for a final version, and a
-*cut* is the first point behind it. ``(X, Y, Z, 0, 0)`` is before every pre-release of X.Y.Z: what is called
+number). It is written (X, Y, Z, stage, n) with the stage 0, 1, 2 for a, b, rc and 3 for a final version, and
+a *cut* is written as the first point behind it. ``(X, Y, Z, 0, 0)`` is before every pre-release of X.Y.Z: what is called
 ``X.Y.Z.dev0`` elsewhere.
 
 Comparisons mean what ``packaging`` 26.3 makes of them, pre-releases included. On 3.14.0rc1 both

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pypm_model.errors import PypmError
 from pypm_model.markers.atoms import comparison
-from pypm_model.markers.diagram import TRUE, Diagram, all_of, any_of
+from pypm_model.markers.diagram import TRUE, Diagram, TooComplex, all_of, any_of
 from pypm_model.markers.python_axis import Undefined
 from pypm_model.markers.variables import FIELDS
 
@@ -60,7 +60,10 @@ def parse(text: str) -> Diagram:
     """
     known = _parsed.get(text)
     if known is None:
-        known = _parse(text) if text.strip(" \t") else TRUE
+        try:
+            known = _parse(text) if text.strip(" \t") else TRUE
+        except TooComplex:
+            raise InvalidMarker(text, 0, "too many conditions combine") from None
         _parsed[text] = known
     return known
 

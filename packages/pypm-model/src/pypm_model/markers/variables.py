@@ -96,7 +96,8 @@ KNOWN: dict[str, tuple[str, ...]] = {
     ),
     "platform_machine": (
         *("x86_64", "AMD64", "amd64", "aarch64", "arm64", "ARM64", "i386", "i586", "i686", "x86", "arm"),
-        *("armv6l", "armv7l", "armv8l", "ppc64le", "ppc64", "ppc", "s390x", "riscv64", "loongarch64", "wasm32"),
+        *("armv6l", "armv7l", "armv8l", "ppc64le", "ppc64", "ppc", "s390x", "riscv64", "loongarch64"),
+        "wasm32",
     ),
     "platform_python_implementation": ("CPython", "PyPy", "GraalVM", "Jython", "IronPython", "Pyston"),
     "implementation_name": ("cpython", "pypy", "graalpy", "jython", "ironpython", "pyston"),
@@ -120,7 +121,7 @@ def number(variable: Variable) -> int:
     _numbers[variable] = new
     ORDER.append(variable)
     DEPENDENTS.append(0)
-    if variable.rank in range(TEXT_RANK, ATOM_RANK + 1):
+    if TEXT_RANK <= variable.rank <= ATOM_RANK:
         for field in (variable.name, *_deciders(variable.name)):
             decider = TEXT_NUMBERS.get(field, new)
             if decider != new:
@@ -139,11 +140,18 @@ END = number(Variable(END_RANK, ""))
 PYTHON = number(Variable(PYTHON_RANK, "python_full_version"))
 for _position, _field in enumerate(TEXT_FIELDS):
     TEXT_NUMBERS[_field] = number(Variable(TEXT_RANK + _position, _field))
+_LAST_TEXT = len(ORDER) - 1
+"""The numbers after it are booleans'."""
 
 
 def is_text(variable: int) -> bool:
     """Whether the variable of that number is a field that holds a text."""
-    return TEXT_RANK <= ORDER[variable].rank < ATOM_RANK
+    return PYTHON < variable <= _LAST_TEXT
+
+
+def is_boolean(variable: int) -> bool:
+    """Whether the variable of that number is true or false."""
+    return variable > _LAST_TEXT
 
 
 def implied(field: str, value: str) -> dict[str, str]:
