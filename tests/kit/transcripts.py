@@ -1,42 +1,63 @@
 """Whole commands as transcripts: files and an index in, commands with their output and the files left.
 
-A transcript is a text file of blocks; a line ``-- WORD ARGUMENTS --`` begins one:
+A transcript is a text file of blocks; a line ``-- WORD ARGUMENTS --`` begins one. What stands before
+the first block is prose; a line ``slow`` in it keeps the transcript out of the quick suite.
 
-    -- index --
+    -- index --                        releases of the default index, one a line
     anyio 4.0; requires=idna>=2.8; requires=sniffio; python=>=3.8; tag=py3-none-any
     idna 3.7
-    -- file packages/a/pyproject.toml --
+    -- index NAME --                   the same for a second index, at [INDEX:NAME]
+    -- wheels FOLDER --                the same into a folder of the workspace
+    -- project packages/a --           a member with a build backend of its own (first line as for
+    a 1.0; requires=anyio>=4           an index; what follows is appended to its pyproject.toml)
+    -- file packages/b/pyproject.toml --
     [project]
     ...
     -- run pypm lock --
     Locked 3 packages
     -- run pypm lock --check; exit 1 --
     error[..]
-    -- is pypm.lock --
-    (the whole file)
-    -- has pypm.lock --
-    (lines that must be in it, in this order)
+    -- is pypm.lock --                 the whole file
+    -- has pypm.lock --                lines that must be in it, in this order
+    -- lacks pypm.lock --              texts that may not be in it
     -- gone some/file --
     -- remove some/file --
+    -- move some/file other/file --
+    -- keep some/file --               remember the file's bytes ...
+    -- same some/file --               ... and ask whether they are still these
+    -- env NAME=VALUE --               (without a value: unset)
+    -- in FOLDER --                    commands run in this folder of the workspace from now on
+    -- fault PATTERN; kind=status; status=500; times=2 --   see `IndexServer.fail`
+    -- heal --
+    -- forget --                       start counting requests to the default index anew
+    -- unasked --                      there was none
 
 Output is stdout and stderr as they come. In expectations ``[..]`` stands for anything within a line and
-a line ``...`` for any number of lines. The workspace's folder reads ``[ROOT]``, the index's address
-``[INDEX]``; in a ``file`` block they are put in.
+a line ``...`` for any number of lines. The workspace's folder reads ``[ROOT]``, the home ``[HOME]``, the
+index's address ``[INDEX]``; in blocks and commands they are put in. Commands are split as a shell would.
+
+``python -m kit.transcripts FILE...`` plays transcripts and writes what came out over what was expected,
+where that differs: to be read line by line before it is kept.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from kit.index_server import IndexServer
-from kit.wheels import make_sdist, make_wheel
+from kit.index_server import FileFacts, IndexServer
+from kit.wheels import make_project, make_sdist, make_wheel
 
 _HEAD = re.compile(r"^-- (?P<word>\w+) ?(?P<rest>.*?) ?--$")
 
@@ -49,9 +70,22 @@ class Block:
     line: int
 
 
+def prose(text: str) -> list[str]:
+    """The lines before the first block."""
+    lines = text.splitlines()
+    first = next((i for i, line in enumerate(lines) if _HEAD.match(line)), len(lines))
+    return lines[:first]
+
+
+def is_slow(text: str) -> bool:
+    """Whether the transcript asks to be left out of the quick suite."""
+    return any(line.strip() == "slow" for line in prose(text))
+
+
 def blocks(text: str) -> Iterator[Block]:
     """The blocks of a transcript; what stands before the first one is prose."""
-    word, rest, start, body = "", "", 0, []
+    word, rest, start = "", "", 0
+    body: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         head = _HEAD.match(line)
         if head is None:
@@ -66,51 +100,218 @@ def blocks(text: str) -> Iterator[Block]:
 
 def play(path: Path, folder: Path) -> None:
     """Plays the transcript at *path* in *folder*; AssertionError names the line of the first difference."""
-    wheels, root, home = folder / "wheels", folder / "workspace", folder / "home"
-    for made in (wheels, root, home):
-        made.mkdir()
-    with IndexServer(wheels) as server:
-        environ = environment(home, server.url)
+    with Stage(folder, path.name) as stage:
         for block in blocks(path.read_text(encoding="utf-8")):
-            at = f"{path.name}:{block.line}"
+            stage.do(block)
 
-            def filled(text: str) -> str:
-                return text.replace("[ROOT]", str(root)).replace("[INDEX]", server.url)
 
-            match block.word:
-                case "index":
-                    for line in block.body.splitlines():
-                        if line.strip():
-                            release(wheels, line)
-                case "file":
-                    target = root / block.rest
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(filled(block.body) + "\n", encoding="utf-8")
-                case "env":
-                    name, _, value = block.rest.partition("=")
-                    environ[name] = filled(value)
-                case "remove":
-                    (root / block.rest).unlink()
-                case "run":
-                    command, _, code = block.rest.partition("; exit ")
-                    done = run(shlex.split(filled(command)), root, environ)
-                    output = done.stdout.replace(str(root), "[ROOT]").replace(server.url, "[INDEX]")
-                    assert done.returncode == int(code or 0), f"{at}: exit {done.returncode}\n{output}"
-                    compare(block.body, output, at)
-                case "is":
-                    compare(block.body, (root / block.rest).read_text(encoding="utf-8"), at)
-                case "has":
-                    compare(f"...\n{_spread(block.body)}", (root / block.rest).read_text(encoding="utf-8"), at)
-                case "gone":
-                    assert not (root / block.rest).exists(), f"{at}: {block.rest} is there"
-                case word:
-                    raise AssertionError(f"{at}: no such block: {word}")
+def record(path: Path, folder: Path) -> str:
+    """The transcript at *path* with the output of every command that differs put in."""
+    text = path.read_text(encoding="utf-8")
+    out = prose(text)
+
+    with Stage(folder, path.name) as stage:
+        for block in blocks(text):
+            kept = block.body.rstrip()
+            if block.word == "run":
+                stage.outcomes.clear()
+                command, _, _ = block.rest.partition("; exit ")
+                try:
+                    stage.do(block)
+                except AssertionError:
+                    code, output = stage.outcomes[-1]
+                    block = replace(block, rest=f"{command}; exit {code}" if code else command)
+                    kept = output.rstrip().replace(f"Python {platform.python_version()}", "Python [..]")
+            elif block.word == "is":
+                kept = stage.text(block.rest).rstrip()
+            else:
+                stage.do(block)
+            out.append(f"-- {block.word} {block.rest} --".replace("  --", " --"))
+            out += kept.splitlines()
+    return "\n".join(out) + "\n"
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where a transcript is played: a workspace, an empty home, indexes. A context manager."""
+
+    folder: Path
+    name: str = "transcript"
+    servers: dict[str, IndexServer] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+    cwd: str = "."
+    kept: dict[str, bytes] = field(default_factory=dict)
+    outcomes: list[tuple[int, str]] = field(default_factory=list)
+    """Exit code and output of every command, in order."""
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def root(self) -> Path:
+        """The workspace."""
+        return self.folder / "workspace"
+
+    @property
+    def home(self) -> Path:
+        """The home of the user."""
+        return self.folder / "home"
+
+    @property
+    def server(self) -> IndexServer:
+        """The default index."""
+        return self.index("")
+
+    def __enter__(self) -> Stage:
+        self.folder = Path(os.path.realpath(self.folder))
+        for made in (self.root, self.home):
+            made.mkdir(parents=True)
+        self.environ = environment(self.home, self.index("").url)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._stack.close()
+
+    def index(self, name: str) -> IndexServer:
+        """The index of that name, started when first asked for; the default one has an empty name."""
+        if name not in self.servers:
+            wheels = self.folder / f"index-{name or 'default'}"
+            wheels.mkdir()
+            self.servers[name] = self._stack.enter_context(IndexServer(wheels))
+        return self.servers[name]
+
+    def filled(self, text: str) -> str:
+        """*text* with the real paths and addresses."""
+        text = text.replace("[ROOT]", str(self.root)).replace("[HOME]", str(self.home))
+        text = text.replace("[PYTHON]", sys.executable)
+        return re.sub(r"\[INDEX(?::([\w-]+))?\]", lambda found: self.index(found[1] or "").url, text)
+
+    def plain(self, text: str) -> str:
+        """*text* with names in place of the real paths and addresses."""
+        text = text.replace(str(self.root), "[ROOT]").replace(str(self.home), "[HOME]")
+        for name, server in self.servers.items():
+            shown = f"[INDEX:{name}]" if name else "[INDEX]"
+            text = text.replace(server.url, shown).replace(server.origin, shown)
+        return text
+
+    def at(self, path: str) -> Path:
+        """A path of the workspace, or one that begins at the home."""
+        return self.root / self.filled(path)
+
+    def run(self, command: str) -> tuple[int, str]:
+        """Runs a command; its exit code and its output, made plain."""
+        done = run(shlex.split(self.filled(command)), self.root / self.cwd, self.environ)
+        outcome = done.returncode, self.plain(done.stdout)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def do(self, block: Block) -> None:
+        """Plays one block; AssertionError if what comes is not what is expected."""
+        at = f"{self.name}:{block.line}"
+        rest, body = block.rest, block.body
+        match block.word:
+            case "index":
+                self._releases(self.index(rest), body)
+            case "wheels":
+                for line in filter(str.strip, body.splitlines()):
+                    release(self.at(rest), line)
+            case "project":
+                self._project(self.at(rest), body)
+            case "file":
+                target = self.at(rest)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(self.filled(body) + "\n", encoding="utf-8")
+            case "env":
+                name, _, value = rest.partition("=")
+                self.environ[name] = self.filled(value)
+                if not value:
+                    del self.environ[name]
+            case "in":
+                self.cwd = rest or "."
+                self.at(self.cwd).mkdir(parents=True, exist_ok=True)
+            case "remove":
+                gone = self.at(rest)
+                shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+            case "move":
+                source, target_name = rest.split()
+                self.at(target_name).parent.mkdir(parents=True, exist_ok=True)
+                self.at(source).rename(self.at(target_name))
+            case "run":
+                command, _, code = rest.partition("; exit ")
+                given, output = self.run(command)
+                assert given == int(code or 0), f"{at}: exit {given}\n{output}"
+                compare(body, output, at)
+            case "is":
+                compare(body, self.text(rest), at)
+            case "has":
+                compare(f"...\n{_spread(body)}", self.text(rest), at)
+            case "lacks":
+                text = self.text(rest)
+                found = [line for line in body.splitlines() if line.strip() and line in text]
+                assert not found, f"{at}: {rest} has {found}"
+            case "gone":
+                assert not self.at(rest).exists(), f"{at}: {rest} is there"
+            case "keep":
+                self.kept[rest] = self.at(rest).read_bytes()
+            case "same":
+                assert self.at(rest).read_bytes() == self.kept[rest], f"{at}: {rest} is not what it was"
+            case "fault":
+                pattern, *told = [part.strip() for part in rest.split(";")]
+                facts = dict(part.split("=", 1) for part in told)
+                self.server.fail(
+                    pattern,
+                    facts.get("kind", "status"),
+                    times=int(facts.get("times", -1)),
+                    status=int(facts.get("status", 500)),
+                    seconds=float(facts.get("seconds", 30)),
+                    location=facts.get("location", ""),
+                )
+            case "heal":
+                self.server.heal()
+            case "forget":
+                self.server.forget()
+            case "unasked":
+                seen = [one.path for one in self.server.requests]
+                assert not seen, f"{at}: the index was asked {seen}"
+            case word:
+                raise AssertionError(f"{at}: no such block: {word}")
+
+    def _project(self, folder: Path, body: str) -> None:
+        first, _, extra = body.partition("\n")
+        name, version, facts = described(first)
+        package = name.replace("-", "_")
+        make_project(
+            folder,
+            name,
+            version,
+            requires=facts["requires"],
+            extras=facts["extras"],
+            requires_python=facts["requires_python"],
+            dynamic=facts["dynamic"],
+            backend="in-tree",
+            files={f"src/{package}/__init__.py": _source(name, version)},
+            scripts={facts["script"]: f"{package}:main"} if facts["script"] else None,
+            pyproject_extra=self.filled(extra),
+        )
+
+    def text(self, path: str) -> str:
+        """The text of a file, made plain."""
+        return self.plain(self.at(path).read_text(encoding="utf-8"))
+
+    def _releases(self, server: IndexServer, body: str) -> None:
+        assert server.folder is not None
+        for line in filter(str.strip, body.splitlines()):
+            made = release(server.folder, line)
+            _, _, facts = described(line)
+            known = {key: facts[key] for key in ("yanked", "uploaded", "sha256") if facts[key]}
+            if known:
+                server.files[made.name] = FileFacts(**known)
 
 
 def environment(home: Path, index: str = "") -> dict[str, str]:
     """Environment variables of a user who has nothing: empty home and cache, an index on loopback."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYPM_", "PYP_", "PIP_", "UV_", "VIRTUAL_ENV", "PYTHON"))}
-    kept.update(HOME=str(home), USERPROFILE=str(home), XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(home / ".cache"))
+    ours = ("PYPM_", "PYP_", "PIP_", "UV_", "VIRTUAL_ENV", "PYTHON", "CI", "FORCE_COLOR")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    kept.update(HOME=str(home), USERPROFILE=str(home))
+    kept.update(XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(home / ".cache"))
     kept.update(PYPM_CACHE_DIR=str(home / "cache"), NO_COLOR="1", PYPM_PYTHON=sys.executable, COLUMNS="100")
     kept.update(XDG_CONFIG_DIRS=str(home / "etc"), GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C.UTF-8")
     if index:
@@ -118,43 +319,80 @@ def environment(home: Path, index: str = "") -> dict[str, str]:
     return kept
 
 
+def pypm(*arguments: str) -> list[str]:
+    """The command line of the pypm under test."""
+    return [sys.executable, "-m", "pypm", *arguments]
+
+
 def run(argv: list[str], cwd: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command; ``pypm`` is the one under test. Output is stdout and stderr together."""
+    """Runs a command; ``pypm`` is the one under test, ``python`` the interpreter of the tests. Output is
+    stdout and stderr together."""
     if argv[0] == "pypm":
-        argv = [sys.executable, "-m", "pypm", *argv[1:]]
+        argv = pypm(*argv[1:])
+    elif argv[0] == "python":
+        argv = [sys.executable, *argv[1:]]
     return subprocess.run(
-        argv, cwd=cwd, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", timeout=120
+        argv,
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
     )
 
 
-def release(folder: Path, line: str) -> Path:
-    """Makes the wheel (or, with ``sdist``, the sdist) that a line like ``a 1.0; requires=b>=1`` describes.
+def described(line: str) -> tuple[str, str, dict[str, Any]]:
+    """Name, version and facts of a line like ``a 1.0; requires=b>=1``.
 
-    Keys: ``requires`` (repeatable; ``extra:NAME=...`` for an extra's), ``python``, ``tag``, ``sdist``.
+    Parts are divided by ``;`` at the beginning of a known key, so that markers may be written. Keys:
+    ``requires`` (repeatable), ``extra:NAME`` (an extra's requirement, repeatable), ``python``, ``tag``,
+    ``sdist``, ``script`` (name of a console script that prints name and version), ``dynamic``
+    (repeatable), ``yanked`` (the reason), ``uploaded``, ``sha256`` (a lie).
     """
-    head, *facts = [part.strip() for part in line.split(" ; ")] if " ; " in line else [p.strip() for p in line.split(";")]
+    keys = r"requires=|extra:[\w-]+=|python=|tag=|sdist|script=|dynamic=|yanked=|uploaded=|sha256="
+    head, *parts = re.split(rf";\s*(?={keys})", line)
     name, version = head.split()
-    requires: list[str] = []
-    extras: dict[str, list[str]] = {}
-    python: str | None = None
-    tag, sdist = "py3-none-any", False
-    for fact in facts:
-        key, _, value = fact.partition("=")
-        if key == "requires":
-            requires.append(value)
-        elif key.startswith("extra:"):
-            extras.setdefault(key[6:], []).append(value)
-        elif key == "python":
-            python = value
-        elif key == "tag":
-            tag = value
-        elif key == "sdist":
-            sdist = True
-        else:
-            raise ValueError(line)
-    if sdist:
-        return make_sdist(folder, name, version, requires=requires, requires_python=python, backend="in-tree")
-    return make_wheel(folder, name, version, requires=requires, extras=extras, requires_python=python, tag=tag)
+    facts: dict[str, Any] = {"requires": [], "extras": {}, "requires_python": None, "dynamic": []}
+    facts.update(tag="py3-none-any", sdist=False, script="", yanked="", uploaded="", sha256="")
+    for part in parts:
+        key, _, value = part.strip().partition("=")
+        match key:
+            case "requires" | "dynamic":
+                facts[key].append(value)
+            case "python":
+                facts["requires_python"] = value
+            case "sdist":
+                facts["sdist"] = True
+            case _ if key.startswith("extra:"):
+                facts["extras"].setdefault(key[6:], []).append(value)
+            case _:
+                facts[key] = value
+    return name, version, facts
+
+
+def release(folder: Path, line: str) -> Path:
+    """Makes the wheel (or, with ``sdist``, the sdist) that a line describes: see `described`."""
+    name, version, facts = described(line)
+    common = {key: facts[key] for key in ("requires", "extras", "requires_python")}
+    if facts["sdist"]:
+        return make_sdist(folder, name, version, backend="in-tree", dynamic=facts["dynamic"], **common)
+    package = name.replace("-", "_")
+    return make_wheel(
+        folder,
+        name,
+        version,
+        tag=facts["tag"],
+        files={f"{package}/__init__.py": _source(name, version)},
+        entry_points={"console_scripts": {facts["script"]: f"{package}:main"}} if facts["script"] else None,
+        **common,
+    )
+
+
+def _source(name: str, version: str) -> str:
+    return f'__version__ = "{version}"\n\n\ndef main():\n    print("{name} {version}")\n'
 
 
 def compare(expected: str, actual: str, at: str) -> None:
@@ -173,3 +411,14 @@ def _line_pattern(line: str) -> str:
 def _spread(body: str) -> str:
     """Lets anything stand between, and after, the lines of *body*."""
     return "".join(f"{line}\n...\n" for line in body.rstrip().splitlines())
+
+
+def main(paths: list[str]) -> None:
+    """Plays and rewrites the transcripts at *paths*."""
+    for path in map(Path, paths):
+        with tempfile.TemporaryDirectory() as folder:
+            path.write_text(record(path, Path(folder)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

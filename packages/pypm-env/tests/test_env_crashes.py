@@ -231,6 +231,23 @@ def test_a_full_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _content(bench) == expected[1]
 
 
+def test_what_a_killed_run_was_writing_is_removed(bench: Bench) -> None:
+    bench.sync(bench.wheel("acme"))
+    left = [
+        bench.venv.parent / "..venv.12.0123abcd.new" / "bin" / "python",
+        bench.venv / ".pypm-state.12.0123abcd.new",
+        bench.site / "._pypm_members.pth.12.0123abcd.new",
+    ]
+    mine = bench.venv.parent / "..venv.12.mine.new"
+    for file in (*left, mine):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    bench.sync(bench.wheel("beta"))
+    assert [file.exists() for file in left] == [True, False, False]
+    bench.sync(bench.wheel("beta"), link_mode="copy")
+    assert sorted(path.name for path in bench.venv.parent.iterdir()) == [mine.name, ".venv"]
+
+
 def test_an_error_leaves_an_old_environment_that_was_to_be_made_anew(bench: Bench) -> None:
     bench.sync(bench.wheel("acme"))
     before = _content(bench)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pypm_store import locks
-from pypm_store.locks import StoreBusy, holding
+from pypm_store.locks import CannotLock, StoreBusy, holding
 
 
 def test_one_alone_at_a_time(tmp_path: Path) -> None:
@@ -126,3 +126,10 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(locks, "_fcntl", Without)
     with holding(tmp_path / "x", timeout=0):
         pass
+
+
+def test_a_place_where_there_can_be_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotLock) as caught, holding(tmp_path / "file" / "x"):
+        pass
+    assert str(tmp_path / "file" / "x") in str(caught.value) and caught.value.hint

@@ -55,7 +55,7 @@ def built(
             raise BadSource(
                 need.key.name,
                 need.need.source,
-                "only a build would tell what it depends on, and none is allowed",
+                "only a build would tell what it depends on, and that is not allowed",
             )
         return need.finished(build(need.need), cache)
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pypm_model.artifacts import Located
 from pypm_model.events import Advanced, Finished, Listener, Started, ignore
+from pypm_store.files import digest_of
 from pypm_store.store import Incoming, Store, WrongDigest
 
 from pypm_index.addresses import redacted
@@ -128,9 +129,14 @@ def local_path(located: Located) -> Path | None:
 
 
 def _checked(located: Located, path: Path) -> Path:
-    """*path*, if a file of a local folder is there. What it holds is looked at when it is unpacked."""
-    if not path.is_file():
-        raise FileGone(located.index, located.artifact.filename, str(path), 404)
+    """*path*, if it is in the store, or is the right file of a local folder."""
+    artifact = located.artifact
+    if local_path(located) is not None:
+        if not path.is_file():
+            raise FileGone(located.index, artifact.filename, str(path), 404)
+        actual = digest_of(path) if artifact.sha256 else ""
+        if actual != artifact.sha256:
+            raise WrongHash(located.index, artifact.filename, str(path), artifact.sha256, actual)
     return path
 
 

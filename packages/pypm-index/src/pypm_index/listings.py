@@ -6,17 +6,15 @@ right under every cut-off that is later than the newest upload, which is most of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from pypm_model import specifiers, versions
 from pypm_model.facts import FileClass, Listing, ListingKey
 from pypm_model.markers.coverage import atoms
-from pypm_store.pages import FileRow
 
 from pypm_index import filenames
-from pypm_index.releases import Release
+from pypm_index.releases import Releases
 
 
 class Dated(NamedTuple):
@@ -34,10 +32,8 @@ UNDATED = "~"
 """Above every time."""
 
 
-def listing(
-    key: ListingKey, index: str, releases: Sequence[Release], *, status: str = "", cutoff: str = ""
-) -> Dated:
-    """The listing of *releases* (ascending) on *index*, as the answer to *key*.
+def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -> Dated:
+    """The listing of *releases* on *index*, as the answer to *key*.
 
     *cutoff* is RFC 3339 in UTC with whole seconds, or empty. Under a cut-off a file without an upload
     time counts as too new: nothing shows that it is old, and that is what a cut-off is asked for.
@@ -47,30 +43,37 @@ def listing(
     undated = False
     reasons: list[tuple[int, str]] = []
     classes: dict[tuple[str, str | None], int] = {}
-    for position, release in enumerate(releases):
+    for position, version in enumerate(releases.versions):
         bit = 1 << position
-        if versions.is_prerelease(release.version):
+        if versions.is_prerelease(version):
             prereleases |= bit
-        files = release.files
-        newest = max(newest, max([file.artifact.uploaded or UNDATED for file in files]))
+        files = list(releases.lights(position))
+        for file in files:
+            uploaded = file.uploaded or UNDATED
+            if uploaded > newest:
+                newest = uploaded
         if cutoff:
-            old = tuple([file for file in files if is_older(file.artifact.uploaded, cutoff)])
+            old = [file for file in files if is_older(file.uploaded, cutoff)]
             if len(old) < len(files):
-                undated = undated or not all(file.artifact.uploaded for file in files)
+                undated = undated or not all([file.uploaded for file in files])
             if not old:
                 too_new |= bit
             # What is yanked is judged by the files that count; of a version that is wholly too new, by all.
             files = old or files
-        kept = [file for file in files if file.artifact.yanked is None]
+        kept = [file for file in files if file.yanked is None]
         if not kept:
             yanked |= bit
-            kept = list(files)
-            reason = next((file.artifact.yanked for file in files if file.artifact.yanked), "")
+            kept = files
+            reason = min([file.yanked for file in files if file.yanked], default="")
             if reason:
                 reasons.append((position, reason))
         if not too_new & bit:
             for file in kept:
-                kind = _kind(file)
+                filename = file.filename
+                kind = (
+                    file.requires_python,
+                    filenames.tags_of(filename) if filename.endswith(".whl") else None,
+                )
                 classes[kind] = classes.get(kind, 0) | bit
     merged: dict[FileClass, int] = {}
     for (requires_python, tags), mask in classes.items():
@@ -80,27 +83,33 @@ def listing(
         key=key,
         name=key.name,
         index=index,
-        versions=tuple([release.version for release in releases]),
-        keys=tuple([release.key for release in releases]),
+        versions=releases.versions,
+        keys=releases.keys,
         prereleases=prereleases,
         yanked=yanked,
         too_new=too_new,
         classes=tuple(sorted(merged.items(), key=_class_order)),
         yank_reasons=tuple(reasons),
-        status=status,
+        status=releases.status,
     )
     return Dated(found, newest, undated)
+
+
+def likely(found: Listing) -> tuple[str, ...]:
+    """The versions that a resolution will most probably want the files of: the newest few."""
+    good = found.all & ~(found.yanked | found.too_new | found.prereleases) or found.all
+    chosen = []
+    while good and len(chosen) < 3:
+        newest = good.bit_length() - 1
+        chosen.append(found.versions[newest])
+        good ^= 1 << newest
+    return tuple(chosen)
 
 
 def is_older(uploaded: str, cutoff: str) -> bool:
     """Whether a file counts under *cutoff*: it was uploaded in an earlier second. One of unknown age
     counts only without a cut-off: that nothing too new gets in is what a cut-off is asked for."""
     return not cutoff or ("" < uploaded < cutoff)
-
-
-def _kind(file: FileRow) -> tuple[str, str | None]:
-    artifact = file.artifact
-    return artifact.requires_python, filenames.tags_of(artifact.filename) if artifact.is_wheel else None
 
 
 def _class_order(item: tuple[FileClass, int]) -> tuple[bool, tuple[str, ...], str]:

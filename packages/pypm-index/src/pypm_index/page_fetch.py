@@ -7,23 +7,47 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from pypm_model.facts import ListingKey
+from pypm_model.facts import Listing, ListingKey
 from pypm_model.names import NormalizedName
-from pypm_store.pages import FileRow, PageContent
 from pypm_store.pages import Page as KeptPage
 
 from pypm_index import simple_html, simple_json
 from pypm_index.addresses import files_base, redacted
 from pypm_index.errors import BadPage
-from pypm_index.listings import Dated, listing
+from pypm_index.listings import Dated, likely, listing
 from pypm_index.ports import Fetcher, Response
+from pypm_index.raw_pages import RawPages
 from pypm_index.records import Page, UnreadablePage
-from pypm_index.releases import Release, address, releases
+from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 DEFAULT_MAX_AGE = 600
 """Seconds that a page counts as fresh if the server does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """What a page says, read and sorted."""
+
+    releases: Releases
+    plain: Dated
+    """The listing without a cut-off, with its newest upload."""
+    dated: Dated
+    """The listing under the cut-off that was asked for."""
+    cutoff: str
+    base: str
+    """Where the index's files with a shared path are; empty if the page has none."""
+    newer: str
+    """The version of the API, if its minor number is newer than what is understood."""
+
+    @property
+    def listings(self) -> dict[str, Listing]:
+        """By variant: the cut-off they were made for, empty for none."""
+        variants = {"": self.plain.listing}
+        if self.dated is not self.plain:
+            variants[self.cutoff] = self.dated.listing
+        return variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +58,11 @@ class PageAnswer:
     """Status 200, 404 or 410."""
     content: PageContent | None = None
     """None: the page is the one that was known, or absent."""
-    plain: Dated | None = None
-    """The listing without a cut-off, with its newest upload; None as *content*."""
-    dated: Dated | None = None
-    """The listing under the cut-off that was asked for; None as *content*."""
-    base: str = ""
-    """Where the index's files with a shared path are, if the page has any."""
-    newer: str = ""
-    """The version of the API, if its minor number is newer than what is understood."""
 
     @property
     def is_absent(self) -> bool:
+        """Whether the index does not have the name."""
         return self.kept.status != 200
-
-    @property
-    def is_known(self) -> bool:
-        return not self.is_absent and self.content is None
 
 
 def page_url(index: Index, name: NormalizedName) -> str:
@@ -63,10 +76,11 @@ def fetch_page(
     name: NormalizedName,
     known: KeptPage | None,
     cutoff: str,
+    raw_pages: RawPages,
     clock: Callable[[], float],
 ) -> PageAnswer:
     """Asks *index* for *name*; *known* is what is kept of an earlier answer, and is only confirmed if
-    the page has not changed. Raises the errors of `pypm_index.errors`.
+    the page has not changed. A page that is new is put into *raw_pages*. Raises the errors of `pypm_index.errors`.
     """
     headers = {"Accept": ACCEPT}
     if known is not None and known.status == 200:
@@ -101,22 +115,22 @@ def fetch_page(
         page = read_page(response)
     except UnreadablePage as error:
         raise BadPage(index.name, name, redacted(response.url), str(error)) from None
-    return answer_of(index, name, kept, page, cutoff)
+    raw_pages.write(index.identity, kept, response)
+    return PageAnswer(kept, content_of(index, name, page, cutoff))
 
 
-def answer_of(index: Index, name: NormalizedName, kept: KeptPage, page: Page, cutoff: str) -> PageAnswer:
-    """The answer that *page* makes, listings and cold rows included."""
-    found = releases(name, page)
+def content_of(index: Index, name: NormalizedName, page: Page, cutoff: str) -> PageContent:
+    """What *page* says of *name*. The files of the likeliest versions are made ready."""
+    found = Releases(name, page)
     key = ListingKey(name, index.name)
-    plain = listing(key, index.name, found, status=page.status)
-    dated = plain
-    if cutoff and not plain.newest < cutoff:
-        dated = listing(key, index.name, found, status=page.status, cutoff=cutoff)
-    variants = {"": plain.listing}
-    if dated is not plain:
-        variants[cutoff] = dated.listing
-    content = PageContent(kept, {release.version: release.files for release in found}, variants)
-    return PageAnswer(kept, content, plain, dated, _base(found), page.newer)
+    plain = listing(key, index.name, found)
+    # Under a cut-off later than every upload the listing is the same.
+    dated = plain if not cutoff or plain.newest < cutoff else listing(key, index.name, found, cutoff)
+    base = ""
+    for version in likely(dated.listing):
+        for row in found.rows(version):
+            base = base or files_base(address(row))
+    return PageContent(found, plain, dated, cutoff, base, page.newer)
 
 
 def read_page(response: Response) -> Page:
@@ -162,19 +176,3 @@ def max_age_of(headers: Mapping[str, str]) -> int:
     age = headers.get("age", "")
     # A clock that runs wrong must not make a page fresh for ever.
     return max(0, min(int(found[1]) - (int(age) if age.isdigit() else 0), 365 * 86400))
-
-
-def releases_of(rows: Mapping[str, tuple[FileRow, ...]], keys: Mapping[str, str]) -> tuple[Release, ...]:
-    """Releases made again from cold rows by version; *keys* are the versions' sort keys."""
-    ordered = sorted(rows, key=lambda version: keys[version])
-    return tuple([Release(version, keys[version], rows[version]) for version in ordered])
-
-
-def _base(found: tuple[Release, ...]) -> str:
-    """Newest first: where the index puts files today."""
-    for release in reversed(found):
-        for file in release.files:
-            base = files_base(address(file))
-            if base:
-                return base
-    return ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 NO_METADATA = "-"
 """Said of a file beside which there is no metadata file."""
@@ -29,11 +31,30 @@ class FileRecord(NamedTuple):
     empty, yes, its digest not given; else yes, and this is its sha256."""
 
 
-class Page(NamedTuple):
+class Light(NamedTuple):
+    """What deciding between versions needs of a link; the rest waits in *raw* until it is asked for.
+
+    A page may have ten thousand links, of which a lock uses ten.
+    """
+
+    filename: str
+    uploaded: str
+    requires_python: str
+    yanked: str | None
+    raw: Any
+    """For `Page.record`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
     """A project page."""
 
-    files: tuple[FileRecord, ...]
+    lights: Sequence[Light]
     """In the order of the page."""
+    record: Callable[[Any], FileRecord]
+    """The whole record of a light's *raw*."""
+    speaks_of_metadata: bool
+    """Whether any link says if a metadata file is beside it: then silence about a file means no."""
     status: str = ""
     """PEP 792: ``archived``, ``deprecated``, ``quarantined``; empty for active."""
     reason: str = ""
@@ -41,10 +62,22 @@ class Page(NamedTuple):
     newer: str = ""
     """The API version, if its minor number is newer than what is understood here."""
 
+    @classmethod
+    def of(cls, files: Iterable[FileRecord], status: str = "", reason: str = "", newer: str = "") -> Self:
+        """A page of whole records."""
+        records = tuple(files)
+        lights = [Light(file.filename, file.uploaded, file.requires_python, file.yanked, file) for file in records]
+        speaks = any(file.metadata is not None for file in records)
+        return cls(lights, _itself, speaks, status, reason, newer)
+
     @property
-    def speaks_of_metadata(self) -> bool:
-        """Whether any link says if a metadata file is beside it: then silence about a file means no."""
-        return any(file.metadata is not None for file in self.files)
+    def files(self) -> tuple[FileRecord, ...]:
+        """All records, in the order of the page."""
+        return tuple([self.record(light.raw) for light in self.lights])
+
+
+def _itself(record: FileRecord) -> FileRecord:
+    return record
 
 
 class UnreadablePage(ValueError):

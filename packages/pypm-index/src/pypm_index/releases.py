@@ -1,13 +1,14 @@
-"""A project's files by version: what is kept cold, a row of its own for each version.
+"""A project's files by version: a whole page sorted, of which only what is asked for is made ready.
 
 In a `FileRow` made here, ``url`` ends with ``/`` where `Artifact.path` has to be added to it (most
-addresses repeat the path), and ``metadata`` is ``-`` where the page says that there is no metadata
-file, None where it does not speak of metadata at all: read rows through `address` and `has_metadata`.
+addresses repeat the path), and ``metadata`` is `NO_METADATA` where the page says that there is no
+metadata file, None where it does not speak of metadata at all: read rows through `address` and
+`has_metadata`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 from pypm_model.artifacts import Artifact
 from pypm_model.names import NormalizedName
@@ -16,60 +17,56 @@ from pypm_store.pages import FileRow
 
 from pypm_index import filenames
 from pypm_index.addresses import shared_start
-from pypm_index.records import NO_METADATA, FileRecord, Page
+from pypm_index.records import NO_METADATA, FileRecord, Light, Page
+
+_Group = tuple[list[str], dict[str, Light]]
+"""Spellings of a version, and its files by name."""
 
 
-class Release(NamedTuple):
-    """All wheels and sdists of one version."""
+class Releases:
+    """The releases of one project, ascending.
 
-    version: str
-    """As the file names spell it; of several spellings the shortest, then the first in the alphabet."""
-    key: str
-    """`pypm_model.versions.sort_key`."""
-    files: tuple[FileRow, ...]
-    """Sorted by file name, each name once (the first on the page)."""
-
-
-def releases(name: NormalizedName, page: Page) -> tuple[Release, ...]:
-    """The releases of the project *name*, ascending. Files that are neither wheel nor sdist of it, or
-    whose version is invalid, are left out; so are versions of which nothing else is left.
-
-    The same whatever the order of the page, unless a file name occurs twice on it.
+    Files that are neither wheel nor sdist of it, or whose version is invalid, are left out; so are
+    versions of which nothing else is left. The same whatever the order of the page, unless a file
+    name occurs twice on it: then its first link counts.
     """
-    silence = NO_METADATA if page.speaks_of_metadata else None
-    groups: dict[str, tuple[list[str], dict[str, FileRecord]]] = {}
-    spellings: dict[str, tuple[list[str], dict[str, FileRecord]]] = {}
-    common: dict[tuple[str, str], tuple[list[str], dict[str, FileRecord]]] = {}
-    for file in page.files:
-        # Most files are one of many wheels of a version: what comes first in their names is known.
-        pieces = file.filename.split("-") if file.filename.endswith(".whl") else ()
-        if len(pieces) == 5:
-            known = common.get((pieces[0], pieces[1]))
-            if known is not None:
-                known[1].setdefault(file.filename, file)
-                continue
-        parsed = filenames.parse(file.filename, name)
-        if parsed is None:
-            continue
-        version = parsed.version
-        group = spellings.get(version)
-        if group is None:
-            group = groups.setdefault(sort_key(version), ([], {}))
-            group[0].append(version)
-            spellings[version] = group
-        group[1].setdefault(file.filename, file)
-        if len(pieces) == 5:
-            common[pieces[0], pieces[1]] = group
-    return tuple(
-        [
-            Release(
-                min(versions, key=_shortest) if len(versions) > 1 else versions[0],
-                key,
-                tuple([_row(by_name[filename], silence) for filename in sorted(by_name)]),
-            )
-            for key, (versions, by_name) in sorted(groups.items())
-        ]
-    )
+
+    def __init__(self, name: NormalizedName, page: Page) -> None:
+        groups = _groups(name, page.lights)
+        ordered = sorted(groups)
+        self.keys: tuple[str, ...] = tuple(ordered)
+        """`pypm_model.versions.sort_key` of each version."""
+        self.versions: tuple[str, ...] = tuple([_spelling(groups[key][0]) for key in ordered])
+        """As the file names spell them; of several spellings the shortest, then the first in the
+        alphabet."""
+        self.status = page.status
+        self._lights = [groups[key][1] for key in ordered]
+        self._position = {version: position for position, version in enumerate(self.versions)}
+        self._record = page.record
+        self._silence = NO_METADATA if page.speaks_of_metadata else None
+        self._rows: dict[str, tuple[FileRow, ...]] = {}
+
+    def lights(self, position: int) -> Iterable[Light]:
+        """The files of the version at *position*, in any order."""
+        return self._lights[position].values()
+
+    def rows(self, version: str) -> tuple[FileRow, ...]:
+        """The files of *version* (spelled as in `versions`), sorted by name; empty if there is no
+        such version. Made when first asked for."""
+        rows = self._rows.get(version)
+        if rows is None:
+            position = self._position.get(version)
+            if position is None:
+                return ()
+            lights = self._lights[position]
+            rows = tuple([_row(self._record(lights[name].raw), self._silence) for name in sorted(lights)])
+            self._rows[version] = rows
+        return rows
+
+    @property
+    def made(self) -> Mapping[str, tuple[FileRow, ...]]:
+        """The rows that have been asked for, by version."""
+        return self._rows
 
 
 def address(row: FileRow) -> str:
@@ -82,8 +79,36 @@ def has_metadata(row: FileRow) -> bool | None:
     return None if row.metadata is None else row.metadata != NO_METADATA
 
 
-def _shortest(version: str) -> tuple[int, str]:
-    return len(version), version
+def _groups(name: NormalizedName, lights: Iterable[Light]) -> dict[str, _Group]:
+    """Files by the sort key of their version."""
+    groups: dict[str, _Group] = {}
+    spellings: dict[str, _Group] = {}
+    common: dict[tuple[str, str], dict[str, Light]] = {}
+    for light in lights:
+        filename = light[0]
+        # Most files are one of many wheels of a version: what comes first in their names is known.
+        pieces = filename.split("-") if filename.endswith(".whl") else ()
+        if len(pieces) == 5:
+            files = common.get((pieces[0], pieces[1]))
+            if files is not None:
+                files.setdefault(filename, light)
+                continue
+        parsed = filenames.parse(filename, name)
+        if parsed is None:
+            continue
+        version = parsed.version
+        group = spellings.get(version)
+        if group is None:
+            group = spellings[version] = groups.setdefault(sort_key(version), ([], {}))
+            group[0].append(version)
+        group[1].setdefault(filename, light)
+        if len(pieces) == 5:
+            common[pieces[0], pieces[1]] = group[1]
+    return groups
+
+
+def _spelling(versions: list[str]) -> str:
+    return min(versions, key=lambda text: (len(text), text)) if len(versions) > 1 else versions[0]
 
 
 def _row(file: FileRecord, silence: str | None) -> FileRow:

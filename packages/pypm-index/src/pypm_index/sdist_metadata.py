@@ -1,8 +1,9 @@
 """What a source tree says of its dependencies without a build: PKG-INFO (PEP 643) or pyproject.toml.
 
 Trusted are PKG-INFO of metadata 2.2 or later with no dependency field in ``Dynamic``, and a
-``[project]`` table with version, dependencies, extras and Requires-Python all static (PEP 621). Where
-both are usable PKG-INFO counts: the backend wrote it. ``requires.txt`` of eggs is never trusted: it is
+``[project]`` table with dependencies, extras and Requires-Python all static (PEP 621: the backend may
+not change them); a dynamic version is then taken from PKG-INFO, whatever its own version. Where both are
+usable PKG-INFO counts: the backend wrote it. ``requires.txt`` of eggs is never trusted: it is
 what one machine came to.
 """
 
@@ -20,7 +21,7 @@ from pypm_index.metadata_text import Headers, read
 _T = TypeVar("_T")
 
 _MAX_TEXT = 16 << 20
-_FIELDS = ("version", "dependencies", "optional-dependencies", "requires-python")
+_FIELDS = ("dependencies", "optional-dependencies", "requires-python")
 
 
 class NotAnSdist(ValueError):
@@ -64,8 +65,11 @@ def of_unpacked(folder: Path) -> Headers | None:
     return _best(text("PKG-INFO"), text("pyproject.toml"))
 
 
-def of_pyproject(text: bytes) -> Headers | None:
-    """The metadata that the ``[project]`` table fixes; None if it leaves any of it to the backend."""
+def of_pyproject(text: bytes, version: str = "") -> Headers | None:
+    """The metadata that the ``[project]`` table fixes; None if it leaves any of it to the backend.
+
+    *version* is taken for one that is dynamic, if it is known otherwise.
+    """
     try:
         data = tomllib.loads(text.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
@@ -76,15 +80,17 @@ def of_pyproject(text: bytes) -> Headers | None:
     dynamic = project.get("dynamic", [])
     if not isinstance(dynamic, list) or any(field in dynamic for field in _FIELDS):
         return None
-    return _headers(project)
+    return _headers(project, version)
 
 
-def _headers(project: dict[str, Any]) -> Headers | None:
-    name, version = project.get("name"), project.get("version")
+def _headers(project: dict[str, Any], known_version: str) -> Headers | None:
+    name, version = project.get("name"), project.get("version", known_version)
     requires_python = project.get("requires-python", "")
     dependencies = project.get("dependencies", [])
     extras = project.get("optional-dependencies", {})
     if not isinstance(name, str) or not isinstance(version, str) or not isinstance(requires_python, str):
+        return None
+    if not version:
         return None
     if not _texts(dependencies) or not isinstance(extras, dict):
         return None
@@ -112,11 +118,12 @@ def _texts(value: object) -> bool:
 
 
 def _best(pkg_info: bytes | None, pyproject: bytes | None) -> Headers | None:
-    if pkg_info is not None:
-        headers = read(pkg_info)
-        if headers.is_static:
-            return headers
-    return of_pyproject(pyproject) if pyproject is not None else None
+    headers = read(pkg_info) if pkg_info is not None else None
+    if headers is not None and headers.is_static:
+        return headers
+    if pyproject is None:
+        return None
+    return of_pyproject(pyproject, headers.version if headers is not None else "")
 
 
 def _from_tar(path: Path) -> dict[str, bytes]:

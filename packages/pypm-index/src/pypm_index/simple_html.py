@@ -54,7 +54,7 @@ def read(body: bytes, url: str, charset: str = "utf-8") -> Page:
                 status = "" if content == "active" else content
             elif name == "pypi:project-status-reason":
                 reason = content
-    return Page(tuple(files), status, reason if status else "", newer)
+    return Page.of(files, status, reason if status else "", newer)
 
 
 def _attributes(inside: str) -> dict[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pypm_index.addresses import join
-from pypm_index.records import NO_METADATA, FileRecord, Page, UnreadablePage, check_api_version
+from pypm_index.records import NO_METADATA, FileRecord, Light, Page, UnreadablePage, check_api_version
 
 MEDIA_TYPE = "application/vnd.pypi.simple.v1+json"
 
@@ -33,8 +34,9 @@ def read(body: bytes, url: str) -> Page:
     if not isinstance(files, list):
         raise UnreadablePage("its JSON has no list of files")
     status, reason = _status(data)
-    records = tuple(record for entry in files if (record := _record(entry, url)) is not None)
-    return Page(records, status, reason, newer)
+    lights = [light for entry in files if (light := _light(entry)) is not None]
+    speaks = any(_said(light.raw) is not None for light in lights)
+    return Page(lights, partial(_record, base=url), speaks, status, reason, newer)
 
 
 def whole_seconds(text: object) -> str:
@@ -62,41 +64,53 @@ def _status(data: dict[str, Any]) -> tuple[str, str]:
     return word, reason if isinstance(reason, str) else ""
 
 
-def _record(entry: Any, base: str) -> FileRecord | None:
-    # Called for every file of every page: written for few calls rather than for beauty.
+def _light(entry: Any) -> Light | None:
+    # Called for every link of every page, and written for few calls.
     if type(entry) is not dict:
         return None
     get = entry.get
-    filename, link, hashes, size, uploaded = (
-        get("filename"),
-        get("url"),
-        get("hashes"),
-        get("size"),
-        get("upload-time"),
-    )
-    if type(filename) is not str or type(link) is not str or not filename or "/" in filename:
+    filename = get("filename")
+    if type(filename) is not str or not filename or "/" in filename or type(get("url")) is not str:
         return None
-    sha256 = hashes.get("sha256") if type(hashes) is dict else None
-    requires_python, yanked, said = get("requires-python"), get("yanked"), get("core-metadata")
-    if said is None:
-        said = get("dist-info-metadata")
-        if said is None:
-            said = get("data-dist-info-metadata")
-    return FileRecord(
+    uploaded, requires_python, yanked = get("upload-time"), get("requires-python"), get("yanked")
+    return Light(
         filename,
-        join(base, link),
-        sha256.lower() if type(sha256) is str and len(sha256) == 64 else "",
-        size if type(size) is int and size >= 0 else None,
         whole_seconds(uploaded) if uploaded else "",
         requires_python if type(requires_python) is str else "",
         # PEP 691: anything true means yanked, a text is the reason.
         (yanked if type(yanked) is str else "") if yanked else None,
+        entry,
+    )
+
+
+def _record(entry: dict[str, Any], base: str) -> FileRecord:
+    light = _light(entry)
+    assert light is not None, "only links that have been understood are asked for"
+    hashes, size, said = entry.get("hashes"), entry.get("size"), _said(entry)
+    sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
+    return FileRecord(
+        light.filename,
+        join(base, entry["url"]),
+        sha256.lower() if isinstance(sha256, str) and len(sha256) == 64 else "",
+        size if type(size) is int and size >= 0 else None,
+        light.uploaded,
+        light.requires_python,
+        light.yanked,
         None if said is None else _metadata(said),
     )
 
 
+def _said(entry: dict[str, Any]) -> Any:
+    """What *entry* says of a metadata file; None: nothing. The second and third names are older."""
+    for key in ("core-metadata", "dist-info-metadata", "data-dist-info-metadata"):
+        said = entry.get(key)
+        if said is not None:
+            return said
+    return None
+
+
 def _metadata(said: Any) -> str:
-    if type(said) is dict:
+    if isinstance(said, dict):
         digest = said.get("sha256")
-        return digest.lower() if type(digest) is str and len(digest) == 64 else ""
+        return digest.lower() if isinstance(digest, str) and len(digest) == 64 else ""
     return "" if said else NO_METADATA

@@ -49,13 +49,31 @@ class StoreBusy(PypmError):
         return "wait for it to finish, or end it, and try again"
 
 
+@dataclass(eq=False)
+class CannotLock(PypmError):
+    """A lock file cannot be made: no permission, no space."""
+
+    path: str
+    reason: str
+
+    code: ClassVar[str] = "cannot-lock"
+    exit: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"cannot make the lock {self.path}: {self.reason}"
+
+    @property
+    def hint(self) -> str | None:
+        return "check who owns the folder and how much space is left"
+
+
 @contextmanager
 def holding(path: Path, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
     """Holds the lock at *path* (its folder is made if missing) for the time of the block.
 
     Any number may hold it *shared* at once, one alone otherwise; not re-entrant. *timeout* is in
-    seconds, None waits for ever; raises `StoreBusy` when it is over. The file of an exclusive lock
-    is gone afterwards, unless others wait for it.
+    seconds, None waits for ever; raises `StoreBusy` when it is over, `CannotLock` if there can be no
+    lock. The file of an exclusive lock is gone afterwards, unless others wait for it.
     """
     end = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -80,10 +98,13 @@ def holding(path: Path, *, shared: bool = False, timeout: float | None = None) -
 def _opened(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
     try:
-        return os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, flags, 0o666)
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise CannotLock(str(path), error.strerror or str(error)) from error
 
 
 def _is_same(handle: int, path: Path) -> bool:

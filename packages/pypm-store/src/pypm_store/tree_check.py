@@ -18,6 +18,7 @@ import sys
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import new as new_hash
 from queue import SimpleQueue
 
@@ -183,8 +184,10 @@ def is_settled(tree: Tree) -> bool:
 
 
 def mark_settled(tree: Tree) -> None:
-    """Remembers that the tree is whole and on the disk."""
-    (tree.root / SETTLED).touch()
+    """Remembers that the tree is whole and on the disk; in a store that cannot be written it is
+    found out again the next time."""
+    with suppress(OSError):
+        (tree.root / SETTLED).touch()
 
 
 def settle(trees: Iterable[Tree]) -> int:

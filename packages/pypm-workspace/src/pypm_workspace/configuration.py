@@ -217,6 +217,9 @@ class Settings:
     overrides: tuple[Asked, ...] = ()
     excludes: tuple[NormalizedName, ...] = ()
     build_default: bool = False
+    """Every sdist may be built."""
+    build_refused: bool = False
+    """It was said that none may; matters in a uv workspace, where the default is that all may."""
     build_allow: tuple[NormalizedName, ...] = ()
     no_build: tuple[NormalizedName, ...] = ()
     no_binary: tuple[NormalizedName, ...] = ()

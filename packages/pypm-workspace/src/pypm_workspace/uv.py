@@ -152,6 +152,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
         overrides=requirements_at(uv, (*UV, "override-dependencies"), complaints),
         excludes=names_at(uv, (*UV, "exclude-dependencies"), complaints),
         build_default=flag_at(uv, (*UV, "no-build"), complaints) is False,
+        build_refused=flag_at(uv, (*UV, "no-build"), complaints) is True,
         no_build=names_at(uv, (*UV, "no-build-package"), complaints),
         no_binary=no_binary,
         conflicts=_conflicts(uv, complaints),

@@ -61,22 +61,19 @@ def cover(must: Diagram, may: Diagram) -> Cover:
         return known
     stack = [((must, may), _cover(must, may))]
     answer: Cover | None = None
-    while stack:
+    while True:
         bounds, work = stack[-1]
         try:
-            # The first send of a generator is always None.
-            asked = work.send(answer)
+            asked = next(work) if answer is None else work.send(answer)
         except StopIteration as done:
-            answer = done.value
-            assert answer is not None
-            _covers[bounds] = answer
+            answer = _covers[bounds] = done.value
             stack.pop()
+            if not stack:
+                return _covers[bounds]
         else:
             answer = _known(*asked)
             if answer is None:
                 stack.append((asked, _cover(*asked)))
-    assert answer is not None
-    return answer
 
 
 def _known(must: Diagram, may: Diagram) -> Cover | None:
@@ -100,7 +97,7 @@ def _cover(must: Diagram, may: Diagram) -> Generator[_Bounds, Cover, Cover]:
     covered = [FALSE] * count
     while any(rest != FALSE for rest in left):
         # 1. The child whose need is allowed under the most children: it makes the most general term.
-        seed, allowed = -1, []
+        seed, allowed = -1, list[int]()
         for i in range(count):
             if left[i] != FALSE:
                 under = [j for j in range(count) if implies(fit(left[i], j), limits[j])]

@@ -15,9 +15,9 @@ from pypm_model.markers.diagram import (
     branches,
     cofactor,
     substitute,
-    support,
     top,
 )
+from pypm_model.markers.inquiry import asked
 from pypm_model.markers.python_axis import ALPHA, BETA, CANDIDATE, FINAL, HIGHEST, LOWEST, Cut
 from pypm_model.markers.variables import (
     ATOM_RANK,
@@ -125,7 +125,7 @@ def witness(d: Diagram) -> Witness | None:
             rest,
             {
                 n: holds(ORDER[n], environment[ORDER[n].name])
-                for n in _asked(rest)
+                for n in asked(rest)
                 if ORDER[n].rank == ATOM_RANK and ORDER[n].name in environment
             },
         )
@@ -172,14 +172,14 @@ def _texts(d: Diagram, environment: dict[str, str], fields: tuple[str, ...]) -> 
     tried = {FALSE}
     for value in _candidates(d, field, environment):
         if field in LOOSE_FIELDS:
-            decided = {n: holds(ORDER[n], value) for n in _asked(d) if ORDER[n].name == field}
+            decided = {n: holds(ORDER[n], value) for n in asked(d) if ORDER[n].name == field}
             left = substitute(d, decided)
         else:
             left = cofactor(d, TEXT_NUMBERS[field], value)
         if left not in tried:
             tried.add(left)  # other values with the same rest lead no further
             yield from _texts(left, {**environment, field: value}, rest)
-        if left == d and not any(ORDER[n].name == field for n in _asked(d)):
+        if left == d and not any(ORDER[n].name == field for n in asked(d)):
             return  # the field is not asked: any value will do
 
 
@@ -200,7 +200,7 @@ def _candidates(d: Diagram, field: str, environment: Mapping[str, str]) -> Itera
     if field in TEXT_NUMBERS and top(d) == TEXT_NUMBERS[field]:
         yield from branches(d)[0]
     yield from KNOWN.get(field, ())
-    literals = [ORDER[n].literal for n in _asked(d) if ORDER[n].name == field and ORDER[n].rank == ATOM_RANK]
+    literals = [ORDER[n].literal for n in asked(d) if ORDER[n].name == field and ORDER[n].rank == ATOM_RANK]
     for literal in sorted(literals):
         yield literal
         yield f"{literal}.1"
@@ -214,7 +214,7 @@ def _candidates(d: Diagram, field: str, environment: Mapping[str, str]) -> Itera
 
 def _members(d: Diagram) -> tuple[frozenset[str], frozenset[str]] | None:
     """Flags and extras that make *d*, which asks nothing else, true: as few as the order allows."""
-    flags, extras = set(), set()
+    flags, extras = set[str](), set[str]()
     while d not in (TRUE, FALSE):
         variable = ORDER[top(d)]
         low, high = branches(d)[1]
@@ -222,13 +222,3 @@ def _members(d: Diagram) -> tuple[frozenset[str], frozenset[str]] | None:
         if low == FALSE and variable.literal:
             (flags if variable.name == "dependency_groups" else extras).add(variable.literal)
     return (frozenset(flags), frozenset(extras)) if d == TRUE else None
-
-
-def _asked(d: Diagram) -> list[int]:
-    """Numbers of the variables that *d* asks, in the order of a diagram."""
-    bits, numbers = support(d), []
-    while bits:
-        low = bits & -bits
-        bits ^= low
-        numbers.append(low.bit_length() - 1)
-    return sorted(numbers, key=ORDER.__getitem__)

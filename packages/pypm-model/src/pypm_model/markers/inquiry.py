@@ -61,7 +61,6 @@ def asked(d: Diagram) -> list[int]:
         lowest = bits & -bits
         bits ^= lowest
         numbers.append(lowest.bit_length() - 1)
-    numbers = [n for n in numbers if ORDER[n].name]
     return sorted(numbers, key=ORDER.__getitem__)
 
 

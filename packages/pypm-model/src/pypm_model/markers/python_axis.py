@@ -2,8 +2,8 @@
 
 A point is a version an interpreter can have: ``X.Y.Z``, or a pre-release of it (``a``, ``b``, ``rc`` with a
 number). It is written (X, Y, Z, stage, n) with the stage 0, 1, 2 for a, b, rc and 3 for a final version, and
-a *cut* is written as the first point behind it. ``(X, Y, Z, 0, 0)`` is before every pre-release of X.Y.Z: what is called
-``X.Y.Z.dev0`` elsewhere.
+a *cut* is written as the first point behind it. ``(X, Y, Z, 0, 0)`` is before every pre-release of X.Y.Z:
+what is called ``X.Y.Z.dev0`` elsewhere.
 
 Comparisons mean what ``packaging`` 26.3 makes of them, pre-releases included. On 3.14.0rc1 both
 ``python_full_version >= '3.14'`` and ``python_full_version < '3.14'`` are false: the two are cut at different
@@ -76,18 +76,19 @@ def compare(operator: str, literal: str, *, mirrored: bool, two_components: bool
     if operator in ("in", "not in"):
         found = _named(literal, two_components)
         return _outside(found) if operator == "not in" else diagram(found)
-    found = _mirrored(operator, literal, two_components) if mirrored else None
+    found: list[Interval] | None = None
+    if mirrored and operator != "===":
+        found = _mirrored(operator, literal, two_components)
     if found is None:
         try:
-            # A text with a comma is two clauses to the parser, and none to a marker.
+            # With a comma it is two clauses, which no marker has.
             (clause,) = specifiers.parse(operator + literal) if "," not in literal else ()
         except ValueError:
             return _as_texts(operator)
         if clause.version is None:
-            found = _identical(clause.text, two_components)
-        else:
-            found = _intervals(operator, clause.version, clause.is_wildcard)
-    if two_components and operator != "===":
+            return diagram(_identical(clause.text, two_components))
+        found = _intervals(operator, clause.version, clause.is_wildcard)
+    if two_components:
         found = [(_minor_release(low), _minor_release(high)) for low, high in found]
     return diagram(found)
 
@@ -150,13 +151,13 @@ def _intervals(operator: str, version: Version, is_wildcard: bool) -> list[Inter
             return [(LOWEST, _release(cut) if leaves_out else cut)]
 
 
-def _mirrored(operator: str, literal: str, two_components: bool) -> list[Interval] | None:
+def _mirrored(operator: str, literal: str, two_components: bool) -> list[Interval]:
     """``'literal' operator python``: here the interpreter's version is the specifier and the literal the
-    candidate, so the exceptions of PEP 440 apply the other way round. None: as if not mirrored."""
+    candidate, so the exceptions of PEP 440 apply the other way round."""
     try:
         version = versions.parse(literal)
     except ValueError:
-        return None if operator == "===" else []
+        return []
     if version.epoch != "0" and operator in ("<", "~="):
         return []
     low, high = _place(version)
@@ -182,10 +183,8 @@ def _mirrored(operator: str, literal: str, two_components: bool) -> list[Interva
             return [(start, high)]
         case "!=":
             return [(LOWEST, low), (high, HIGHEST)]
-        case "==":
-            return [(low, high)]
         case _:
-            return None
+            return [(low, high)]
 
 
 def _identical(text: str, two_components: bool) -> list[Interval]:

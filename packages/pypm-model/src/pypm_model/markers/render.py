@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pypm_model.markers.cover import Cover, Term, cover
-from pypm_model.markers.diagram import FALSE, TRUE, Diagram, both, either, implies, negate
+from pypm_model.markers.diagram import FALSE, TRUE, Diagram, both, either, negate
 
 NEVER = "python_version < '0'"
 """The text of FALSE, which PEP 508 has no word for: no interpreter has such a version."""
@@ -38,12 +38,12 @@ def text(d: Diagram, given: Diagram = TRUE) -> str:
 
 def simplify(d: Diagram, given: Diagram) -> Diagram:
     """A diagram with a short text that has the same environments as *d* in *given*, and any others
-    outside; TRUE or FALSE if that is possible. Use `text` with *given* for the text itself."""
+    outside; TRUE or, if not that, FALSE where it is possible. Use `text` with *given* for the text itself."""
     must = both(d, given)
+    if must == given:
+        return TRUE
     if must == FALSE:
         return FALSE
-    if implies(given, d):
-        return TRUE
     found = cover(must, either(d, negate(given)))
     return found.diagram if len(_written(found).text) <= len(_written(cover(d, d)).text) else d
 

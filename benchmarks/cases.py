@@ -1,0 +1,325 @@
+"""What is measured: each case is some work, a way for each tool to do it, and the bar it is held to.
+
+A case makes its states itself: `Bench` keeps, per tool, one warm cache for all cases and, per workload, a folder
+with the lock the tool wrote; every run gets a fresh folder, because creating files where many were
+just deleted is several times slower on some file systems. Nothing is deleted before the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmarks import tools
+from benchmarks.index import LocalIndex
+from benchmarks.measure import MEGABYTE, Command, Contender, Prepare, Stopwatch
+from benchmarks.tools import LOCK_FILES, Toolbox
+from benchmarks.workspaces import (
+    AIRFLOW_PROJECT,
+    WEB_PROJECT,
+    Monorepo,
+    Project,
+    Workload,
+    add_dependency,
+    import_names,
+    write,
+)
+
+FIRST_IMPORT = "import pandas, sklearn, fastapi, boto3"
+ADDED = "tqdm>=4"
+"""What the edit of the re-lock cases adds; no workload has it."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """One session: the tools, the index, and the states made so far."""
+
+    toolbox: Toolbox
+    index: LocalIndex
+    stopwatch: Stopwatch
+    folder: Path
+    """Of this session; removed at its end."""
+    peers: tuple[str, ...]
+    numbers: int = 0
+    seeds: dict[tuple[str, str, bool], Path] = field(default_factory=dict)
+    ready: dict[tuple[str, str], Path] = field(default_factory=dict)
+    """Folders with an environment in step with its lock."""
+
+    def fresh(self, what: str) -> Path:
+        """A folder that does not exist yet."""
+        self.numbers += 1
+        return self.folder / "runs" / f"{self.numbers:04d}-{what}"
+
+    def cache(self, tool: str) -> Path:
+        """The tool's warm cache."""
+        return self.folder / "cache" / tool
+
+    def url(self, slow: bool) -> str:
+        """The index's address."""
+        return self.index.slow_url if slow else self.index.url
+
+    def commands(
+        self, tool: str, cwd: Path, lines: Sequence[tuple[str, ...]], *, cache: Path | None = None, slow: bool = False
+    ) -> list[Command]:
+        """The command lines, each in the tool's environment."""
+        home = self.folder / "home" / tool
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
+        env = tools.environment(
+            tool, self.toolbox, home=home, cache=cache or self.cache(tool), index_url=self.url(slow)
+        )
+        return [Command(line, cwd, env) for line in lines]
+
+    def run(self, tool: str, cwd: Path, lines: Sequence[tuple[str, ...]], *, slow: bool = False) -> None:
+        """The same at once, unmeasured, with the warm cache."""
+        self.stopwatch.run(self.commands(tool, cwd, lines, slow=slow))
+
+    def written(self, tool: str, workload: Workload, slow: bool = False) -> Path:
+        """A fresh folder with the workload's files."""
+        folder = self.fresh(f"{tool}-{workload.name}")
+        write(workload, folder, self.url(slow))
+        if isinstance(workload, Project):
+            (folder / "requirements.in").write_text("".join(f"{each}\n" for each in workload.dependencies))
+        return folder
+
+    def locked(self, tool: str, workload: Workload, slow: bool = False) -> Path:
+        """A fresh folder with the workload's files and the lock that the tool writes for them."""
+        key = (tool, workload.name, slow)
+        if key not in self.seeds:
+            seed = self.written(tool, workload, slow)
+            if tool == "pip":
+                shutil.copy2(self._requirements(workload, slow), seed / "requirements.txt")
+            else:
+                self.run(tool, seed, tools.lock(tool, self.toolbox), slow=slow)
+            self.seeds[key] = seed
+        folder = self.written(tool, workload, slow)
+        for name in (LOCK_FILES[tool], "requirements.txt"):
+            if (self.seeds[key] / name).exists():
+                shutil.copy2(self.seeds[key] / name, folder / name)
+        return folder
+
+    def _requirements(self, workload: Workload, slow: bool) -> Path:
+        """uv's lock of the workload as pins with hashes, for pip."""
+        folder = self.locked("uv", workload, slow)
+        line = (*self.toolbox.programs["uv"], "export", "--frozen", "--no-emit-project", "-q", "-o", "requirements.txt")
+        self.run("uv", folder, [line], slow=slow)
+        return folder / "requirements.txt"
+
+    def synced(self, tool: str, workload: Workload) -> Path:
+        """A folder in which the tool has nothing left to do; the warm cache then holds all it needs, and
+        what is imported first has been imported once on this machine."""
+        key = (tool, workload.name)
+        if key not in self.ready:
+            folder = self.locked(tool, workload)
+            self.run(tool, folder, tools.sync(tool, self.toolbox, workload))
+            self.run(tool, folder, [(str(venv_python(folder)), "-c", f"import {', '.join(import_names(workload))}")])
+            self.ready[key] = folder
+        return self.ready[key]
+
+
+def venv_python(folder: Path) -> Path:
+    """The interpreter of the environment in *folder*."""
+    return folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What pypm is held to."""
+
+    times: float = 0.0
+    """At most this many times the wall time of *against*; 0: no such bar."""
+    against: str = "uv"
+    megabytes: float = 0.0
+    """At most this peak memory; 0: no such bar."""
+
+    def __str__(self) -> str:
+        if self.megabytes:
+            return f"<= {self.megabytes:g} MB"
+        return f"<= {self.times:g}x {self.against}" if self.times else "-"
+
+
+NO_BAR = Bar()
+BARE, ISOLATED = "python -c pass", "python -ISc pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table."""
+
+    name: str
+    summary: str
+    build: Callable[[Bench], Sequence[Contender]]
+    bar: Bar = NO_BAR
+    most_runs: int = 1000
+    """Even if more are asked for: for what takes minutes."""
+    warm_up: bool = True
+    quick: bool = True
+    """Also part of ``--quick``."""
+
+
+def _contenders(bench: Bench, names: Sequence[str], prepare: Callable[[str], Prepare]) -> list[Contender]:
+    """Those of the tools *names* that take part in this session."""
+    here = [name for name in names if name in ("pypm", *bench.peers)]
+    return [Contender(name, prepare(name), once=name in ("pip", "poetry")) for name in here]
+
+
+# -- start-up ----------------------------------------------------------------------------------------
+
+
+def _start(bench: Bench, program: Callable[[], tuple[str, ...]], bare: str, arguments: tuple[str, ...]) -> list[Contender]:
+    here = bench.folder
+
+    def prepare(tool: str) -> Prepare:
+        line = (*program(), "version") if tool == "pypm" else (*bench.toolbox.programs[tool], "--version")
+        return lambda at: bench.commands(tool, here, [line])
+
+    contenders = _contenders(bench, ("pypm", "uv", "pip", "poetry"), prepare)
+    python = (str(bench.toolbox.pypm_python), *arguments)
+    contenders.insert(1, Contender(bare, lambda at: bench.commands("pypm", here, [python])))
+    return [replace(contender, once=False) for contender in contenders]
+
+
+def _version(bench: Bench) -> list[Contender]:
+    return _start(bench, lambda: bench.toolbox.programs["pypm"], BARE, ("-c", "pass"))
+
+
+def _launcher(bench: Bench) -> list[Contender]:
+    def linked() -> tuple[str, ...]:
+        folder = bench.fresh("launcher")
+        bench.run("pypm", bench.folder, [(*bench.toolbox.programs["pypm"], "self", "link", str(folder))])
+        return (str(folder / ("pypm.cmd" if os.name == "nt" else "pypm")),)
+
+    return _start(bench, linked, ISOLATED, ("-I", "-S", "-c", "pass"))
+
+
+# -- nothing to do -----------------------------------------------------------------------------------
+
+
+def _no_op(workload: Workload) -> Callable[[Bench], list[Contender]]:
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                folder = bench.synced(tool, workload)
+                # pip's first command makes the environment; it is there.
+                return bench.commands(tool, folder, tools.sync(tool, bench.toolbox, workload)[-1:])
+
+            return at_once
+
+        names = ("pypm", "uv", "pip", "poetry") if isinstance(workload, Project) else ("pypm", "uv")
+        return _contenders(bench, names, prepare)
+
+    return build
+
+
+# -- locking -----------------------------------------------------------------------------------------
+
+
+def _lock(workload: Workload, names: Sequence[str], *, cold: bool = False, slow: bool = False) -> Callable[[Bench], list[Contender]]:
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                folder = bench.written(tool, workload, slow)
+                cache = bench.fresh(f"{tool}-cache") if cold else None
+                return bench.commands(tool, folder, tools.lock(tool, bench.toolbox), cache=cache, slow=slow)
+
+            return at_once
+
+        return _contenders(bench, names, prepare)
+
+    return build
+
+
+def _relock(workload: Workload, names: Sequence[str]) -> Callable[[Bench], list[Contender]]:
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                folder = bench.locked(tool, workload)
+                # Once before the edit: whatever the tool keeps beside the manifests is there then.
+                bench.run(tool, folder, tools.lock(tool, bench.toolbox))
+                add_dependency(workload, folder, ADDED)
+                return bench.commands(tool, folder, tools.lock(tool, bench.toolbox))
+
+            return at_once
+
+        return _contenders(bench, names, prepare)
+
+    return build
+
+
+# -- installing --------------------------------------------------------------------------------------
+
+
+def _install(workload: Workload, *, cold: bool = False, slow: bool = False, first_import: bool = False) -> Callable[[Bench], list[Contender]]:
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                if not cold:
+                    bench.synced(tool, workload)
+                folder = bench.locked(tool, workload, slow)
+                cache = bench.fresh(f"{tool}-cache") if cold else None
+                lines = tools.sync(tool, bench.toolbox, workload, compile_bytecode=first_import)
+                if first_import:
+                    lines = [*lines, (str(venv_python(folder)), "-c", FIRST_IMPORT)]
+                return bench.commands(tool, folder, lines, cache=cache, slow=slow)
+
+            return at_once
+
+        return _contenders(bench, ("pypm", "uv", "pip", "poetry"), prepare)
+
+    return build
+
+
+def _first_sync(monorepo: Monorepo) -> Callable[[Bench], list[Contender]]:
+    """Members that were never built; what they depend on, and their backend, are in the warm cache."""
+
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                bench.synced(tool, Monorepo(100, "flit"))
+                salted = replace(monorepo, salt=f"run {bench.numbers}")
+                folder = bench.written(tool, salted)
+                bench.run(tool, folder, tools.lock(tool, bench.toolbox))
+                # The next case finds this environment with nothing left to do.
+                bench.ready[tool, monorepo.name] = folder
+                return bench.commands(tool, folder, tools.sync(tool, bench.toolbox, salted))
+
+            return at_once
+
+        return _contenders(bench, ("pypm", "uv"), prepare)
+
+    return build
+
+
+_ALL = ("pypm", "uv", "pip", "poetry")
+_BOTH = ("pypm", "uv")
+_100, _1000 = Monorepo(100), Monorepo(1000)
+
+CASES: tuple[Case, ...] = (
+    Case("version", "start-up: `pypm version` beside a bare interpreter of its own environment", _version, Bar(1.2, BARE)),
+    Case("launcher", "start-up through the launcher of `pypm self link`", _launcher, Bar(1.2, ISOLATED)),
+    Case("noop-1", "sync with nothing to do, one project (web)", _no_op(WEB_PROJECT)),
+    Case("noop-100", "sync with nothing to do, 100 members", _no_op(_100), Bar(0.8)),
+    Case("lock-warm-web", "lock, warm cache, no lock file: web", _lock(WEB_PROJECT, _ALL), Bar(3)),
+    Case("lock-warm-airflow", "the same: web and apache-airflow", _lock(AIRFLOW_PROJECT, _BOTH), Bar(3), quick=False),
+    Case("lock-warm-100", "the same: 100 members", _lock(_100, _BOTH), Bar(3)),
+    Case("relock-web", "lock again after one dependency was added: web", _relock(WEB_PROJECT, ("pypm", "uv", "poetry"))),
+    Case("relock-100", "the same: one of 100 members", _relock(_100, _BOTH)),
+    Case("lock-cold", "lock, empty cache: web", _lock(WEB_PROJECT, _ALL, cold=True), Bar(2)),
+    Case("lock-cold-slow", "the same, index with latency", _lock(WEB_PROJECT, _BOTH, cold=True, slow=True), Bar(2)),
+    Case("lock-cold-airflow", "lock, empty cache: web and apache-airflow", _lock(AIRFLOW_PROJECT, _BOTH, cold=True), Bar(2), quick=False),
+    Case("install-warm", "sync, warm cache, locked, no .venv: web", _install(WEB_PROJECT), Bar(1.0)),
+    Case("install-cold", "sync, empty cache, locked: web", _install(WEB_PROJECT, cold=True), Bar(1.2)),
+    Case("install-cold-slow", "the same, index with latency", _install(WEB_PROJECT, cold=True, slow=True), Bar(1.2)),
+    Case("first-import", f"warm sync, then `{FIRST_IMPORT}`", _install(WEB_PROJECT, first_import=True), Bar(0.6)),
+    Case("first-sync-100", "first sync of 100 editable members (flit)", _first_sync(_100), Bar(0.2), most_runs=3),
+    Case("first-sync-100-hatchling", "the same (hatchling)", _first_sync(Monorepo(100, "hatchling")), Bar(0.2), most_runs=3, quick=False),
+    Case("first-sync-100-setuptools", "the same (setuptools)", _first_sync(Monorepo(100, "setuptools")), Bar(0.2), most_runs=3, quick=False),
+    Case("memory-1000", "lock, warm cache, no lock file: 1,000 members", _lock(_1000, _BOTH), Bar(megabytes=500), most_runs=3, quick=False),
+    Case("first-sync-1000", "first sync of 1,000 editable members (flit)", _first_sync(_1000), Bar(0.1), most_runs=1, warm_up=False, quick=False),
+    Case("noop-1000", "sync with nothing to do, 1,000 members", _no_op(_1000), Bar(0.5), quick=False),
+)  # fmt: skip
+"""In the order of the table. Later ones use environments that earlier ones left ready, if those ran."""
+
+__all__ = ["CASES", "MEGABYTE", "Bar", "Bench", "Case", "venv_python"]
