@@ -25,6 +25,7 @@ the first block is prose; a line ``slow`` in it keeps the transcript out of the 
     -- move some/file other/file --
     -- keep some/file --               remember the file's bytes ...
     -- same some/file --               ... and ask whether they are still these
+    -- note WHAT COMES NEXT, AND WHY --
     -- env NAME=VALUE --               (without a value: unset)
     -- in FOLDER --                    commands run in this folder of the workspace from now on
     -- fault PATTERN; kind=status; status=500; times=2 --   see `IndexServer.fail`
@@ -60,6 +61,7 @@ from kit.index_server import FileFacts, IndexServer
 from kit.wheels import make_project, make_sdist, make_wheel
 
 _HEAD = re.compile(r"^-- (?P<word>\w+) ?(?P<rest>.*?) ?--$")
+_EXIT = re.compile(r"; exit (\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,19 @@ def record(path: Path, folder: Path) -> str:
                     code, output = stage.outcomes[-1]
                     block = replace(block, rest=f"{command}; exit {code}" if code else command)
                     kept = output.rstrip().replace(f"Python {platform.python_version()}", "Python [..]")
-            elif block.word == "is":
-                kept = stage.text(block.rest).rstrip()
             else:
-                stage.do(block)
+                try:
+                    if block.word == "is":
+                        compare(kept, stage.text(block.rest), "")
+                    else:
+                        stage.do(block)
+                except AssertionError as error:
+                    if block.word == "is":
+                        kept = stage.text(block.rest).rstrip()
+                    else:
+                        sys.stderr.write(f"{error}\n")
+                except OSError as error:
+                    sys.stderr.write(f"{path.name}:{block.line}: {error}\n")
             out.append(f"-- {block.word} {block.rest} --".replace("  --", " --"))
             out += kept.splitlines()
     return "\n".join(out) + "\n"
@@ -208,6 +219,8 @@ class Stage:
         at = f"{self.name}:{block.line}"
         rest, body = block.rest, block.body
         match block.word:
+            case "note":
+                assert not body.strip(), f"{at}: a note is one line"
             case "index":
                 self._releases(self.index(rest), body)
             case "wheels":
@@ -235,9 +248,9 @@ class Stage:
                 self.at(target_name).parent.mkdir(parents=True, exist_ok=True)
                 self.at(source).rename(self.at(target_name))
             case "run":
-                command, _, code = rest.partition("; exit ")
-                given, output = self.run(command)
-                assert given == int(code or 0), f"{at}: exit {given}\n{output}"
+                expected = _EXIT.search(rest)
+                given, output = self.run(_EXIT.sub("", rest))
+                assert given == int(expected[1] if expected else 0), f"{at}: exit {given}\n{output}"
                 compare(body, output, at)
             case "is":
                 compare(body, self.text(rest), at)

@@ -457,6 +457,54 @@ def test_changed_files_are_read_again(store: Store, server: IndexServer, wheels:
     assert found and isinstance(fact, Metadata) and [one.name for one in fact.requires] == ["other"]
 
 
+def test_versions_nobody_wanted_are_found_in_the_page_as_it_came(
+    store: Store, server: IndexServer, wheels: Path
+) -> None:
+    for n in range(10):
+        make_wheel(wheels, "many", f"{n}.0", requires=[f"dep{n}"])
+    name = normalize("many")
+    once(store, server, ListingKey(name))
+    server.forget()
+    for _ in range(2):
+        with catalog(store, server) as source:
+            assert [one.filename for one in source.files(name, "0.0", "main")] == [
+                "many-0.0-py3-none-any.whl"
+            ]
+            assert source.files(name, "77.0", "main") == ()
+    assert server.count() == 0
+    # Then they have rows of their own.
+    (page,) = (path for path in store.path.rglob("page-many"))
+    page.unlink()
+    with catalog(store, server) as source:
+        assert source.files(name, "0.0", "main") and server.count() == 0
+        assert listing(ask(source, ListingKey(name))[ListingKey(name)]).versions[0] == "0.0"
+        # Of others the page is asked for again.
+        key = MetadataKey(name, "1.0", "main")
+        assert isinstance(ask(source, key)[key], Metadata)
+    assert server.count("/simple/many/") == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"no json\nbody", b'{"url": "x", "type": "y"}\n{"files": []}', None])
+def test_a_damaged_page_is_fetched_again(
+    store: Store, server: IndexServer, wheels: Path, damage: bytes | None
+) -> None:
+    for n in range(10):
+        make_wheel(wheels, "many", f"{n}.0")
+    key = MetadataKey(normalize("many"), "0.0", "main")
+    once(store, server, ListingKey(key.name))
+    (page,) = (path for path in store.path.rglob("page-many"))
+    page.unlink()
+    if damage is not None:
+        page.write_bytes(damage)
+    with pytest.raises(OfflineMissing):
+        once(store, server, key, offline=True)
+    assert isinstance(once(store, server, key)[key], Metadata)
+    assert server.count("/simple/many/") == 2
+    cut = once(store, server, ListingKey(key.name), cutoffs=Cutoffs("2020-01-01T00:00:00Z"))
+    assert listing(cut[ListingKey(key.name)]).too_new == 2**10 - 1
+    assert server.count("/simple/many/") == 2
+
+
 def test_cutoffs_and_their_variants(store: Store, server: IndexServer) -> None:
     server.files["foo-2.0-py3-none-any.whl"] = FileFacts(uploaded="2024-06-01T12:00:00.5Z")
     key = ListingKey(FOO)

@@ -6,7 +6,7 @@ import random
 
 from pypm_index.listings import listing
 from pypm_index.records import NO_METADATA, FileRecord, Page
-from pypm_index.releases import address, has_metadata, releases
+from pypm_index.releases import Releases, address, has_metadata
 from pypm_model.facts import FileClass, Listing, ListingKey
 from pypm_model.names import normalize
 
@@ -19,7 +19,7 @@ def file(filename: str, uploaded: str = "2024-01-01T00:00:00Z", **more: object) 
 
 
 def listed(*files: FileRecord, cutoff: str = "") -> Listing:
-    return listing(KEY, "pypi", releases(NAME, Page(files)), cutoff=cutoff).listing
+    return listing(KEY, "pypi", Releases(NAME, Page.of(files)), cutoff=cutoff).listing
 
 
 def versions(found: Listing, mask: int) -> list[str]:
@@ -99,21 +99,23 @@ def test_cutoff_hides_files_and_then_versions() -> None:
     assert {kind.tags: versions(found, mask) for kind, mask in found.classes} == {None: ["1.0"]}
     later = listed(*files, cutoff="2024-06-01T00:00:01Z")
     assert versions(later, later.too_new) == ["3.0"]
-    dated = listing(KEY, "pypi", releases(NAME, Page(files)), cutoff="2024-06-01T00:00:01Z")
+    dated = listing(KEY, "pypi", Releases(NAME, Page.of(files)), cutoff="2024-06-01T00:00:01Z")
     assert dated.undated and dated.newest > "9999"
-    assert not listing(KEY, "pypi", releases(NAME, Page(files[:3])), cutoff="2024-06-01T00:00:01Z").undated
-    assert listing(KEY, "pypi", releases(NAME, Page(files[:3]))).newest == "2024-06-01T00:00:00Z"
+    assert not listing(KEY, "pypi", Releases(NAME, Page.of(files[:3])), cutoff="2024-06-01T00:00:01Z").undated
+    assert listing(KEY, "pypi", Releases(NAME, Page.of(files[:3]))).newest == "2024-06-01T00:00:00Z"
 
 
 def test_rows_keep_address_and_flag() -> None:
     shared = f"https://files.example.test/packages/aa/bb/{'c' * 60}/foo-1.0.tar.gz"
-    page = Page((FileRecord("foo-1.0.tar.gz", shared), file("foo-2.0.tar.gz", metadata="")))
-    first, second = (release.files[0] for release in releases(NAME, page))
+    page = Page.of((FileRecord("foo-1.0.tar.gz", shared), file("foo-2.0.tar.gz", metadata="")))
+    found = Releases(NAME, page)
+    first, second = found.rows("1.0")[0], found.rows("2.0")[0]
+    assert found.rows("3.0") == () and set(found.made) == {"1.0", "2.0"}
     assert address(first) == shared and first.artifact.path == shared[len("https://files.example.test/") :]
     assert address(second) == "https://files.example.test/foo-2.0.tar.gz" and second.artifact.path == ""
     assert (has_metadata(first), has_metadata(second)) == (False, True)
     assert first.metadata == NO_METADATA
-    silent = releases(NAME, Page((file("foo-1.0.tar.gz"),)))[0].files[0]
+    silent = Releases(NAME, Page.of((file("foo-1.0.tar.gz"),))).rows("1.0")[0]
     assert has_metadata(silent) is None
 
 

@@ -120,7 +120,8 @@ def test_project_status() -> None:
     assert simple_json.read(page(**{"project-status": {"status": "active"}}), URL).status == ""
     text = b'<meta name="pypi:project-status" content="quarantined">'
     text += b'<meta content="x" name="pypi:project-status-reason">'
-    assert simple_html.read(text, URL)[1:3] == ("quarantined", "x")
+    read = simple_html.read(text, URL)
+    assert (read.status, read.reason) == ("quarantined", "x")
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,11 @@ def test_paths_that_must_not_be(tmp_path: Path, path: str, rule: str) -> None:
     ("kind", "target", "rule"),
     [
         (tarfile.SYMTYPE, "/etc/passwd", "symlink"),
-        (tarfile.SYMTYPE, "PKG-INFO", "symlink"),
-        (tarfile.LNKTYPE, "acme-1.0/PKG-INFO", "symlink"),
+        (tarfile.SYMTYPE, "../../etc/passwd", "symlink"),
+        (tarfile.SYMTYPE, "no-such-file", "symlink"),
+        (tarfile.SYMTYPE, ".", "symlink"),
+        (tarfile.LNKTYPE, "/etc/passwd", "symlink"),
+        (tarfile.LNKTYPE, "acme-1.0/link", "symlink"),
         (tarfile.CHRTYPE, "", "special-file"),
         (tarfile.FIFOTYPE, "", "special-file"),
     ],
@@ -89,6 +92,17 @@ def test_members_that_are_no_files(tmp_path: Path, kind: bytes, target: str, rul
     special.type, special.linkname = kind, target
     sdist = write_tar(tmp_path / "acme-1.0.tar.gz", GOOD, special=[special])
     assert rule_of(sdist, tmp_path / "out") == rule
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"), [(tarfile.SYMTYPE, "PKG-INFO"), (tarfile.LNKTYPE, "acme-1.0/PKG-INFO")]
+)
+def test_a_link_to_a_file_of_the_archive_becomes_a_copy(tmp_path: Path, kind: bytes, target: str) -> None:
+    special = tarfile.TarInfo("acme-1.0/link")
+    special.type, special.linkname = kind, target
+    root = unpack_sdist(write_tar(tmp_path / "acme-1.0.tar.gz", GOOD, special=[special]), tmp_path / "out")
+    assert not (root / "link").is_symlink()
+    assert (root / "link").read_bytes() == (root / "PKG-INFO").read_bytes()
 
 
 def test_a_folder_outside_the_root(tmp_path: Path) -> None:

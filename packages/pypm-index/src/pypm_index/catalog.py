@@ -50,6 +50,7 @@ from pypm_index.errors import OfflineMissing
 from pypm_index.kept import Kept, KeptListing
 from pypm_index.locating import locate, relocate
 from pypm_index.ports import BuildMetadata, Fetcher
+from pypm_index.raw_pages import RawPages
 from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 
@@ -110,7 +111,10 @@ class Catalog:
         self.cache = cache if cache is not None else MetadataCache(store.path)
         """What indexes said earlier."""
         self._owns_cache = cache is None
-        self._kept = Kept(self.cache, cutoffs if cutoffs is not None else Cutoffs(), self._policy)
+        self._raw_pages = RawPages(store.path / "pages")
+        self._kept = Kept(
+            self.cache, self._raw_pages, cutoffs if cutoffs is not None else Cutoffs(), self._policy
+        )
         if self.cache.warning is not None:
             listener(self.cache.warning)
         self._network: Network | None = None
@@ -118,7 +122,7 @@ class Catalog:
 
         self._facts: dict[Key, Fact] = {}
         self._ready: dict[Key, None] = {}  # facts to be handed out by the next `wait`
-        self._needed: dict[Key, None] = {}  # keys that `wait` waits for
+        self._needed: dict[Key, None] = {}  # keys that `wait` still waits for
         self._asked: set[Key] = set()  # keys that are being answered
         self._errors: dict[Key, BaseException] = {}
         self._answered: dict[Place, Listing | None] = {}  # pages of this run; None: not there
@@ -136,7 +140,7 @@ class Catalog:
         and may be needed later. Raises `UnknownIndex`.
         """
         needed = list(dict.fromkeys(keys))
-        self._needed.update(dict.fromkeys(needed))
+        self._needed.update((key, None) for key in needed if key not in self._facts)
         fresh: list[Key] = []
         for key in dict.fromkeys((*needed, *speculative)):
             if key in self._facts:
@@ -153,32 +157,27 @@ class Catalog:
         Raises what stood in the way of a needed one: the errors of `pypm_index.errors`, of
         *build_metadata*, or of the store. A key that failed can be asked for again.
         """
-        while True:
-            missing = [key for key in self._needed if key not in self._facts]
-            failed = next((key for key in missing if key in self._errors), None)
+        while self._needed:
+            failed = next((key for key in self._errors if key in self._needed), None)
             if failed is not None:
                 error = self._errors[failed]
                 self._errors, self._needed = {}, {}
                 raise error
-            if not missing:
-                break
             done = self._network.take(wait=False) if self._network is not None else None
             if done is None:
-                build = next((key for key in missing if key in self._builds), None)
+                build = next((key for key in self._builds if key in self._needed), None)
                 if build is not None:
                     self._build(build)
                     continue
-                # An idle moment: the best time to write.
-                self._kept.flush()
                 if self._network is None or not self._network.busy:
-                    raise AssertionError(f"nothing is under way for {missing[0]}")
+                    raise AssertionError(f"nothing is under way for {next(iter(self._needed))}")
                 done = self._network.take(wait=True)
             if done is not None:
                 self._take(done.token, done.result, done.error)
         while self._network is not None and (done := self._network.take(wait=False)) is not None:
             self._take(done.token, done.result, done.error)
         facts = tuple([self._facts[key] for key in self._ready])
-        self._errors, self._needed, self._ready = {}, {}, {}
+        self._errors, self._ready = {}, {}
         return facts
 
     def close(self) -> None:
@@ -366,22 +365,20 @@ class Catalog:
     def _take_page(self, index: Index, name: NormalizedName, answer: PageAnswer) -> None:
         place = index.name, name
         known = self._stale.pop(place, None)
-        if answer.is_absent:
-            self._kept.keep_absence(index, answer.kept)
-            self._answered[place] = None
-        elif answer.content is not None and answer.dated is not None and answer.plain is not None:
-            self._kept.keep_page(index, answer.content, answer.plain.newest, answer.base)
-            self._answered[place] = answer.dated.listing
-            if answer.newer:
-                spoken = f"speaks version {answer.newer} of the simple API, newer than this pypm"
-                self._warn("index-api-newer", index.name, f"index {index.name!r} {spoken}")
-            if answer.dated.undated:
-                missing = "does not say when files were uploaded: they count as too new"
-                self._warn("no-upload-times", index.name, f"index {index.name!r} {missing}")
+        content = answer.content
+        if content is not None or answer.is_absent:
+            self._kept.keep_page(index, answer.kept, content)
+            self._answered[place] = None if content is None else content.dated.listing
         else:
             assert known is not None, "only a page that was known can be unchanged"
             self._kept.touch(index, answer.kept)
             self._answered[place] = known.listing
+        if content is not None and content.newer:
+            spoken = f"speaks version {content.newer} of the simple API, newer than this pypm"
+            self._warn("index-api-newer", index.name, f"index {index.name!r} {spoken}")
+        if content is not None and content.dated.undated:
+            missing = "does not say when files were uploaded: they count as too new"
+            self._warn("no-upload-times", index.name, f"index {index.name!r} {missing}")
         self._continue(self._waiting.pop(place, []))
 
     # -- metadata --------------------------------------------------------------------------------
@@ -411,7 +408,7 @@ class Catalog:
         """Begins to read the best of *rows*; where there is none, looks at the page first."""
         if not rows:
             rows = self._other_spelling(index, key)
-        if not rows and (index.name, key.name) not in self._answered and index.folder is None:
+        if not rows and index.folder is None and self._is_lost(index, key):
             self._after_page(index, key)
             return
         row = self._kept.choose(index, key.name, rows)
@@ -433,6 +430,14 @@ class Catalog:
             else self._kept.all_rows(index, key.name)
         )
         return next((rows for version, rows in every.items() if sort_key(version) == wanted), ())
+
+    def _is_lost(self, index: Index, key: MetadataKey) -> bool:
+        """Whether the page, which is not at hand, may have the version."""
+        place = index.name, key.name
+        if place not in self._answered:
+            return True
+        listing = self._answered[place]
+        return listing is not None and sort_key(key.version) in listing.keys
 
     def _after_page(self, index: Index, key: MetadataKey) -> None:
         place = index.name, key.name
@@ -522,6 +527,7 @@ class Catalog:
     def _settle(self, key: Key, fact: Fact) -> None:
         self._facts[key] = fact
         self._ready[key] = None
+        self._needed.pop(key, None)
         self._asked.discard(key)
 
     def _fail(self, key: Key, error: BaseException) -> None:
@@ -568,6 +574,7 @@ class Catalog:
                 self._store,
                 self._indexes,
                 self._environ,
+                self._raw_pages,
                 listener=self._listener,
                 workers=self._workers,
                 fetcher=self._fetcher,

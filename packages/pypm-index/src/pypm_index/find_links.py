@@ -20,7 +20,7 @@ from pypm_index import filenames, simple_html
 from pypm_index.errors import BadIndex, BadPage
 from pypm_index.listings import listing
 from pypm_index.records import NO_METADATA, FileRecord, Page, UnreadablePage
-from pypm_index.releases import Release, address, releases
+from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
 
 KIND = "file-sha256"
@@ -38,7 +38,7 @@ class Folder:
         self.path = index.folder
         self._flat: dict[NormalizedName, list[Path]] = {}
         self._projects: dict[NormalizedName, Path] = {}
-        self._releases: dict[NormalizedName, tuple[Release, ...] | None] = {}
+        self._releases: dict[NormalizedName, Releases | None] = {}
         self._cache = cache
         try:
             with os.scandir(self.path) as scanned:
@@ -55,19 +55,21 @@ class Folder:
     def listing(self, key: ListingKey, cutoff: str) -> Listing | None:
         """The listing of the key's name; None if there is nothing of it. Raises `BadPage`."""
         found = self._found(key.name)
-        return None if found is None else listing(key, self.index.name, found, cutoff=cutoff).listing
+        return None if found is None else listing(key, self.index.name, found, cutoff).listing
 
     def rows(self, name: NormalizedName) -> dict[str, tuple[FileRow, ...]]:
         """The files by version, each with its size and sha256. Raises `BadPage`."""
+        found = self._found(name)
+        if found is None:
+            return {}
         return {
-            release.version: tuple([self._measured(row) for row in release.files])
-            for release in self._found(name) or ()
+            version: tuple([self._measured(row) for row in found.rows(version)]) for version in found.versions
         }
 
-    def _found(self, name: NormalizedName) -> tuple[Release, ...] | None:
+    def _found(self, name: NormalizedName) -> Releases | None:
         if name not in self._releases:
             page = self.page(name)
-            self._releases[name] = None if page is None else releases(name, page)
+            self._releases[name] = None if page is None else Releases(name, page)
         return self._releases[name]
 
     def _measured(self, row: FileRow) -> FileRow:
@@ -92,7 +94,7 @@ class Folder:
                 raise BadPage(self.index.name, name, str(page), str(error)) from error
         if not any(filenames.parse(file.filename, name) for file in files):
             return None
-        return Page(tuple(files))
+        return Page.of(files)
 
 
 def measure(path: Path, cache: MetadataCache) -> tuple[int, str]:

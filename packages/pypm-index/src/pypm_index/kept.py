@@ -1,26 +1,35 @@
-"""What is kept of earlier answers: bulk reads of the cache, and writes that wait for an idle moment.
+"""What is kept of earlier answers: bulk reads of the cache, and writes that are put off.
 
 A listing made without a cut-off serves under every cut-off later than its newest upload; where a
-newer upload is, the listing under the cut-off is kept as a variant of its own. What has been fetched
-in this run and not been written yet is found here too.
+newer upload is, the listing under the cut-off is kept as a variant of its own. Rows of files are kept
+for versions that somebody wanted; those of others are read from the page as it came (`raw_pages`). What has
+been fetched in this run and not been written yet is found here too.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName
 from pypm_model.requests import BuildPolicy
 from pypm_store.metadata_cache import MetadataCache
-from pypm_store.pages import FileRow, Page, PageContent
+from pypm_store.pages import FileRow, Page
+from pypm_store.pages import PageContent as Written
 
+from pypm_index import later
 from pypm_index.choice import best, usable
 from pypm_index.cutoffs import Cutoffs
 from pypm_index.listings import listing
-from pypm_index.releases import Release
+from pypm_index.raw_pages import RawPages
 from pypm_index.settings import Index
+
+if TYPE_CHECKING:
+    from pypm_index.page_fetch import PageContent
+    from pypm_index.releases import Releases
 
 NEWEST = "newest-upload"
 """Kind of a small fact: per index identity and name, (the page's digest, its newest upload)."""
@@ -31,7 +40,13 @@ BASE = "files-base"
 _NO_POLICY = BuildPolicy()
 
 _FLUSH_AT = 64
-"""Pages that may wait to be written before it is done without an idle moment."""
+"""Pages that may wait to be written. Writing each as it comes would cost more than fetching it: every
+statement gives the interpreter away to the threads that read pages."""
+
+_READ_AGAIN = 8
+"""Pages read again that are held for the next question."""
+
+Version = tuple[NormalizedName, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +58,35 @@ class KeptListing:
     """None: the index did not have the name."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unwritten:
+    """A page of this run."""
+
+    page: Page
+    content: PageContent | None
+    """None: the index does not have the name."""
+
+
 class Kept:
     """The cache, seen under one set of policies. For one thread."""
 
-    def __init__(self, cache: MetadataCache, cutoffs: Cutoffs, policy: BuildPolicy) -> None:
+    def __init__(
+        self, cache: MetadataCache, raw_pages: RawPages, cutoffs: Cutoffs, policy: BuildPolicy
+    ) -> None:
         self.cache = cache
+        self._raw_pages = raw_pages
         self._cutoffs = cutoffs
         self._policy = policy
-        self._pages: dict[str, dict[NormalizedName, PageContent]] = {}
-        self._newest: dict[str, list[str]] = {}
-        self._bases: dict[str, str] = {}
+        self._unwritten: dict[str, dict[NormalizedName, _Unwritten]] = {}
         self._touched: dict[str, list[Page]] = {}
         self._metadata: dict[str, list[Metadata | NoMetadata]] = {}
         self._waiting = 0
+        self._read_again: OrderedDict[tuple[str, NormalizedName], tuple[Page, Releases]] = OrderedDict()
+        self._more_rows: dict[tuple[Index, NormalizedName], tuple[Page, Releases]] = {}
+
+    def cutoff(self, index: Index, name: NormalizedName) -> str:
+        """The cut-off in force for *name* on *index*; empty: none."""
+        return self._cutoffs.of(name, index.name)
 
     # -- listings ------------------------------------------------------------------------------
 
@@ -64,7 +95,7 @@ class Kept:
         variants: dict[str, list[ListingKey]] = {}
         dated: list[tuple[ListingKey, str]] = []
         for key in keys:
-            cutoff = self._cutoffs.of(key.name, index.name)
+            cutoff = self.cutoff(index, key.name)
             if cutoff:
                 dated.append((key, cutoff))
             else:
@@ -77,7 +108,7 @@ class Kept:
         for variant, some in variants.items():
             rows = self.cache.listings(index.identity, some, index_name=index.name, variant=variant)
             for key, (page, known) in rows.items():
-                cutoff = self._cutoffs.of(key.name, index.name)
+                cutoff = self.cutoff(index, key.name)
                 # The newest upload must be of this very page: another process may have replaced it.
                 late = cutoff and not variant and newest[key.name][0] != page.digest
                 if page.status == 200 and (known is None or late):
@@ -87,13 +118,10 @@ class Kept:
                 found[key] = KeptListing(page, known)
         return found
 
-    def cutoff(self, index: Index, name: NormalizedName) -> str:
-        """The cut-off in force for *name* on *index*; empty: none."""
-        return self._cutoffs.of(name, index.name)
-
     def _newest_uploads(
         self, index: Index, names: list[NormalizedName]
     ) -> dict[NormalizedName, tuple[str, str]]:
+        """(digest of the page, its newest upload) by name."""
         if not names:
             return {}
         prefix = f"{index.identity} "
@@ -103,48 +131,72 @@ class Kept:
         }
 
     def _made_again(self, index: Index, key: ListingKey, page: Page, cutoff: str) -> Listing | None:
-        """The listing under *cutoff*, from the cold rows; None if these are not there."""
-        name = key.name
-        plain_key = ListingKey(name, index.name)
-        plain = self.cache.listings(index.identity, [plain_key], index_name=index.name)
-        before = plain.get(plain_key, (page, None))[1]
-        if before is None:
+        """The listing under *cutoff*, from the page as it came; None if that is not there."""
+        releases = self._releases(index, key.name, page)
+        if releases is None:
             return None
-        rows = self.cache.files_of(index.identity, name)
-        keys = dict(zip(before.versions, before.keys, strict=True))
-        if rows.keys() != keys.keys():
-            return None
-        releases = [Release(version, keys[version], rows[version]) for version in before.versions]
-        made = listing(key, index.name, releases, status=before.status, cutoff=cutoff)
+        made = listing(key, index.name, releases, cutoff)
         self.cache.put_listings(index.identity, cutoff, [(page, made.listing)])
-        self.cache.put_values(NEWEST, {f"{index.identity} {name}": [page.digest, made.newest]})
+        self.cache.put_values(NEWEST, {f"{index.identity} {key.name}": [page.digest, made.newest]})
         return made.listing
 
     # -- files ---------------------------------------------------------------------------------
 
-    def rows(
-        self, index: Index, versions: Iterable[tuple[NormalizedName, str]]
-    ) -> dict[tuple[NormalizedName, str], tuple[FileRow, ...]]:
+    def rows(self, index: Index, versions: Iterable[Version]) -> dict[Version, tuple[FileRow, ...]]:
         """All files of the given versions, as the pages have them; unknown ones are left out."""
-        found: dict[tuple[NormalizedName, str], tuple[FileRow, ...]] = {}
-        cold: list[tuple[NormalizedName, str]] = []
-        unwritten = self._pages.get(index.identity, {})
+        found: dict[Version, tuple[FileRow, ...]] = {}
+        cold: list[Version] = []
+        unwritten = self._unwritten.get(index.identity, {})
         for name, version in versions:
-            content = unwritten.get(name)
-            if content is None:
+            fresh = unwritten.get(name)
+            if fresh is None:
                 cold.append((name, version))
-            elif version in content.files:
-                found[name, version] = tuple(content.files[version])
-        if cold:
-            found.update(self.cache.files(index.identity, cold))
+            elif fresh.content is not None and (rows := fresh.content.releases.rows(version)):
+                found[name, version] = rows
+        if not cold:
+            return found
+        found.update(self.cache.files(index.identity, cold))
+        missing: dict[NormalizedName, list[str]] = {}
+        for name, version in cold:
+            if (name, version) not in found:
+                missing.setdefault(name, []).append(version)
+        pages = self.cache.pages(index.identity, missing) if missing else {}
+        for name, page in pages.items():
+            releases = self._releases(index, name, page)
+            if releases is None:
+                continue
+            for version in missing[name]:
+                if rows := releases.rows(version):
+                    found[name, version] = rows
+                    self._more_rows[index, name] = page, releases
         return found
 
     def all_rows(self, index: Index, name: NormalizedName) -> Mapping[str, tuple[FileRow, ...]]:
-        """All files of all versions of *name*, by version."""
-        content = self._pages.get(index.identity, {}).get(name)
-        if content is not None:
-            return {version: tuple(rows) for version, rows in content.files.items()}
-        return self.cache.files_of(index.identity, name)
+        """All files of all versions of *name*, by version; empty if the page is not kept."""
+        fresh = self._unwritten.get(index.identity, {}).get(name)
+        if fresh is not None:
+            releases = None if fresh.content is None else fresh.content.releases
+        else:
+            page = self.cache.pages(index.identity, [name]).get(name)
+            releases = None if page is None else self._releases(index, name, page)
+        if releases is None:
+            return {}
+        return {version: releases.rows(version) for version in releases.versions}
+
+    def _releases(self, index: Index, name: NormalizedName, page: Page) -> Releases | None:
+        """What *page* says, read again from the page as it came; None if that is not there."""
+        place = index.identity, name
+        if place in self._read_again and self._read_again[place][0].digest == page.digest:
+            self._read_again.move_to_end(place)
+            return self._read_again[place][1]
+        answer = self._raw_pages.read(index.identity, page) if page.status == 200 else None
+        if answer is None:
+            return None
+        releases: Releases = later.page_fetch().read_releases(name, answer)
+        self._read_again[place] = page, releases
+        if len(self._read_again) > _READ_AGAIN:
+            self._read_again.popitem(last=False)
+        return releases
 
     def choose(self, index: Index, name: NormalizedName, rows: Iterable[FileRow]) -> FileRow | None:
         """The file among *rows* that is read for the version's dependencies."""
@@ -152,7 +204,7 @@ class Kept:
 
     def usable(self, index: Index, name: NormalizedName, rows: Iterable[FileRow]) -> tuple[FileRow, ...]:
         """Those of *rows* that count under the cut-off in force and are not yanked (see `choice`)."""
-        return usable(rows, self._cutoffs.of(name, index.name))
+        return usable(rows, self.cutoff(index, name))
 
     # -- metadata ------------------------------------------------------------------------------
 
@@ -176,9 +228,7 @@ class Kept:
         """The keys under which the cache has them: another than the key itself where a cut-off or
         ``no-binary`` makes another file of the version be read than would be otherwise."""
         careful = [
-            key
-            for key in keys
-            if self._cutoffs.of(key.name, index.name) or self._policy.no_binary & {key.name, "*"}
+            key for key in keys if self.cutoff(index, key.name) or self._policy.no_binary & {key.name, "*"}
         ]
         if not careful:
             return list(keys)
@@ -194,20 +244,12 @@ class Kept:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def keep_page(self, index: Index, content: PageContent, newest: str, base: str) -> None:
-        """A page that is new or has changed; *newest*: its newest upload, *base*: where its files are."""
-        self._pages.setdefault(index.identity, {})[content.page.name] = content
-        self._newest[f"{index.identity} {content.page.name}"] = [content.page.digest, newest]
-        if base:
-            self._bases[index.identity] = base
+    def keep_page(self, index: Index, page: Page, content: PageContent | None) -> None:
+        """A page that is new or has changed; without *content*: the index does not have the name."""
+        self._unwritten.setdefault(index.identity, {})[page.name] = _Unwritten(page, content)
         self._waiting += 1
         if self._waiting >= _FLUSH_AT:
             self.flush()
-
-    def keep_absence(self, index: Index, page: Page) -> None:
-        """The index does not have the name."""
-        self._pages.setdefault(index.identity, {})[page.name] = PageContent(page, {}, {})
-        self._waiting += 1
 
     def touch(self, index: Index, page: Page) -> None:
         """A page that was confirmed."""
@@ -220,20 +262,53 @@ class Kept:
 
     def flush(self) -> None:
         """Writes what waits. Raises `pypm_store.cache_file.CacheUnusable`."""
-        pages, self._pages = self._pages, {}
+        unwritten, self._unwritten = self._unwritten, {}
         touched, self._touched = self._touched, {}
-        newest, self._newest = self._newest, {}
-        bases, self._bases = self._bases, {}
         metadata, self._metadata = self._metadata, {}
         self._waiting = 0
         # Pages before metadata: a changed page drops what was known of its versions.
-        for identity, contents in pages.items():
-            self.cache.put_pages(identity, contents.values())
+        for identity, pages in unwritten.items():
+            self._write_pages(identity, pages)
         for identity, confirmed in touched.items():
             self.cache.touch_pages(identity, confirmed)
-        if newest:
-            self.cache.put_values(NEWEST, newest)
-        if bases:
-            self.cache.put_values(BASE, bases)
         for identity, facts in metadata.items():
             self.cache.put_metadata(identity, facts)
+        self._write_more_rows()
+
+    def _write_pages(self, identity: str, pages: Mapping[NormalizedName, _Unwritten]) -> None:
+        written: list[Written] = []
+        newest: dict[str, list[str]] = {}
+        base = ""
+        for name, fresh in pages.items():
+            page, content = fresh.page, fresh.content
+            if content is None:
+                written.append(Written(page, {}, {}))
+                continue
+            # The cache compares files version by version: those whose rows it has must be given.
+            for version in self.cache.files_of(identity, name):
+                content.releases.rows(version)
+            written.append(Written(page, dict(content.releases.made), content.listings))
+            newest[f"{identity} {name}"] = [page.digest, content.plain.newest]
+            base = content.base or base
+        self.cache.put_pages(identity, written)
+        if newest:
+            self.cache.put_values(NEWEST, newest)
+        if base:
+            self.cache.put_values(BASE, {identity: base})
+
+    def _write_more_rows(self) -> None:
+        """Rows of pages in the cache that were made from the pages as they came."""
+        more, self._more_rows = self._more_rows, {}
+        for (index, name), (page, releases) in more.items():
+            key = ListingKey(name, index.name)
+            variants = {"", self.cutoff(index, name)}
+            listings: dict[str, Listing] = {}
+            current = page
+            for variant in variants:
+                found = self.cache.listings(index.identity, [key], index_name=index.name, variant=variant)
+                current, known = found.get(key, (page, None))
+                if known is not None:
+                    listings[variant] = known
+            if current.digest == page.digest:
+                files = {**self.cache.files_of(index.identity, name), **releases.made}
+                self.cache.put_pages(index.identity, [Written(current, files, listings)])

@@ -15,6 +15,11 @@ def network() -> Any:
     return importlib.import_module("pypm_index.network")
 
 
+def page_fetch() -> Any:
+    """The module `pypm_index.page_fetch`."""
+    return importlib.import_module("pypm_index.page_fetch")
+
+
 def find_links() -> Any:
     """The module `pypm_index.find_links`."""
     return importlib.import_module("pypm_index.find_links")

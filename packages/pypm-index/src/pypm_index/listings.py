@@ -55,7 +55,7 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
         if cutoff:
             old = [file for file in files if is_older(file.uploaded, cutoff)]
             if len(old) < len(files):
-                undated = undated or not all([file.uploaded for file in files])
+                undated = undated or not all(file.uploaded for file in files)
             if not old:
                 too_new |= bit
             # What is yanked is judged by the files that count; of a version that is wholly too new, by all.
@@ -98,7 +98,7 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
 def likely(found: Listing) -> tuple[str, ...]:
     """The versions that a resolution will most probably want the files of: the newest few."""
     good = found.all & ~(found.yanked | found.too_new | found.prereleases) or found.all
-    chosen = []
+    chosen: list[str] = []
     while good and len(chosen) < 3:
         newest = good.bit_length() - 1
         chosen.append(found.versions[newest])

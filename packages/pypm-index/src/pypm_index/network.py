@@ -25,6 +25,7 @@ from pypm_index.fetch import fetch_one
 from pypm_index.metadata_fetch import MetadataFetch, NeedsBuild
 from pypm_index.page_fetch import PageAnswer, fetch_page
 from pypm_index.ports import Fetcher
+from pypm_index.raw_pages import RawPages
 from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 from pypm_index.transport import Transport
@@ -68,6 +69,7 @@ class Network:
         store: Store,
         indexes: Indexes,
         environ: Mapping[str, str],
+        raw_pages: RawPages,
         *,
         listener: Listener,
         workers: int | None = None,
@@ -78,6 +80,7 @@ class Network:
         self._store = store
         self._listener = listener
         self._clock = clock
+        self._raw_pages = raw_pages
         self._crew: Crew[Result] = Crew(workers or WORKERS)
         self._metadata = MetadataFetch(self.fetcher, self.obtain)
 
@@ -88,8 +91,10 @@ class Network:
 
     def fetch_page(self, job: PageJob, known: KeptPage | None, cutoff: str, *, urgent: bool) -> None:
         """Begins to ask for a page; its end is a `PageAnswer`."""
-        index, name = job.index, job.name
-        work = lambda: fetch_page(self.fetcher, index, name, known, cutoff, self._clock)  # noqa: E731
+
+        def work() -> PageAnswer:
+            return fetch_page(self.fetcher, job.index, job.name, known, cutoff, self._raw_pages, self._clock)
+
         self._crew.give(job, work, urgent=urgent)
 
     def fetch_metadata(self, job: MetadataJob, *, urgent: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from pypm_index.addresses import files_base, redacted
 from pypm_index.errors import BadPage
 from pypm_index.listings import Dated, likely, listing
 from pypm_index.ports import Fetcher, Response
-from pypm_index.raw_pages import RawPages
+from pypm_index.raw_pages import RawPages, digest
 from pypm_index.records import Page, UnreadablePage
 from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
@@ -80,7 +79,8 @@ def fetch_page(
     clock: Callable[[], float],
 ) -> PageAnswer:
     """Asks *index* for *name*; *known* is what is kept of an earlier answer, and is only confirmed if
-    the page has not changed. A page that is new is put into *raw_pages*. Raises the errors of `pypm_index.errors`.
+    the page has not changed. A page that is new is put into *raw_pages*. Raises the errors of
+    `pypm_index.errors`.
     """
     headers = {"Accept": ACCEPT}
     if known is not None and known.status == 200:
@@ -106,7 +106,7 @@ def fetch_page(
         max_age,
         response.headers.get("etag", ""),
         response.headers.get("last-modified", ""),
-        hashlib.blake2b(response.body, digest_size=16).hexdigest(),
+        digest(response.body),
         response.url,
     )
     if known is not None and (known.status, known.digest, known.address) == (200, kept.digest, kept.address):
@@ -131,6 +131,11 @@ def content_of(index: Index, name: NormalizedName, page: Page, cutoff: str) -> P
         for row in found.rows(version):
             base = base or files_base(address(row))
     return PageContent(found, plain, dated, cutoff, base, page.newer)
+
+
+def read_releases(name: NormalizedName, response: Response) -> Releases:
+    """What a page that has been read before says of *name*."""
+    return Releases(name, read_page(response))
 
 
 def read_page(response: Response) -> Page:

@@ -46,7 +46,8 @@ class RawPages:
         return answer if digest(body) == page.digest else None
 
     def _place(self, identity: str, name: NormalizedName) -> Path:
-        return self._folder / identity / name
+        # Some systems have devices for files, whatever the folder: ``nul``, ``aux``.
+        return self._folder / identity / f"page-{name}"
 
 
 def digest(body: bytes) -> str:

@@ -68,17 +68,18 @@ def bars_prereleases(policy: PrereleasePolicy, name: NormalizedName) -> bool:
 
 
 def kept(problem: Problem, package: Package, where: Diagram) -> tuple[int, ...]:
-    """Candidates an old lock holds, those first whose region covers all of *where*."""
-    whole: list[int] = []
-    part: list[int] = []
+    """Candidates an old lock holds: first those whose region covers all of *where*, then those whose
+    region meets it; newest first (under the lowest strategies oldest first) among equals."""
+    whole: set[int] = set()
+    part: set[int] = set()
     for version, index, marker in problem.preferences.get(package.name, ()):
         if both(where, marker) == FALSE:
             continue
         for candidate, known in enumerate(package.versions):
-            if known != version:
-                continue
-            source = package.source(candidate)
-            if index and source != IndexSource(index):
-                continue
-            (whole if implies(where, marker) else part).append(candidate)
-    return (*whole, *part)
+            if known == version and (not index or package.source(candidate) == IndexSource(index)):
+                (whole if implies(where, marker) else part).add(candidate)
+    newest_first = not is_lowest(problem, package.name, where)
+    return (
+        *sorted(whole, reverse=newest_first),
+        *sorted(part - whole, reverse=newest_first),
+    )

@@ -122,6 +122,8 @@ class Region:
         self._kept: dict[int, tuple[int, ...]] = {}
         self._clashes: dict[tuple[int, int], int] = {}
         self._checked: set[tuple[int, int]] = set()
+        self._steps = 0
+        self._incoming: dict[int, list[tuple[int, int, Edge]]] = {}
         self._extras: dict[NormalizedName, list[tuple[NormalizedName, int]]] = {}
         self._roots = [item for item in self.problem.items.values() if item.key[0] not in rivals]
         for item in self.problem.items.values():
@@ -131,7 +133,7 @@ class Region:
 
     @property
     def steps(self) -> int:
-        return self.solver.decisions + self.solver.conflicts
+        return self.solver.decisions + self.solver.conflicts + self._steps
 
     def node_package(self, node: int) -> Package | None:
         """The package whose candidates the node's bits are; None for extras and items."""
@@ -171,7 +173,16 @@ class Region:
             choice = self._choose(node)
             if isinstance(choice, Cut):
                 return choice
-            solver.decide(node, choice)
+            # 4. Look at what it brings before choosing it: a version that clashes with what is
+            # chosen already is left out without going back.
+            stopped = self._look_ahead(node, choice)
+            if stopped is not None:
+                return stopped
+            if solver.bits[node] >> choice & 1:
+                if solver.settled:
+                    solver.decide(node, choice)
+            else:
+                self._note_rejection(node)
 
     # Nodes
 
@@ -310,19 +321,23 @@ class Region:
                 owner = self._nodes[("package", key[1])]
                 if not solver.is_fixed(owner):
                     return None
-                return self._expand_candidate(owner, NormalizedName(key[2]), node)
+                index = solver.bits[owner].bit_length() - 1
+                return self._expand_candidate(owner, index, NormalizedName(key[2]), node)
             case _:
-                stopped = self._expand_candidate(node, None, node)
-                for extra, other in self._extras.get(NormalizedName(key[1]), ()):
-                    if stopped is not None:
-                        return stopped
-                    if solver.is_fixed(other):
-                        stopped = self._expand_candidate(node, extra, other)
-                return stopped
+                return self._look_ahead(node, solver.bits[node].bit_length() - 1)
 
-    def _expand_candidate(self, owner: int, extra: NormalizedName | None, node: int) -> Outcome | None:
+    def _look_ahead(self, node: int, index: int) -> Outcome | None:
+        """Add what comes with a candidate that is about to be chosen."""
+        stopped = self._expand_candidate(node, index, None, node)
+        for extra, other in self._extras.get(self._packages[node].name, ()):
+            if stopped is None and self.solver.is_fixed(other):
+                stopped = self._expand_candidate(node, index, extra, other)
+        return stopped
+
+    def _expand_candidate(
+        self, owner: int, index: int, extra: NormalizedName | None, node: int
+    ) -> Outcome | None:
         package = self._packages[owner]
-        index = self.solver.bits[owner].bit_length() - 1
         if (node, index) in self._edges:
             return None
         dependencies = self.universe.of_candidate(package, index, extra)
@@ -396,6 +411,8 @@ class Region:
                 self._add((*terms, (other, 2)), dependency.cause, marker)
                 edges.append(Edge(other, marker, 1, dependency))
         self._edges[(node, slot)] = edges
+        for edge in edges:
+            self._incoming.setdefault(edge.target, []).append((node, slot, edge))
         return None
 
     def _follow_member(
@@ -471,15 +488,19 @@ class Region:
         For the newest version only siblings count (requirements of one parent), for the oldest all
         requirements of members: their lower bounds are what these strategies are to show.
         """
-        groups: list[list[Edge]] = []
+        by_parent: dict[int, list[Edge]] = {}
         everything: list[Edge] = []
-        for (parent, slot), edges in self._edges.items():
-            if not self._in_force(parent, slot):
-                continue
-            mine = [edge for edge in edges if edge.target == node and edge.dependency is not None]
-            everything += mine
-            if len(mine) > 1 or (mine and lowest and self.keys[parent][0] == "item"):
-                groups.append(mine)
+        for parent, slot, edge in self._incoming.get(node, ()):
+            if self._in_force(parent, slot):
+                by_parent.setdefault(parent, []).append(edge)
+                everything.append(edge)
+        groups = [
+            mine
+            for parent, mine in by_parent.items()
+            if len(mine) > 1 or (lowest and self.keys[parent][0] == "item")
+        ]
+        if all(implies(self.where, edge.marker) for mine in groups for edge in mine):
+            return None
         barred = 0
         for mask in self._unfit(package).values():
             barred |= mask
@@ -514,13 +535,22 @@ class Region:
 
     def _note_conflict(self) -> None:
         conflict = self.solver.last_conflict
-        if conflict is None:
-            return
-        affected, culprit = conflict
+        if conflict is not None:
+            self._note_clash(*conflict)
+
+    def _note_rejection(self, node: int) -> None:
+        self._steps += 1
+        culprit = self.solver.culprit(node)
+        if culprit is not None:
+            self._note_clash(node, culprit)
+
+    def _note_clash(self, affected: int, culprit: int) -> None:
+        """Count the clash of two packages, and let the loser choose first when it happens too often."""
         self.rejections[affected] = self.rejections.get(affected, 0) + 1
         if affected == culprit or affected not in self._packages or culprit not in self._packages:
             return
-        count = self._clashes[conflict] = self._clashes.get(conflict, 0) + 1
+        clash = (affected, culprit)
+        count = self._clashes[clash] = self._clashes.get(clash, 0) + 1
         if count != PATIENCE or self._ranks.get(self.keys[affected], 1) == 0:
             return
         for node, rank in ((affected, 0), (culprit, 2)):
@@ -571,7 +601,30 @@ class Region:
         return known
 
     def _scope(self, node: int) -> Diagram:
-        return self.reach().get(node, FALSE)
+        """Where *node* is needed, by what is chosen so far."""
+        return self.where if self._is_needed_everywhere(node) else self.reach().get(node, FALSE)
+
+    def _is_needed_everywhere(self, node: int) -> bool:
+        """Whether a chain of requirements that hold in all of the region leads to *node*: the usual
+        case, and much cheaper to see than the reach of everything."""
+        seen = {node}
+        unseen = [node]
+        while unseen:
+            for parent, slot, edge in self._incoming.get(unseen.pop(), ()):
+                if parent in seen or not implies(self.where, edge.marker) or not self._in_force(parent, slot):
+                    continue
+                if self._is_entered_everywhere(parent):
+                    return True
+                seen.add(parent)
+                unseen.append(parent)
+        return False
+
+    def _is_entered_everywhere(self, node: int) -> bool:
+        key = self.keys[node]
+        if key[0] != "item" or key[1] in self._rivals:
+            return False
+        item = self.problem.items[_item_key(key)]
+        return implies(self.where, both(item.flag, item.where))
 
     def _finish(self) -> Found | Cut:
         """Everything is chosen: check the files against where each package is really needed."""
@@ -599,10 +652,9 @@ class Region:
     def _alternatives(self, node: int, package: Package) -> int:
         """The candidates the requirements in force would have allowed."""
         allowed = package.every & ~package.too_new & ~package.yanked
-        for (parent, slot), edges in self._edges.items():
-            for edge in edges:
-                if edge.target == node and self._in_force(parent, slot):
-                    allowed &= edge.mask
+        for parent, slot, edge in self._incoming.get(node, ()):
+            if self._in_force(parent, slot):
+                allowed &= edge.mask
         return allowed
 
 

@@ -7,7 +7,9 @@ incompatibility all of whose other terms hold. Nothing recurses.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
+from itertools import chain
 
 from pypm_resolver.incompatibility import Incompatibility, resolve
 
@@ -49,7 +51,12 @@ class Solver:
         self.last_conflict: tuple[int, int] | None = None
         """(affected, culprit) of the latest conflict: the node whose version was rejected, and the
         node of the decision it clashed with."""
-        self._watching: list[list[Incompatibility]] = []
+        self._watching: list[list[tuple[int, Incompatibility]]] = []
+        """By node: (states outside of its term, incompatibility), terms of several states."""
+        self._at: list[dict[int, list[Incompatibility]]] = []
+        """By node and state: incompatibilities whose term is that one state."""
+        self._added: list[tuple[int, Incompatibility]] = []
+        """(level, incompatibility), levels ascending: those that may imply more at lower levels."""
         self._history: list[list[Step]] = []
         self._trail: list[Step] = []
         self._changed: list[int] = []
@@ -66,6 +73,7 @@ class Solver:
         self.absent.append(absent)
         self.rank.append(rank)
         self._watching.append([])
+        self._at.append({})
         self._history.append([])
         return node
 
@@ -79,30 +87,38 @@ class Solver:
 
     def add(self, incompatibility: Incompatibility) -> None:
         """Respect one more incompatibility; its consequences are drawn by `propagate`."""
+        if not incompatibility.terms:
+            self._failed = incompatibility
+            return
+        self._watch(incompatibility)
+        if self.level:
+            self._added.append((self.level, incompatibility))
+        self._draw(incompatibility)
+
+    def _watch(self, incompatibility: Incompatibility) -> None:
+        for node, term in incompatibility.terms:
+            if term & (term - 1):
+                self._watching[node].append((self.everything[node] & ~term, incompatibility))
+            else:
+                self._at[node].setdefault(term, []).append(incompatibility)
+
+    def _draw(self, incompatibility: Incompatibility) -> None:
+        """Draw what follows from one incompatibility; leave a conflict to `propagate`."""
         bits = self.bits
         unit = -1
         unit_bits = 0
-        contradicted = False
-        undecided = 0
         for node, term in incompatibility.terms:
-            self._watching[node].append(incompatibility)
             possible = bits[node]
             overlap = possible & term
-            if not overlap:
-                contradicted = True
-            elif overlap != possible:
-                undecided += 1
-                unit, unit_bits = node, term
-        if contradicted or undecided > 1:
-            return
-        if undecided:
-            # May hold at a lower level already than the one its consequence is drawn at; `_undo`
-            # has the nodes it takes back looked at again.
+            if overlap == possible:
+                continue
+            if not overlap or unit >= 0:
+                return
+            unit, unit_bits = node, term
+        if unit >= 0:
             self._assign(unit, bits[unit] & ~unit_bits, incompatibility)
-        elif incompatibility.terms:
-            self._changed.append(incompatibility.terms[0][0])
         else:
-            self._failed = incompatibility
+            self._changed.append(incompatibility.terms[0][0])
 
     def decide(self, node: int, version: int) -> None:
         """Choose *version* (an index) for *node* and open a new level."""
@@ -126,6 +142,20 @@ class Solver:
         """Change *node*'s turn in choosing."""
         self.rank[node] = rank
         heappush(self._open, (rank, node))
+
+    def culprit(self, node: int) -> int | None:
+        """The node whose narrowing led to the latest narrowing of *node*, if that was a derivation."""
+        history = self._history[node]
+        cause = history[-1].cause if history else None
+        if cause is None:
+            return None
+        latest: Step | None = None
+        for other, term in cause.terms:
+            if other != node:
+                step = self._satisfier(other, term)
+                if latest is None or step.index > latest.index:
+                    latest = step
+        return latest.node if latest is not None else None
 
     def restart(self) -> None:
         """Take back every decision; what was learned stays."""
@@ -164,11 +194,21 @@ class Solver:
                 self.fixed.append(node)
 
     def _propagate(self) -> Incompatibility | None:
+        """Draw consequences until nothing changes, or give an incompatibility all of whose terms hold.
+
+        Something can follow from an incompatibility only when one of its terms begins to hold, so
+        a changed node has only those looked at whose term on it holds now.
+        """
         bits = self.bits
         changed = self._changed
         while changed:
             node = changed.pop()
-            for incompatibility in self._watching[node]:
+            now = bits[node]
+            if now & (now - 1):
+                exact: Iterable[Incompatibility] = ()
+            else:
+                exact = self._at[node].get(now, ())
+            for incompatibility in chain(exact, [i for outside, i in self._watching[node] if not now & outside]):
                 unit = -1
                 unit_bits = 0
                 for other, term in incompatibility.terms:
@@ -181,8 +221,7 @@ class Solver:
                     unit, unit_bits = other, term
                 else:
                     if unit < 0:
-                        # The rest of this node's incompatibilities is seen again: the conflict
-                        # is resolved by going back beyond the step that changed it.
+                        # The rest of this node's incompatibilities is looked at again afterwards.
                         changed.append(node)
                         return incompatibility
                     self._assign(unit, bits[unit] & ~unit_bits, incompatibility)
@@ -207,13 +246,11 @@ class Solver:
             level = previous.level if previous is not None else 0
             if latest.cause is None or latest.level > level:
                 if incompatibility is not conflict:
-                    for node, _ in incompatibility.terms:
-                        self._watching[node].append(incompatibility)
+                    self._watch(incompatibility)
                 culprit = previous.node if previous is not None else latest.node
                 self.last_conflict = (latest.node, culprit)
                 self._undo(level)
-                term = dict(incompatibility.terms)[latest.node]
-                self._assign(latest.node, self.bits[latest.node] & ~term, incompatibility)
+                self._draw(incompatibility)
                 return incompatibility
             incompatibility = resolve(
                 incompatibility, latest.cause, latest.node, self.everything[latest.node]
@@ -234,8 +271,14 @@ class Solver:
             node = step.node
             self._history[node].pop()
             self.bits[node] = step.before
-            # Incompatibilities added at a higher level may be unit already at this one.
-            self._changed.append(node)
             if not step.before & self.absent[node]:
                 heappush(self._open, (self.rank[node], node))
         self.level = level
+        # What was added at a level now undone may have been unit at this one already.
+        late: list[Incompatibility] = []
+        while self._added and self._added[-1][0] > level:
+            late.append(self._added.pop()[1])
+        for incompatibility in reversed(late):
+            if level:
+                self._added.append((level, incompatibility))
+            self._draw(incompatibility)

@@ -1,15 +1,17 @@
 """sdists unpacked safely: regular files and folders only, inside their own root, sizes bounded.
 
 The members are checked here and written by plain file calls; `tarfile`'s own extraction and its
-filters, which older patch releases can be talked around, are not used.
+filters, which older patch releases can be talked around, are not used. A link to a file of the same
+archive, which some old sdists have, is unpacked as a copy of that file; no link is ever made.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from lzma import LZMAError
 from pathlib import Path
 from typing import IO
@@ -74,17 +76,21 @@ def _unpack_tar(path: Path, folder: Path, name: str, mode: str, limits: Limits) 
                     )
                 members.append(member)
             paths = [_plain(member.name) for member in members]
-            files = [one for one, member in zip(paths, members, strict=True) if member.isreg()]
-            root = _root(name, files)
+            regular = {one: member for one, member in zip(paths, members, strict=True) if member.isreg()}
+            contents = [_content(name, one, member, regular) for one, member in zip(paths, members, strict=True)]
+            if sum(content.size for content in contents if content is not None) > allowed:
+                raise UnsafeArchive(name, "too-large", detail="it unpacks to more than can be right")
+            root = _root(name, [one for one, content in zip(paths, contents, strict=True) if content])
             for one, member in zip(paths, members, strict=True):
                 if one and one.partition("/")[0] != root:
                     raise UnsafeArchive(
                         name, "several-roots", member.name, "it lies outside the one root folder"
                     )
-                if member.isreg():
-                    source = archive.extractfile(member)
+            for one, content in zip(paths, contents, strict=True):
+                if content is not None:
+                    source = archive.extractfile(content)
                     assert source is not None
-                    _write(folder, one, _read(source), bool(member.mode & 0o111))
+                    _write(folder, one, _read(source), bool(content.mode & 0o111))
     except (tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
         raise UnsafeArchive(name, "bad-data", detail=f"it cannot be read: {error}") from error
     except OSError as error:
@@ -95,10 +101,26 @@ def _unpack_tar(path: Path, folder: Path, name: str, mode: str, limits: Limits) 
     return folder / root
 
 
-def _check_member(file: str, member: tarfile.TarInfo) -> None:
-    if member.issym() or member.islnk():
+def _content(
+    file: str, path: str, member: tarfile.TarInfo, regular: Mapping[str, tarfile.TarInfo]
+) -> tarfile.TarInfo | None:
+    """The regular file whose content is written at *path*: the member itself, or what a link leads to;
+    None for a folder."""
+    if member.isreg():
+        return member
+    if member.isdir():
+        return None
+    target = member.linkname
+    if member.issym():
+        target = posixpath.join(posixpath.dirname(path), target)
+    found = regular.get(posixpath.normpath(_plain(target)))
+    if found is None or target.startswith("/"):
         raise UnsafeArchive(file, "symlink", member.name, f"it is a link to {member.linkname!r}")
-    if not (member.isreg() or member.isdir()):
+    return found
+
+
+def _check_member(file: str, member: tarfile.TarInfo) -> None:
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
         raise UnsafeArchive(file, "special-file", member.name, "it is no regular file or folder")
     if member.issparse():
         raise UnsafeArchive(file, "special-file", member.name, "it is a sparse file")
@@ -107,7 +129,7 @@ def _check_member(file: str, member: tarfile.TarInfo) -> None:
     except UnicodeEncodeError as error:
         raise UnsafeArchive(file, "bad-name", repr(member.name), "its name is not UTF-8") from error
     plain = _plain(member.name)
-    if plain or member.isreg():
+    if plain or not member.isdir():
         check_path(file, plain)
 
 

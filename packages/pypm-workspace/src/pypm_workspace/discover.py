@@ -172,8 +172,16 @@ class UnreadableManifest(PypmError):
         return (Place(self.file),)
 
 
-def discover(root: str | os.PathLike[str], *, snapshot: Snapshot | None = None) -> Workspace:
+def discover(
+    root: str | os.PathLike[str],
+    *,
+    snapshot: Snapshot | None = None,
+    edited: Mapping[str, str] | None = None,
+) -> Workspace:
     """The workspace at *root* (a folder `find_root` gave).
+
+    *edited* has the texts of manifests, by path relative to the root, as they would be after an edit:
+    the workspace is the one that there would be. Its `inputs` are of no use then.
 
     Raises `InvalidManifest` with every fault of every manifest, `MemberWithoutManifest`,
     `MemberOutsideRoot`, `DuplicateMember`, `NarrowerSibling`, `ConflictingIndexes`,
@@ -181,7 +189,7 @@ def discover(root: str | os.PathLike[str], *, snapshot: Snapshot | None = None) 
     """
     base = os.path.abspath(root)
     usable = snapshot if snapshot is not None and snapshot.root == base else None
-    return Discovery(_Disk(base), usable).run()
+    return Discovery(_Disk(base) if edited is None else _EditedDisk(base, edited), usable).run()
 
 
 class _Disk:
@@ -244,3 +252,17 @@ class _Disk:
             if any(not (name.endswith(".pyc") or name.startswith(".")) for name in files):
                 return False
         return seen
+
+
+class _EditedDisk(_Disk):
+    """The real file system with some files' contents replaced."""
+
+    def __init__(self, root: str, edited: Mapping[str, str]) -> None:
+        super().__init__(root)
+        self._edited = edited
+
+    def see_file(self, path: str) -> FileSeen:
+        return FileSeen(path, 0) if path in self._edited else super().see_file(path)
+
+    def read(self, path: str) -> bytes | None:
+        return self._edited[path].encode() if path in self._edited else super().read(path)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pypm_model import specifiers
 from pypm_model.markers import python_axis
 from pypm_model.markers.diagram import FALSE, TRUE, Diagram, any_of, boolean, both, named, negate, node
 from pypm_model.markers.python_axis import Undefined
@@ -97,35 +96,36 @@ def _membership(field: str, operator: str, literal: str, mirrored: bool) -> Diag
 
 def _loose(field: str, operator: str, literal: str, mirrored: bool) -> Diagram:
     """A field with a version or any other text: nothing is known of one comparison from another."""
+    if operator == "===" and not mirrored and not python_axis.is_identity(literal):
+        raise Undefined("=== needs a word")
+    if operator == "~=" and not mirrored:
+        return _compatible(field, literal)
     if operator in ("<", ">", "<=", ">=") and not _is_version(literal, ">=" if mirrored else operator):
         # Compared as texts; with "3.*" "==" would compare versions.
         if operator in ("<", ">"):
             return FALSE
         operator = "<=" if _is_version(literal, "==") else "=="
-    is_version = _is_version(literal, ">=" if mirrored else "==")
-    if operator in ("~=", "===") and not mirrored:
-        try:
-            (clause,) = specifiers.parse(operator + literal) if "," not in literal else ()
-        except ValueError:
-            raise Undefined(f"{operator} needs a version") from None
-        if clause.version is not None:
-            series = clause.version._replace(
-                release=clause.version.release[:-1], pre=None, post=None, dev=None, local=()
-            )
-            return both(
-                _loose(field, ">=", clause.text, mirrored=False),
-                _loose(field, "==", f"{series}.*", mirrored=False),
-            )
     # "!=" with a version is false of a text that is none, and then no complement of "==".
+    is_version = _is_version(literal, ">=" if mirrored else "==")
     has_complement = operator == "not in" or (operator == "!=" and is_version == mirrored)
     positive = {"!=": "==", "not in": "in"}[operator] if has_complement else operator
     found = boolean(Variable(ATOM_RANK, field, positive, literal, mirrored=mirrored))
     return negate(found) if has_complement else found
 
 
+def _compatible(field: str, literal: str) -> Diagram:
+    """``field ~= 'X.Y'`` as ``>= 'X.Y'`` and ``== 'X.*'``, which have opposites."""
+    clause = python_axis.clause_of("~=", literal)
+    if clause is None or clause.version is None:
+        raise Undefined("~= needs a version")
+    version = clause.version
+    series = version._replace(release=version.release[:-1], pre=None, post=None, dev=None, local=())
+    return both(
+        _loose(field, ">=", clause.text, mirrored=False),
+        _loose(field, "==", f"{series}.*", mirrored=False),
+    )
+
+
 def _is_version(literal: str, operator: str) -> bool:
     """Whether *operator* can compare versions with *literal*."""
-    try:
-        return "," not in literal and bool(specifiers.parse(operator + literal))
-    except specifiers.InvalidSpecifier:
-        return False
+    return python_axis.clause_of(operator, literal) is not None

@@ -82,11 +82,10 @@ def holds(variable: Variable, value: str) -> bool:
     left, right = (variable.literal, value) if variable.mirrored else (value, variable.literal)
     if variable.operator == "in":
         return left in right
-    try:
-        if "," not in right:
-            return specifiers.contains(variable.operator + right, left)
-    except specifiers.InvalidSpecifier:
-        pass
+    if variable.operator == "===":
+        return left.strip().lower() == right.strip().lower()
+    if python_axis.clause_of(variable.operator, right) is not None:
+        return specifiers.contains(variable.operator + right, left)
     # No version to compare with: texts are equal or not, and have no order.
     match variable.operator:
         case "==" | "<=" | ">=":

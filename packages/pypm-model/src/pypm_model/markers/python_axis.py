@@ -35,6 +35,7 @@ ALPHA, BETA, CANDIDATE, FINAL = 0, 1, 2, 3
 _stages = {"a": ALPHA, "b": BETA, "rc": CANDIDATE}
 
 _minor = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_no_identity = re.compile(r"[\s;)]")
 _minors = re.compile(rf"(?=({_minor.pattern}))")
 _full = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:(a|b|rc)(0|[1-9][0-9]*))?")
 
@@ -62,7 +63,7 @@ def _requires_python(specifier: str) -> Diagram:
     intervals = [(LOWEST, HIGHEST)]
     for clause in specifiers.parse(specifier):
         if clause.version is None:
-            found = _identical(clause.text, two_components=False)
+            found = _named_exactly(clause.text.lower(), two_components=False)
         else:
             found = _intervals(clause.operator, clause.version, clause.is_wildcard)
         found = [(_release(low), _release(high)) for low, high in found]
@@ -76,17 +77,16 @@ def compare(operator: str, literal: str, *, mirrored: bool, two_components: bool
     if operator in ("in", "not in"):
         found = _named(literal, two_components)
         return _outside(found) if operator == "not in" else diagram(found)
-    found: list[Interval] | None = None
-    if mirrored and operator != "===":
+    if operator == "===":
+        if not mirrored and not is_identity(literal):
+            raise Undefined("=== needs a word")
+        return diagram(_named_exactly(literal.strip().lower(), two_components))
+    if mirrored:
         found = _mirrored(operator, literal, two_components)
-    if found is None:
-        try:
-            # With a comma it is two clauses, which no marker has.
-            (clause,) = specifiers.parse(operator + literal) if "," not in literal else ()
-        except ValueError:
+    else:
+        clause = clause_of(operator, literal)
+        if clause is None or clause.version is None:
             return _as_texts(operator)
-        if clause.version is None:
-            return diagram(_identical(clause.text, two_components))
         found = _intervals(operator, clause.version, clause.is_wildcard)
     if two_components:
         found = [(_minor_release(low), _minor_release(high)) for low, high in found]
@@ -95,8 +95,8 @@ def compare(operator: str, literal: str, *, mirrored: bool, two_components: bool
 
 def _as_texts(operator: str) -> Diagram:
     """The literal is no version: the comparison is one of texts, which differ."""
-    if operator in ("~=", "==="):
-        raise Undefined(f"{operator} needs a version")
+    if operator == "~=":
+        raise Undefined("~= needs a version")
     return TRUE if operator == "!=" else FALSE
 
 
@@ -187,9 +187,19 @@ def _mirrored(operator: str, literal: str, two_components: bool) -> list[Interva
             return [(low, high)]
 
 
-def _identical(text: str, two_components: bool) -> list[Interval]:
-    """``===``: the interpreter's version is spelled like that."""
-    return _named_exactly(text.lower(), two_components)
+def clause_of(operator: str, literal: str) -> specifiers.Clause | None:
+    """The comparison of versions that *operator* and *literal* make, or None if they make none."""
+    try:
+        # With a comma it is two clauses, which no marker has.
+        (clause,) = specifiers.parse(operator + literal) if "," not in literal else ()
+    except ValueError:
+        return None
+    return clause
+
+
+def is_identity(literal: str) -> bool:
+    """Whether *literal* may stand behind ``===``."""
+    return not _no_identity.search(literal.strip())
 
 
 def _named(literal: str, two_components: bool) -> list[Interval]:
@@ -210,6 +220,7 @@ def _named(literal: str, two_components: bool) -> list[Interval]:
 
 
 def _named_exactly(text: str, two_components: bool) -> list[Interval]:
+    """The interpreter's version is spelled like that."""
     if two_components:
         match = _minor.fullmatch(text)
         if match is None:

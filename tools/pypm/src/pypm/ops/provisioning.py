@@ -35,7 +35,6 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
-from pypm_store.files import digest_of
 from pypm_store.sdist_archive import unpack_sdist
 from pypm_workspace.direct_reference import direct_reference
 
@@ -290,7 +289,7 @@ def _build(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter)
     wanted = []
     for project, result in zip(projects, results, strict=True):
         assert isinstance(result, Built)
-        digest = digest_of(result.wheel)
+        digest = result.sha256
         tree = tools.store.unpack(result.wheel, digest)
         wanted.append(_wanted(tools, project.pin, digest, editable=project.editable, version=tree.version))
     return wanted

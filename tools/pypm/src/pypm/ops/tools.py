@@ -114,7 +114,7 @@ class Tools:
             lambda texts: self.cache.put_values(METADATA, texts),
         )
         return self._stack.enter_context(
-            Builder(store=_BuiltWheels(self.store), memory=memory, environ=self.world.environ)
+            Builder(store=self.store, memory=memory, environ=self.world.environ)
         )
 
     def scratch(self) -> Path:
@@ -153,20 +153,6 @@ class Tools:
     def member_paths(self) -> Mapping[NormalizedName, str]:
         """Folders of members by name."""
         return {m.name: m.path for m in self.workspace.members} if self.workspace else {}
-
-
-class _BuiltWheels:
-    """The store's built wheels as a builder wants them: paths only."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def built(self, key: str, /) -> Path | None:
-        found = self._store.built(key)
-        return found.path if found is not None else None
-
-    def add_built(self, key: str, wheel: Path, /) -> Path:
-        return self._store.add_built(key, wheel).path
 
 
 def cutoffs_of(settings: Settings, now: datetime) -> Cutoffs:

@@ -1,0 +1,51 @@
+"""``pypm export``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pypm.cli.options import Common, common, selection, world
+from pypm.cli.render.report import say
+from pypm.ops.export import ExportOptions, export
+from pypm.ops.selection import Selection
+
+
+@click.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pylock.toml", "requirements.txt"]),
+    help="What to write (pylock.toml, or by the name after -o).",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE rather than to stdout.")
+@click.option("--no-hashes", is_flag=True, help="Leave hashes out of requirements.txt.")
+@click.option("--no-editable", is_flag=True, help="Members as ordinary folders.")
+@click.option("--frozen", is_flag=True, help="Take the lock as it is.")
+@selection
+@common
+def command(
+    common: Common,
+    selection: Selection,
+    form: str | None,
+    output: str | None,
+    no_hashes: bool,
+    no_editable: bool,
+    frozen: bool,
+) -> int:
+    """Write the lock as pylock.toml (PEP 751) or as a requirements file with hashes.
+
+    In a workspace's pylock every member, member extra and member group is a dependency group, so that
+    other tools can install one member from it; with -p it is of one member, with its extras and groups.
+    """
+    if form is None:
+        form = "requirements.txt" if output and output.endswith(".txt") else "pylock.toml"
+    options = ExportOptions(form, output, selection, not no_hashes, not no_editable, frozen)
+    with world(common) as here:
+        text = export(here, options)
+    if output is None:
+        sys.stdout.write(text)
+    elif not common.quiet:
+        say(f"Wrote {output}")
+    return 0

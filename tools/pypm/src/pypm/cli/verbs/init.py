@@ -1,0 +1,38 @@
+"""``pypm init``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from pypm.cli.options import Common, common, world
+from pypm.cli.render.report import say
+from pypm.ops.init import InitOptions, init
+
+
+@click.command()
+@click.argument("folder", default=".")
+@click.option("--name", metavar="NAME", help="The project's or workspace's name (the folder's).")
+@click.option("--workspace", is_flag=True, help="Make a workspace, also where there is nothing yet.")
+@click.option("--no-package", is_flag=True, help="Only a manifest: nothing to build.")
+@click.option("--requires-python", metavar="RANGE", help="The Pythons of the new project (>=3.11).")
+@common
+def command(
+    common: Common, folder: str, name: str | None, workspace: bool, no_package: bool, requires_python: str | None
+) -> int:
+    """Start a project in FOLDER, or a workspace around the projects that are below it.
+
+    In a uv workspace the pypm-workspace.toml that says the same is written. No existing file is changed.
+    """
+    options = InitOptions(folder, name, workspace, not no_package, requires_python)
+    with world(common) as here:
+        report = init(here, options)
+    if common.json:
+        data = {"folder": report.folder, "kind": report.kind, "files": list(report.files)}
+        sys.stdout.write(json.dumps(data) + "\n")
+    elif not common.quiet:
+        for file in report.files:
+            say(f"Wrote {file}")
+    return 0

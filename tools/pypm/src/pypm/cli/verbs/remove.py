@@ -1,0 +1,31 @@
+"""``pypm remove``."""
+
+from __future__ import annotations
+
+import click
+
+from pypm.cli.editing import edit_options, show, target_of
+from pypm.cli.options import Common, common, world
+from pypm.ops.edit import EditOptions, remove
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@edit_options
+@common
+def command(
+    common: Common,
+    names: tuple[str, ...],
+    members: tuple[str, ...],
+    group: str | None,
+    dev: bool,
+    extra: str | None,
+    no_sync: bool,
+    dry_run: bool,
+) -> int:
+    """Remove NAMES from the member in the current folder (or -p), lock and sync."""
+    options = EditOptions(names, members, target_of(group, dev, extra), sync=not no_sync, dry_run=dry_run)
+    with world(common) as here:
+        report = remove(here, options)
+    show(common, report, "-", dry_run)
+    return 0

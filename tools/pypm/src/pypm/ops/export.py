@@ -1,0 +1,109 @@
+"""``pypm export``: the lock for other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pypm.ops.locking import Locking, lock_workspace, write_lock
+from pypm.ops.opening import open_workspace
+from pypm.ops.roots import roots_of, selected_members
+from pypm.ops.selection import Selection
+from pypm.ops.toolbox import open_tools
+from pypm.ops.tools import Tools
+from pypm.ops.world import World
+from pypm_index.addresses import without_userinfo
+from pypm_model.activation import group_flag
+from pypm_model.artifacts import Artifact
+from pypm_model.errors import PypmError
+from pypm_model.locks import Lock, LockedPackage
+from pypm_model.names import NormalizedName
+from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
+from pypm_model.requirements_file import to_requirements
+from pypm_model.sources import IndexSource
+from pypm_store.atomic import write_atomically
+from pypm_workspace.configuration import Member
+from pypm_workspace.workspace import Workspace
+
+
+@dataclass(eq=False)
+class OneMemberOnly(PypmError):
+    """A pylock file is of the whole workspace or of one member."""
+
+    code: ClassVar[str] = "one-member-only"
+    exit: ClassVar[int] = 2
+    members: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"a pylock file is of the whole workspace or of one member, not of {len(self.members)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """*form* is ``pylock.toml`` or ``requirements.txt``; *output* a file, None for the text alone."""
+
+    form: str = "pylock.toml"
+    output: str | None = None
+    selection: Selection = Selection()
+    hashes: bool = True
+    editable: bool = True
+    frozen: bool = False
+
+
+def export(world: World, options: ExportOptions) -> str:
+    """The exported text, written to *output* if there is one. Locks first, unless *frozen*."""
+    workspace = open_workspace(world)
+    with open_tools(world, workspace) as tools:
+        locked = lock_workspace(tools, workspace, Locking(frozen=options.frozen))
+        write_lock(workspace, locked)
+        lock = locked.lock
+        if options.form == "requirements.txt":
+            roots = roots_of(world, workspace, lock, options.selection)
+            text = to_requirements(lock, roots, hashes=options.hashes, editable=options.editable)
+        else:
+            text = _pylock(tools, workspace, lock, options)
+    if options.output is not None:
+        write_atomically(Path(world.cwd) / options.output, text)
+    return text
+
+
+def _pylock(tools: Tools, workspace: Workspace, lock: Lock, options: ExportOptions) -> str:
+    members = selected_members(tools.world, workspace, options.selection)
+    if options.selection.members:
+        if len(members) != 1:
+            raise OneMemberOnly(tuple(member.name for member in members))
+        names = member_names(lock, members[0].name)
+        defaults = [name for flag, name in names.groups if flag in _default_flags(workspace, members)]
+    else:
+        names = workspace_names(lock)
+        wanted = _default_flags(workspace, members) | {m.name for m in members}
+        defaults = [name for flag, name in names.groups if flag in wanted]
+    return to_pylock(
+        lock, names, _locate(tools, lock), default_groups=defaults, editable=options.editable
+    )
+
+
+def _default_flags(workspace: Workspace, members: tuple[Member, ...]) -> set[str]:
+    return {group_flag(m.name, g) for m in members for g in workspace.default_groups(m)}
+
+
+def _locate(tools: Tools, lock: Lock) -> Locate:
+    """Addresses of all files, without credentials, as the indexes give them now."""
+    wanted = [
+        (package.name, package.source.index, file)
+        for package in lock.packages
+        if isinstance(package.source, IndexSource)
+        for file in package.files
+    ]
+    found = tools.catalog.locate(wanted)
+    addresses: Mapping[tuple[NormalizedName, str], str] = {
+        (name, file.filename): located.url
+        for (name, _, file), located in zip(wanted, found, strict=True)
+    }
+
+    def locate(package: LockedPackage, artifact: Artifact) -> str:
+        return without_userinfo(addresses[package.name, artifact.filename])
+
+    return locate

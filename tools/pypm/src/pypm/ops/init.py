@@ -1,0 +1,143 @@
+"""``pypm init``: start a project or workspace, or make a uv workspace pypm's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pypm.ops.world import World
+from pypm_model import names
+from pypm_model.errors import PypmError
+from pypm_store.atomic import write_atomically
+from pypm_workspace.discover import discover
+from pypm_workspace.errors import NoWorkspace
+from pypm_workspace.templates import new_project, new_workspace, workspace_file
+
+MANIFEST = "pyproject.toml"
+WORKSPACE = "pypm-workspace.toml"
+_SKIPPED = {"node_modules", "build", "dist", "venv", "__pycache__"}
+
+
+@dataclass(eq=False)
+class AlreadyThere(PypmError):
+    """There is a project or workspace already."""
+
+    code: ClassVar[str] = "already-there"
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.file} exists already"
+
+    @property
+    def hint(self) -> str | None:
+        if self.file.endswith(MANIFEST):
+            return "`pypm sync` works on it as it is; `pypm init --workspace` makes it a workspace"
+        return None
+
+
+@dataclass(eq=False)
+class BadProjectName(PypmError):
+    """The name is none a project may have."""
+
+    code: ClassVar[str] = "bad-project-name"
+    exit: ClassVar[int] = 2
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is no name for a project: letters, digits, and - _ . between them"
+
+    @property
+    def hint(self) -> str:
+        return "give one with --name"
+
+
+@dataclass(frozen=True, slots=True)
+class InitOptions:
+    """*folder* relative to the current one; *workspace* makes a workspace file; *package* a module too."""
+
+    folder: str = "."
+    name: str | None = None
+    workspace: bool = False
+    package: bool = True
+    requires_python: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InitReport:
+    """Files that were written, relative to the folder, and what was made."""
+
+    folder: str
+    kind: str
+    """``project``, ``workspace`` or ``uv-workspace``."""
+    files: tuple[str, ...]
+
+
+def init(world: World, options: InitOptions) -> InitReport:
+    """Writes new files only; an existing one is never touched.
+
+    A uv workspace gets the pypm file that says the same. Folders below with manifests become the
+    members of a new workspace. Else a project is made (a member, if a workspace above has the folder).
+    """
+    folder = (world.cwd / options.folder).resolve()
+    if (folder / WORKSPACE).exists():
+        raise AlreadyThere(WORKSPACE)
+    has_manifest = (folder / MANIFEST).exists()
+    if has_manifest:
+        found = discover(folder)
+        if found.kind == "uv":
+            return _write(folder, "uv-workspace", {WORKSPACE: workspace_file(found.settings)})
+        if not options.workspace:
+            raise AlreadyThere(MANIFEST)
+    name = options.name or folder.name
+    if not names.is_valid(name):
+        raise BadProjectName(name)
+    patterns = _patterns(folder)
+    if options.workspace or patterns:
+        text = new_workspace(names.normalize(name), patterns or ("packages/*",))
+        return _write(folder, "workspace", {WORKSPACE: text})
+    python = options.requires_python or _python_of(folder.parent) or ">=3.11"
+    return _write(folder, "project", new_project(name, requires_python=python, package=options.package))
+
+
+def _write(folder: Path, kind: str, files: dict[str, str]) -> InitReport:
+    for path in files:
+        if (folder / path).exists():
+            raise AlreadyThere(path)
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, text)
+    return InitReport(str(folder), kind, tuple(files))
+
+
+def _patterns(folder: Path) -> tuple[str, ...]:
+    """Patterns for the projects one or two folders below: ``packages/*``, or a folder itself."""
+    found: set[str] = set()
+    if not folder.is_dir():
+        return ()
+    for child in sorted(folder.iterdir()):
+        if not child.is_dir() or child.name in _SKIPPED or child.name.startswith("."):
+            continue
+        if (child / MANIFEST).exists():
+            found.add(child.name)
+            continue
+        below = [each for each in child.iterdir() if each.is_dir() and each.name not in _SKIPPED]
+        with_manifest = [each for each in below if (each / MANIFEST).exists()]
+        if with_manifest and len(with_manifest) == len([b for b in below if not b.name.startswith(".")]):
+            found.add(f"{child.name}/*")
+        else:
+            found.update(f"{child.name}/{each.name}" for each in with_manifest)
+    return tuple(sorted(found))
+
+
+def _python_of(folder: Path) -> str | None:
+    """The range that the members of the workspace above share, if they all state the same."""
+    for above in (folder, *folder.parents):
+        if (above / WORKSPACE).exists():
+            try:
+                ranges = {m.requires_python for m in discover(above).members if m.requires_python}
+            except (PypmError, NoWorkspace):
+                return None
+            return ranges.pop() if len(ranges) == 1 else None
+    return None
