@@ -1,7 +1,7 @@
 """What is measured: each case is some work, a way for each tool to do it, and the bar it is held to.
 
-A case makes its states itself: `Bench` keeps, per tool, one warm cache for all cases and, per workload, a folder
-with the lock the tool wrote; every run gets a fresh folder, because creating files where many were
+A case makes its states itself: `Bench` keeps, per tool, one warm cache for all cases and, per workload,
+a folder with the lock the tool wrote; every run gets a fresh folder, because creating files where many were
 just deleted is several times slower on some file systems. Nothing is deleted before the end.
 """
 
@@ -62,7 +62,13 @@ class Bench:
         return self.index.slow_url if slow else self.index.url
 
     def commands(
-        self, tool: str, cwd: Path, lines: Sequence[tuple[str, ...]], *, cache: Path | None = None, slow: bool = False
+        self,
+        tool: str,
+        cwd: Path,
+        lines: Sequence[tuple[str, ...]],
+        *,
+        cache: Path | None = None,
+        slow: bool = False,
     ) -> list[Command]:
         """The command lines, each in the tool's environment."""
         home = self.folder / "home" / tool
@@ -103,7 +109,15 @@ class Bench:
     def _requirements(self, workload: Workload, slow: bool) -> Path:
         """uv's lock of the workload as pins with hashes, for pip."""
         folder = self.locked("uv", workload, slow)
-        line = (*self.toolbox.programs["uv"], "export", "--frozen", "--no-emit-project", "-q", "-o", "requirements.txt")
+        line = (
+            *self.toolbox.programs["uv"],
+            "export",
+            "--frozen",
+            "--no-emit-project",
+            "-q",
+            "-o",
+            "requirements.txt",
+        )
         self.run("uv", folder, [line], slow=slow)
         return folder / "requirements.txt"
 
@@ -114,7 +128,11 @@ class Bench:
         if key not in self.ready:
             folder = self.locked(tool, workload)
             self.run(tool, folder, tools.sync(tool, self.toolbox, workload))
-            self.run(tool, folder, [(str(venv_python(folder)), "-c", f"import {', '.join(import_names(workload))}")])
+            self.run(
+                tool,
+                folder,
+                [(str(venv_python(folder)), "-c", f"import {', '.join(import_names(workload))}")],
+            )
             self.ready[key] = folder
         return self.ready[key]
 
@@ -168,7 +186,9 @@ def _contenders(bench: Bench, names: Sequence[str], prepare: Callable[[str], Pre
 # -- start-up ----------------------------------------------------------------------------------------
 
 
-def _start(bench: Bench, program: Callable[[], tuple[str, ...]], bare: str, arguments: tuple[str, ...]) -> list[Contender]:
+def _start(
+    bench: Bench, program: Callable[[], tuple[str, ...]], bare: str, arguments: tuple[str, ...]
+) -> list[Contender]:
     here = bench.folder
 
     def prepare(tool: str) -> Prepare:
@@ -216,7 +236,9 @@ def _no_op(workload: Workload) -> Callable[[Bench], list[Contender]]:
 # -- locking -----------------------------------------------------------------------------------------
 
 
-def _lock(workload: Workload, names: Sequence[str], *, cold: bool = False, slow: bool = False) -> Callable[[Bench], list[Contender]]:
+def _lock(
+    workload: Workload, names: Sequence[str], *, cold: bool = False, slow: bool = False
+) -> Callable[[Bench], list[Contender]]:
     def build(bench: Bench) -> list[Contender]:
         def prepare(tool: str) -> Prepare:
             def at_once(at: int) -> list[Command]:
@@ -251,7 +273,9 @@ def _relock(workload: Workload, names: Sequence[str]) -> Callable[[Bench], list[
 # -- installing --------------------------------------------------------------------------------------
 
 
-def _install(workload: Workload, *, cold: bool = False, slow: bool = False, first_import: bool = False) -> Callable[[Bench], list[Contender]]:
+def _install(
+    workload: Workload, *, cold: bool = False, slow: bool = False, first_import: bool = False
+) -> Callable[[Bench], list[Contender]]:
     def build(bench: Bench) -> list[Contender]:
         def prepare(tool: str) -> Prepare:
             def at_once(at: int) -> list[Command]:
@@ -297,29 +321,100 @@ _BOTH = ("pypm", "uv")
 _100, _1000 = Monorepo(100), Monorepo(1000)
 
 CASES: tuple[Case, ...] = (
-    Case("version", "start-up: `pypm version` beside a bare interpreter of its own environment", _version, Bar(1.2, BARE)),
+    Case(
+        "version",
+        "start-up: `pypm version` beside a bare interpreter of its own environment",
+        _version,
+        Bar(1.2, BARE),
+    ),
     Case("launcher", "start-up through the launcher of `pypm self link`", _launcher, Bar(1.2, ISOLATED)),
     Case("noop-1", "sync with nothing to do, one project (web)", _no_op(WEB_PROJECT)),
     Case("noop-100", "sync with nothing to do, 100 members", _no_op(_100), Bar(0.8)),
     Case("lock-warm-web", "lock, warm cache, no lock file: web", _lock(WEB_PROJECT, _ALL), Bar(3)),
-    Case("lock-warm-airflow", "the same: web and apache-airflow", _lock(AIRFLOW_PROJECT, _BOTH), Bar(3), quick=False),
+    Case(
+        "lock-warm-airflow",
+        "the same: web and apache-airflow",
+        _lock(AIRFLOW_PROJECT, _BOTH),
+        Bar(3),
+        quick=False,
+    ),
     Case("lock-warm-100", "the same: 100 members", _lock(_100, _BOTH), Bar(3)),
-    Case("relock-web", "lock again after one dependency was added: web", _relock(WEB_PROJECT, ("pypm", "uv", "poetry"))),
+    Case(
+        "relock-web",
+        "lock again after one dependency was added: web",
+        _relock(WEB_PROJECT, ("pypm", "uv", "poetry")),
+    ),
     Case("relock-100", "the same: one of 100 members", _relock(_100, _BOTH)),
     Case("lock-cold", "lock, empty cache: web", _lock(WEB_PROJECT, _ALL, cold=True), Bar(2)),
-    Case("lock-cold-slow", "the same, index with latency", _lock(WEB_PROJECT, _BOTH, cold=True, slow=True), Bar(2)),
-    Case("lock-cold-airflow", "lock, empty cache: web and apache-airflow", _lock(AIRFLOW_PROJECT, _BOTH, cold=True), Bar(2), quick=False),
+    Case(
+        "lock-cold-slow",
+        "the same, index with latency",
+        _lock(WEB_PROJECT, _BOTH, cold=True, slow=True),
+        Bar(2),
+    ),
+    Case(
+        "lock-cold-airflow",
+        "lock, empty cache: web and apache-airflow",
+        _lock(AIRFLOW_PROJECT, _BOTH, cold=True),
+        Bar(2),
+        quick=False,
+    ),
     Case("install-warm", "sync, warm cache, locked, no .venv: web", _install(WEB_PROJECT), Bar(1.0)),
     Case("install-cold", "sync, empty cache, locked: web", _install(WEB_PROJECT, cold=True), Bar(1.2)),
-    Case("install-cold-slow", "the same, index with latency", _install(WEB_PROJECT, cold=True, slow=True), Bar(1.2)),
-    Case("first-import", f"warm sync, then `{FIRST_IMPORT}`", _install(WEB_PROJECT, first_import=True), Bar(0.6)),
-    Case("first-sync-100", "first sync of 100 editable members (flit)", _first_sync(_100), Bar(0.2), most_runs=3),
-    Case("first-sync-100-hatchling", "the same (hatchling)", _first_sync(Monorepo(100, "hatchling")), Bar(0.2), most_runs=3, quick=False),
-    Case("first-sync-100-setuptools", "the same (setuptools)", _first_sync(Monorepo(100, "setuptools")), Bar(0.2), most_runs=3, quick=False),
-    Case("memory-1000", "lock, warm cache, no lock file: 1,000 members", _lock(_1000, _BOTH), Bar(megabytes=500), most_runs=3, quick=False),
-    Case("first-sync-1000", "first sync of 1,000 editable members (flit)", _first_sync(_1000), Bar(0.1), most_runs=1, warm_up=False, quick=False),
+    Case(
+        "install-cold-slow",
+        "the same, index with latency",
+        _install(WEB_PROJECT, cold=True, slow=True),
+        Bar(1.2),
+    ),
+    Case(
+        "first-import",
+        f"warm sync, then `{FIRST_IMPORT}`",
+        _install(WEB_PROJECT, first_import=True),
+        Bar(0.6),
+    ),
+    Case(
+        "first-sync-100",
+        "first sync of 100 editable members (flit)",
+        _first_sync(_100),
+        Bar(0.2),
+        most_runs=3,
+    ),
+    Case(
+        "first-sync-100-hatchling",
+        "the same (hatchling)",
+        _first_sync(Monorepo(100, "hatchling")),
+        Bar(0.2),
+        most_runs=3,
+        quick=False,
+    ),
+    Case(
+        "first-sync-100-setuptools",
+        "the same (setuptools)",
+        _first_sync(Monorepo(100, "setuptools")),
+        Bar(0.2),
+        most_runs=3,
+        quick=False,
+    ),
+    Case(
+        "memory-1000",
+        "lock, warm cache, no lock file: 1,000 members",
+        _lock(_1000, _BOTH),
+        Bar(megabytes=500),
+        most_runs=3,
+        quick=False,
+    ),
+    Case(
+        "first-sync-1000",
+        "first sync of 1,000 editable members (flit)",
+        _first_sync(_1000),
+        Bar(0.1),
+        most_runs=1,
+        warm_up=False,
+        quick=False,
+    ),
     Case("noop-1000", "sync with nothing to do, 1,000 members", _no_op(_1000), Bar(0.5), quick=False),
-)  # fmt: skip
+)
 """In the order of the table. Later ones use environments that earlier ones left ready, if those ran."""
 
 __all__ = ["CASES", "MEGABYTE", "Bar", "Bench", "Case", "venv_python"]

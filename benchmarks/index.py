@@ -64,7 +64,14 @@ class LocalIndex:
         return f"http://127.0.0.1:{self.slow_port}/simple/"
 
     def __enter__(self) -> LocalIndex:
-        argv = [sys.executable, "-E", str(Path(__file__).resolve()), str(self.tree), "--latency", str(self.latency)]
+        argv = [
+            sys.executable,
+            "-E",
+            str(Path(__file__).resolve()),
+            str(self.tree),
+            "--latency",
+            str(self.latency),
+        ]
         if not self.record:
             argv.append("--replay")
         with open(self.log or os.devnull, "ab") as errors:

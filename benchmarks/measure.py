@@ -35,11 +35,16 @@ source, sink = os.fdopen(0, "rb"), os.fdopen(1, "wb")
 unit = 1 if sys.platform == "darwin" else 1024
 child = 0
 def stop(number, frame):
-    try:
-        os.killpg(child, signal.SIGKILL)
-    except OSError:
-        pass
+    if child:
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except OSError:
+            pass
+def end(number, frame):
+    stop(number, frame)
+    os._exit(1)
 signal.signal(signal.SIGALRM, stop)
+signal.signal(signal.SIGTERM, end)
 while True:
     try:
         argv, cwd, env, log, limit, linger = marshal.load(source)
@@ -63,8 +68,8 @@ while True:
         _, status, used = os.wait4(child, 0)
         wall = time.perf_counter() - begin
         signal.setitimer(signal.ITIMER_REAL, 0)
-        behind, end = 0.0, time.monotonic() + linger
-        while time.monotonic() < end:
+        behind, latest = 0.0, time.monotonic() + linger
+        while time.monotonic() < latest:
             try:
                 pid, _, more = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
@@ -139,16 +144,23 @@ class Stopwatch:
     ) -> None:
         if self.process is not None:
             assert self.process.stdin is not None and self.process.stdout is not None
+            if kind is not None:
+                self.process.terminate()  # and what it is waiting for with it
             self.process.stdin.close()
             self.process.wait()
             self.process.stdout.close()
 
     def run(self, commands: Sequence[Command]) -> Sample:
-        """The commands one after the other, as one sample: times added, the larger memory. Raises `RunFailed`."""
+        """The commands one after the other as one sample: times added, the largest memory.
+
+        Raises `RunFailed`.
+        """
         samples = [self._run(command) for command in commands]
         return Sample(
             sum(sample.wall for sample in samples),
-            None if any(sample.cpu is None for sample in samples) else sum(sample.cpu or 0.0 for sample in samples),
+            None
+            if any(sample.cpu is None for sample in samples)
+            else sum(sample.cpu or 0.0 for sample in samples),
             max((sample.memory for sample in samples if sample.memory is not None), default=None),
             sum(sample.behind for sample in samples),
         )

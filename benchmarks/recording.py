@@ -199,7 +199,9 @@ class Recorder:
         """Addresses at which the file at *path* may be."""
         kind, _, rest = path.removeprefix("/files/").partition("/")
         if kind == "packages":
-            return [mark.read_text() + f"packages/{rest}" for mark in sorted((self.tree / "bases").glob("?" * 16))]
+            return [
+                mark.read_text() + f"packages/{rest}" for mark in sorted((self.tree / "bases").glob("?" * 16))
+            ]
         name, key, filename = rest.split("/")
         try:
             known: dict[str, str] = json.loads((self.tree / "simple" / name / "sources.json").read_bytes())
@@ -231,7 +233,10 @@ class Recorder:
 
 
 def _entry(file: FileRecord, fact: Mapping[str, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"filename": file.filename, "hashes": {"sha256": file.sha256} if file.sha256 else {}}
+    entry: dict[str, Any] = {
+        "filename": file.filename,
+        "hashes": {"sha256": file.sha256} if file.sha256 else {},
+    }
     if file.requires_python:
         entry["requires-python"] = file.requires_python
     if (size := file.size or fact.get("size")) is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"this needs Python 3.11 or later; this is {sys.version.split()[0]} ({sys.executable})")
 
 import argparse
@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -27,7 +28,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
-    sys.path[:1] = [str(ROOT), *(str(ROOT / "packages" / name / "src") for name in ("pypm-index", "pypm-model"))]
+    sys.path[:1] = [
+        str(ROOT),
+        *(str(ROOT / "packages" / name / "src") for name in ("pypm-index", "pypm-model")),
+    ]
 
 from benchmarks import tools  # noqa: E402
 from benchmarks.cases import BARE, CASES, ISOLATED, Bench, Case  # noqa: E402
@@ -52,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except tools.NoTool as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    # A run that is told to end cleans up as one that ends by itself.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     session = work / f"session-{os.getpid()}"
     session.mkdir(parents=True)
     runs = options.runs or (1 if options.quick else 5)
@@ -66,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 sys.stderr.write(f"{case.name}: {case.summary}\n")
                 table.append((case, measured(bench, case, runs)))
                 sys.stderr.write(f"    {verdict(*table[-1])}\n")
+                for name, result in table[-1][1].items():
+                    if result.failure:
+                        sys.stderr.write(f"    {name} failed: {result.failure}\n")
     finally:
         # Not earlier: see benchmarks.cases.
         shutil.rmtree(session, ignore_errors=True)
@@ -73,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     machine = machine_facts(toolbox.python)
     print("\n".join(lines(table, versions, machine, options.latency)))
     if options.json:
-        options.json.write_text(json.dumps(as_data(table, versions, machine), indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(
+            json.dumps(as_data(table, versions, machine), indent=1) + "\n", encoding="utf-8"
+        )
     bad = any(result.failure for _, results in table for result in results.values())
     return 1 if bad or any(is_met(*row) is False for row in table) else 0
 
@@ -82,15 +93,37 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     scripts = ROOT / ".venv" / ("Scripts/pypm.exe" if os.name == "nt" else "bin/pypm")
     parser = argparse.ArgumentParser(description="pypm beside uv, pip and poetry on the same work.")
     known = [case.name for case in CASES]
-    parser.add_argument("--case", action="append", choices=known, metavar="NAME", help=f"only this one (repeatable): {', '.join(known)}")
-    parser.add_argument("--quick", action="store_true", help="one run each, and not the cases that take minutes")
-    parser.add_argument("--runs", type=int, default=0, metavar="N", help="measured rounds (default 5, quick 1)")
+    parser.add_argument(
+        "--case",
+        action="append",
+        choices=known,
+        metavar="NAME",
+        help=f"only this one (repeatable): {', '.join(known)}",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one run each, and not the cases that take minutes"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=0, metavar="N", help="measured rounds (default 5, quick 1)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    parser.add_argument("--latency", type=float, default=LATENCY * 1000, metavar="MS", help="of the slow index (default 30)")
-    parser.add_argument("--pypm", type=Path, default=scripts, metavar="PATH", help="default: the one of this checkout's .venv")
-    parser.add_argument("--peers", default="uv,pip,poetry", help="default: uv,pip,poetry; uv is always needed for ratios")
+    parser.add_argument(
+        "--latency", type=float, default=LATENCY * 1000, metavar="MS", help="of the slow index (default 30)"
+    )
+    parser.add_argument(
+        "--pypm", type=Path, default=scripts, metavar="PATH", help="default: the one of this checkout's .venv"
+    )
+    parser.add_argument(
+        "--peers", default="uv,pip,poetry", help="default: uv,pip,poetry; uv is always needed for ratios"
+    )
     work = Path(tempfile.gettempdir()) / "pypm-benchmarks"
-    parser.add_argument("--work", type=Path, default=work, metavar="DIR", help="where everything is done and the recorded index stays")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=work,
+        metavar="DIR",
+        help="where everything is done and the recorded index stays",
+    )
     return parser.parse_args(argv)
 
 
@@ -124,7 +157,9 @@ def is_met(case: Case, results: Mapping[str, Result]) -> bool | None:
 def verdict(case: Case, results: Mapping[str, Result]) -> str:
     """One line on what came out."""
     walls = [f"{name} {_time(median(result, lambda s: s.wall))}" for name, result in results.items()]
-    met = {True: "met", False: "MISSED", None: "no bar" if str(case.bar) == "-" else "not measured"}[is_met(case, results)]
+    met = {True: "met", False: "MISSED", None: "no bar" if str(case.bar) == "-" else "not measured"}[
+        is_met(case, results)
+    ]
     return f"{', '.join(walls)}; bar {case.bar}: {met}"
 
 
@@ -136,7 +171,16 @@ def lines(
 ) -> Iterator[str]:
     """The table as text: per case a line of wall time, one of CPU time and one of peak memory."""
     peers = [tool for tool in tools.TOOLS if tool in versions]
-    head = ["case", "", *(f"{tool} {versions[tool]}" for tool in peers), "python", "/ uv", "/ python", "bar", ""]
+    head = [
+        "case",
+        "",
+        *(f"{tool} {versions[tool]}" for tool in peers),
+        "python",
+        "/ uv",
+        "/ python",
+        "bar",
+        "",
+    ]
     rows = [head]
     for case, results in table:
         reference = next((name for name in REFERENCES if name in results), "")
@@ -144,16 +188,26 @@ def lines(
         for at, (label, of) in enumerate(MEASURES):
             shown = _memory if label == "memory" else _time
             cells = [shown(median(results[tool], of)) if tool in results else "-" for tool in peers]
-            cells = ["failed" if tool in results and results[tool].failure else cell for tool, cell in zip(peers, cells, strict=True)]
+            cells = [
+                "failed" if tool in results and results[tool].failure else cell
+                for tool, cell in zip(peers, cells, strict=True)
+            ]
             python = shown(median(results[reference], of)) if reference else "-"
             to_uv = _times(ratio(ours, results["uv"], of)) if "uv" in results else "-"
             to_python = _times(ratio(ours, results[reference], of)) if reference else "-"
             met = {True: "met", False: "MISSED", None: ""}[is_met(case, results)]
-            bar = (str(case.bar), met) if (label == "memory") == bool(case.bar.megabytes) and label != "cpu" else ("", "")
+            bar = (
+                (str(case.bar), met)
+                if (label == "memory") == bool(case.bar.megabytes) and label != "cpu"
+                else ("", "")
+            )
             rows.append([case.name if at == 0 else "", label, *cells, python, to_uv, to_python, *bar])
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     for row in rows:
-        text = [cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        text = [
+            cell.ljust(width) if at < 2 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         yield "  ".join(text).rstrip()
     yield ""
     left = [
@@ -162,8 +216,8 @@ def lines(
         if (behind := median(results.get("pypm", Result()), lambda s: s.behind)) and behind >= 0.005
     ]
     if left:
-        yield f"CPU of what pypm left running at low priority after it had returned, in no number above: {', '.join(left)}"
-    yield f"medians of {_count(table)} interleaved rounds, ratios pair by pair; slow index: {latency:g} ms a request"
+        yield f"CPU of what pypm left running after it had returned, in no number above: {', '.join(left)}"
+    yield f"medians of {_count(table)} interleaved rounds, ratios pair by pair; slow index: {latency:g} ms"
     yield (
         f"{machine['system']}, {machine['cores']} cores, load {machine['load']}, Python {machine['python']}"
         f" ({machine['processor']})"
@@ -175,7 +229,13 @@ def lines(
 
 
 def _count(table: Sequence[tuple[Case, Mapping[str, Result]]]) -> str:
-    counts = sorted({len(results["pypm"].samples) for _, results in table if "pypm" in results and results["pypm"].samples})
+    counts = sorted(
+        {
+            len(results["pypm"].samples)
+            for _, results in table
+            if "pypm" in results and results["pypm"].samples
+        }
+    )
     return "-".join(map(str, dict.fromkeys([counts[0], counts[-1]]))) if counts else "0"
 
 
@@ -192,7 +252,9 @@ def machine_facts(python: Path) -> dict[str, Any]:
 
 
 def as_data(
-    table: Sequence[tuple[Case, Mapping[str, Result]]], versions: Mapping[str, str], machine: Mapping[str, Any]
+    table: Sequence[tuple[Case, Mapping[str, Result]]],
+    versions: Mapping[str, str],
+    machine: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything measured, for ``--json``: seconds and bytes."""
     cases = {}
@@ -214,7 +276,13 @@ def _result_data(result: Result) -> dict[str, Any]:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return "-"
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    return (
+        f"{seconds * 1000:.1f} ms"
+        if seconds < 0.1
+        else f"{seconds * 1000:.0f} ms"
+        if seconds < 1
+        else f"{seconds:.2f} s"
+    )
 
 
 def _memory(size: float | None) -> str:

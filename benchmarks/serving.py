@@ -22,7 +22,11 @@ from benchmarks.recording import NotThere, Recorder, SourceFailed
 SMALL = 256 * 1024
 """Bytes up to which an answer is kept in memory."""
 MAX_HEAD = 64 * 1024
-_PAGE = b"Content-Type: application/vnd.pypi.simple.v1+json\r\nCache-Control: max-age=600, public\r\nVary: Accept-Encoding\r\n"
+_PAGE = (
+    b"Content-Type: application/vnd.pypi.simple.v1+json\r\n"
+    b"Cache-Control: max-age=600, public\r\n"
+    b"Vary: Accept-Encoding\r\n"
+)
 _FILE = b"Content-Type: application/octet-stream\r\nCache-Control: max-age=31536000, immutable, public\r\n"
 _RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 _REASONS = {200: "OK", 206: "Partial Content", 304: "Not Modified", 400: "Bad Request", 404: "Not Found",
@@ -85,7 +89,9 @@ def _content(file: Path, page: bool, gzipped: bool) -> Content:
     headers = (_PAGE if page else _FILE) + b"Accept-Ranges: bytes\r\nETag: " + etag + b"\r\n"
     if gzipped:
         headers += b"Content-Encoding: gzip\r\n"
-    return Content(file, status.st_size, etag, headers, file.read_bytes() if status.st_size <= SMALL else None)
+    return Content(
+        file, status.st_size, etag, headers, file.read_bytes() if status.st_size <= SMALL else None
+    )
 
 
 class Connection(asyncio.Protocol):
@@ -209,7 +215,9 @@ def parse(head: bytes) -> Request | None:
 def chosen(request: Request, content: Content) -> tuple[int, int, int]:
     """(status, first byte, byte after the last) of what of *content* answers *request*."""
     wanted = request.headers.get(b"if-none-match", b"")
-    if wanted and (wanted == b"*" or content.etag in [tag.strip().removeprefix(b"W/") for tag in wanted.split(b",")]):
+    if wanted and (
+        wanted == b"*" or content.etag in [tag.strip().removeprefix(b"W/") for tag in wanted.split(b",")]
+    ):
         return 304, 0, 0
     found = _RANGE.fullmatch(request.headers.get(b"range", b""))
     if found is None or found.group(1) == found.group(2) == b"":

@@ -40,7 +40,9 @@ class Toolbox:
 
     def version(self, tool: str) -> str:
         """What ``--version`` says, less the tool's name and remarks."""
-        done = subprocess.run([*self.programs[tool], "--version"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*self.programs[tool], "--version"], capture_output=True, text=True, check=False
+        )
         found = re.search(r"\d+(?:\.\w+)+", done.stdout)
         return found.group() if found else "?"
 
@@ -71,7 +73,10 @@ def _installed(environment: Path, name: str) -> tuple[str, ...]:
         sys.stderr.write(f"installing {name}\n")
         venv.create(environment, with_pip=True, clear=True)
         run = subprocess.run(
-            [str(python), "-m", "pip", "install", "-q", "--upgrade", name], capture_output=True, text=True, check=False
+            [str(python), "-m", "pip", "install", "-q", "--upgrade", name],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if run.returncode:
             raise NoTool(f"{name} cannot be installed: {run.stderr.strip()[-2000:]}")
@@ -91,26 +96,57 @@ def _python_of(script: Path) -> Path:
 
 
 def environment(
-    tool: str, toolbox: Toolbox, *, home: Path, cache: Path, index_url: str, machine: Mapping[str, str] = os.environ
+    tool: str,
+    toolbox: Toolbox,
+    *,
+    home: Path,
+    cache: Path,
+    index_url: str,
+    machine: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """The whole environment of a run of *tool*."""
     env = {name: machine[name] for name in _KEPT if name in machine}
-    for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+    for name in (
+        "HOME",
+        "USERPROFILE",
+        "APPDATA",
+        "LOCALAPPDATA",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CACHE_HOME",
+    ):
         env[name] = str(home)
-    env |= {"XDG_CONFIG_DIRS": str(home), "TMPDIR": str(home / "tmp"), "TEMP": str(home / "tmp"), "TMP": str(home / "tmp")}
+    env |= {
+        "XDG_CONFIG_DIRS": str(home),
+        "TMPDIR": str(home / "tmp"),
+        "TEMP": str(home / "tmp"),
+        "TMP": str(home / "tmp"),
+    }
     env |= {"LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1"}
     match tool:
         case "pypm":
-            env |= {"PYPM_CACHE_DIR": str(cache), "PYPM_INDEX_URL": index_url, "PYPM_PYTHON": str(toolbox.python)}
+            env |= {
+                "PYPM_CACHE_DIR": str(cache),
+                "PYPM_INDEX_URL": index_url,
+                "PYPM_PYTHON": str(toolbox.python),
+            }
             env["PIP_CONFIG_FILE"] = os.devnull
         case "uv":
-            env |= {"UV_CACHE_DIR": str(cache), "UV_DEFAULT_INDEX": index_url, "UV_PYTHON": str(toolbox.python)}
+            env |= {
+                "UV_CACHE_DIR": str(cache),
+                "UV_DEFAULT_INDEX": index_url,
+                "UV_PYTHON": str(toolbox.python),
+            }
             env |= {"UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
         case "pip":
             env |= {"PIP_CACHE_DIR": str(cache), "PIP_INDEX_URL": index_url, "PIP_CONFIG_FILE": os.devnull}
             env |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off", "PIP_NO_INPUT": "1"}
         case "poetry":
-            env |= {"POETRY_CACHE_DIR": str(cache), "POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_NO_INTERACTION": "1"}
+            env |= {
+                "POETRY_CACHE_DIR": str(cache),
+                "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+                "POETRY_NO_INTERACTION": "1",
+            }
             env |= {"POETRY_CONFIG_DIR": str(home), "PIP_CONFIG_FILE": os.devnull}
     return env
 
@@ -123,7 +159,9 @@ def lock(tool: str, toolbox: Toolbox) -> list[tuple[str, ...]]:
     return [(*program, "lock")]
 
 
-def sync(tool: str, toolbox: Toolbox, workload: Workload, *, compile_bytecode: bool = False) -> list[tuple[str, ...]]:
+def sync(
+    tool: str, toolbox: Toolbox, workload: Workload, *, compile_bytecode: bool = False
+) -> list[tuple[str, ...]]:
     """Command lines that make ``.venv`` in the folder they run in, and fill it from the lock.
 
     pip has no lock it installs from on every platform: it installs the versions and hashes of uv's lock.

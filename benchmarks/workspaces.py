@@ -24,11 +24,12 @@ BACKENDS = {
 """Name → (what ``[build-system]`` requires, the backend). ``mixed`` takes them in turn."""
 
 COMMON = (
-    "aiohttp>=3.9", "alembic>=1.13", "attrs>=23", "beautifulsoup4>=4.12", "boto3>=1.34", "celery>=5.3", "click>=8.1",
-    "cryptography>=42", "fastapi>=0.110", "httpx>=0.27", "jinja2>=3.1", "lxml>=5", "networkx>=3.2", "numpy>=1.26",
-    "opentelemetry-api>=1.25", "orjson>=3.9", "pandas>=2.2", "prometheus-client>=0.20", "pydantic>=2.7",
-    "python-dateutil>=2.9", "pyyaml>=6", "redis>=5", "requests>=2.31", "rich>=13", "sqlalchemy>=2", "structlog>=24",
-    "tenacity>=8.2", "typer>=0.12", "uvicorn>=0.29",
+    "aiohttp>=3.9", "alembic>=1.13", "attrs>=23", "beautifulsoup4>=4.12", "boto3>=1.34", "celery>=5.3",
+    "click>=8.1", "cryptography>=42", "fastapi>=0.110", "httpx>=0.27", "jinja2>=3.1", "lxml>=5",
+    "networkx>=3.2", "numpy>=1.26", "opentelemetry-api>=1.25", "orjson>=3.9", "pandas>=2.2",
+    "prometheus-client>=0.20", "pydantic>=2.7", "python-dateutil>=2.9", "pyyaml>=6", "redis>=5",
+    "requests>=2.31", "rich>=13", "sqlalchemy>=2", "structlog>=24", "tenacity>=8.2", "typer>=0.12",
+    "uvicorn>=0.29",
 )  # fmt: skip
 """What the generated members ask for: each a few of these."""
 
@@ -85,7 +86,9 @@ def add_dependency(workload: Workload, folder: Path, requirement: str) -> None:
         name = member_names(workload.members)[workload.members // 2]
         manifest = folder / "packages" / name / "pyproject.toml"
     text = manifest.read_text(encoding="utf-8")
-    manifest.write_text(text.replace("dependencies = [\n", f'dependencies = [\n    "{requirement}",\n', 1), encoding="utf-8")
+    manifest.write_text(
+        text.replace("dependencies = [\n", f'dependencies = [\n    "{requirement}",\n', 1), encoding="utf-8"
+    )
 
 
 def member_names(members: int) -> list[str]:
@@ -114,7 +117,13 @@ def _write_project(project: Project, folder: Path, index_url: str) -> None:
         "",
     ]
     if index_url:
-        lines += ["[[tool.poetry.source]]", 'name = "bench"', f'url = "{index_url}"', 'priority = "primary"', ""]
+        lines += [
+            "[[tool.poetry.source]]",
+            'name = "bench"',
+            f'url = "{index_url}"',
+            'priority = "primary"',
+            "",
+        ]
     (folder / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -140,7 +149,11 @@ def _write_monorepo(monorepo: Monorepo, folder: Path) -> None:
             "",
         ]
         if siblings:
-            lines += ["[tool.uv.sources]", *(f"{sibling} = {{ workspace = true }}" for sibling in siblings), ""]
+            lines += [
+                "[tool.uv.sources]",
+                *(f"{sibling} = {{ workspace = true }}" for sibling in siblings),
+                "",
+            ]
         module = name.replace("-", "_")
         member = folder / "packages" / name
         (member / "src" / module).mkdir(parents=True)

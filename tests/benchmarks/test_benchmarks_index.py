@@ -1,4 +1,4 @@
-"""The recording index against real servers: it replays what it recorded, and speaks HTTP as clients need it."""
+"""The recording index against real servers: it replays what it recorded, and speaks HTTP as clients need."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ from benchmarks.recording import NotThere, Recorder, Source, SourceFailed
 WHEEL = "acme-1.0-py3-none-any.whl"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "wheels"
+def fill(folder: Path) -> Path:
+    """*folder* with two wheels and an sdist of one project."""
     folder.mkdir()
-    make_wheel(folder, "acme", "1.0", requires=["other>=1"], requires_python=">=3.8", files={"acme/__init__.py": "x = 1\n", "acme/large.bin": os.urandom(400_000)})
+    files = {"acme/__init__.py": "x = 1\n", "acme/large.bin": os.urandom(400_000)}
+    make_wheel(folder, "acme", "1.0", requires=["other>=1"], requires_python=">=3.8", files=files)
     make_wheel(folder, "acme", "1.1", files={"acme/__init__.py": ""})
     make_sdist(folder, "acme", "1.0", backend="in-tree")
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return fill(tmp_path / "wheels")
 
 
 def environ(server: IndexServer) -> dict[str, str]:
@@ -44,7 +49,9 @@ def recorder(server: IndexServer, tree: Path) -> Recorder:
 
 def get(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    connection.request(
+        "GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
@@ -59,14 +66,22 @@ SOURCES = [
     pytest.param({}, id="json"),
     pytest.param({"format": "html"}, id="html"),
     pytest.param({"format": "html", "metadata_flags": False, "metadata_files": False}, id="plain html"),
-    pytest.param({"format": "html", "metadata_flags": False, "metadata_files": False, "hashed_paths": False}, id="plain html, own paths"),
+    pytest.param(
+        {"format": "html", "metadata_flags": False, "metadata_files": False, "hashed_paths": False},
+        id="plain html, own paths",
+    ),
     pytest.param({"metadata_flags": False, "metadata_files": False, "ranges": False}, id="no ranges"),
 ]
 
 
 @pytest.mark.parametrize("settings", SOURCES)
-def test_what_was_recorded_is_replayed_without_the_source(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
-    with IndexServer(folder, **settings) as server, LocalIndex(tmp_path / "tree", environ=environ(server)) as index:
+def test_what_was_recorded_is_replayed_without_the_source(
+    settings: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    with (
+        IndexServer(folder, **settings) as server,
+        LocalIndex(tmp_path / "tree", environ=environ(server)) as index,
+    ):
         status, headers, page = get(index.port, "/simple/acme/")
         assert status == 200 and headers["content-type"] == "application/vnd.pypi.simple.v1+json"
         found = entries(page)
@@ -89,7 +104,11 @@ def test_facts_of_the_source_are_kept(folder: Path, tmp_path: Path) -> None:
     with IndexServer(folder, files=facts) as server:
         page = recorder(server, tmp_path / "tree").file_for("/simple/Acme/").read_bytes()
     entry = entries(page)[WHEEL]
-    assert (entry["upload-time"], entry["yanked"], entry["size"]) == ("2024-05-06T07:08:09Z", "broken", (folder / WHEEL).stat().st_size)
+    assert (entry["upload-time"], entry["yanked"], entry["size"]) == (
+        "2024-05-06T07:08:09Z",
+        "broken",
+        (folder / WHEEL).stat().st_size,
+    )
     assert entry["requires-python"] == ">=3.8" and len(entry["core-metadata"]["sha256"]) == 64
     assert json.loads(page)["versions"] == ["1.0", "1.1"]
 
@@ -100,7 +119,7 @@ def test_the_metadata_of_a_wheel_is_read_from_its_end(folder: Path, tmp_path: Pa
         url = entries(tape.file_for("/simple/acme/").read_bytes())[WHEEL]["url"]
         server.forget()
         assert b"Name: acme" in tape.file_for(url + ".metadata").read_bytes()
-        reads = [seen for seen in server.seen(r"\.whl$")]
+        reads = server.seen(r"\.whl$")
         assert reads and all("range" in seen.headers for seen in reads)
 
 
@@ -147,26 +166,39 @@ def test_nothing_but_files_of_recorded_pages_is_given(path: str, folder: Path, t
             tape.file_for(path)
 
 
-@pytest.fixture
-def replay(folder: Path, tmp_path: Path) -> Iterator[tuple[LocalIndex, str]]:
-    with IndexServer(folder) as server, LocalIndex(tmp_path / "tree", environ=environ(server), latency=0.05) as index:
-        yield index, entries(get(index.port, "/simple/acme/")[2])[WHEEL]["url"]
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalIndex, str, str]]:
+    """An index with the addresses of a large and of a small wheel."""
+    place = tmp_path_factory.mktemp("replay")
+    fill(place / "wheels")
+    with (
+        IndexServer(place / "wheels") as server,
+        LocalIndex(place / "tree", environ=environ(server), latency=0.05) as index,
+    ):
+        found = entries(get(index.port, "/simple/acme/")[2])
+        yield index, found[WHEEL]["url"], found["acme-1.1-py3-none-any.whl"]["url"]
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
-def test_ranges_and_conditions(replay: tuple[LocalIndex, str], folder: Path, size: str) -> None:
-    index, url = replay
-    if size == "small":
-        url = entries(get(index.port, "/simple/acme/")[2])["acme-1.1-py3-none-any.whl"]["url"]
+def test_ranges_and_conditions(replay: tuple[LocalIndex, str, str], size: str) -> None:
+    index, large, small = replay
+    url = small if size == "small" else large
     whole = get(index.port, url)[2]
     total = len(whole)
     assert (total > 256 * 1024) == (size == "large")
-    for asked, part in (("0-9", whole[:10]), ("100-", whole[100:]), ("-50", whole[-50:]), (f"5-{total + 99}", whole[5:])):
+    for asked, part in (
+        ("0-9", whole[:10]),
+        ("100-", whole[100:]),
+        ("-50", whole[-50:]),
+        (f"5-{total + 99}", whole[5:]),
+    ):
         status, headers, body = get(index.port, url, Range=f"bytes={asked}")
         assert (status, body) == (206, part) and headers["content-range"].endswith(f"/{total}")
         assert headers["content-length"] == str(len(part))
     assert get(index.port, url, Range=f"bytes={total}-")[0] == 416
-    assert get(index.port, url, Range="bytes=0-1,5-6")[::2] == (200, whole), "one range at most: else the whole"
+    assert get(index.port, url, Range="bytes=0-1,5-6")[::2] == (200, whole), (
+        "one range at most: else the whole"
+    )
     headers = get(index.port, url)[1]
     assert "immutable" in headers["cache-control"] and headers["accept-ranges"] == "bytes"
     assert get(index.port, url, If_None_Match=headers["etag"])[::2] == (304, b"")
@@ -174,8 +206,8 @@ def test_ranges_and_conditions(replay: tuple[LocalIndex, str], folder: Path, siz
     assert get(index.port, url, Range="bytes=0-9", If_Range='"other"')[0] == 200
 
 
-def test_pages_are_gzipped_for_who_takes_it(replay: tuple[LocalIndex, str]) -> None:
-    index, _ = replay
+def test_pages_are_gzipped_for_who_takes_it(replay: tuple[LocalIndex, str, str]) -> None:
+    index, *_ = replay
     _, plain, page = get(index.port, "/simple/acme/")
     _, packed, body = get(index.port, "/simple/acme/", Accept_Encoding="gzip, br")
     assert packed["content-encoding"] == "gzip" and gzip.decompress(body) == page
@@ -183,8 +215,10 @@ def test_pages_are_gzipped_for_who_takes_it(replay: tuple[LocalIndex, str]) -> N
     assert "max-age=600" in plain["cache-control"] and plain["vary"] == "Accept-Encoding"
 
 
-def test_one_connection_serves_many_requests_in_order_even_if_they_come_at_once(replay: tuple[LocalIndex, str]) -> None:
-    index, url = replay
+def test_one_connection_serves_many_requests_in_order_even_if_they_come_at_once(
+    replay: tuple[LocalIndex, str, str],
+) -> None:
+    index, url, _ = replay
     paths = ["/simple/acme/", url, "/simple/nobody/", f"{url}.metadata", url, "/simple/acme/"]
     text = "".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths[:-1])
     text += f"HEAD {paths[-1]} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -203,8 +237,10 @@ def test_one_connection_serves_many_requests_in_order_even_if_they_come_at_once(
     assert sizes[1] == sizes[4] and sizes[0] == sizes[5]
 
 
-def test_the_slow_address_is_slow_for_each_request_and_not_for_all_together(replay: tuple[LocalIndex, str]) -> None:
-    index, _ = replay
+def test_the_slow_address_is_slow_for_each_request_and_not_for_all_together(
+    replay: tuple[LocalIndex, str, str],
+) -> None:
+    index, *_ = replay
     assert index.slow_port != index.port
     begin = time.monotonic()
     assert get(index.slow_port, "/simple/acme/")[0] == 200
@@ -218,9 +254,13 @@ def test_the_slow_address_is_slow_for_each_request_and_not_for_all_together(repl
     assert time.monotonic() - begin < 60 * 0.05
 
 
-def test_nonsense_is_refused_and_the_server_goes_on(replay: tuple[LocalIndex, str]) -> None:
-    index, _ = replay
-    for nonsense, answer in ((b"hello\r\n\r\n", b"400"), (b"POST /simple/acme/ HTTP/1.1\r\n\r\n", b"405"), (b"x" * 70_000, b"400")):
+def test_nonsense_is_refused_and_the_server_goes_on(replay: tuple[LocalIndex, str, str]) -> None:
+    index, *_ = replay
+    for nonsense, answer in (
+        (b"hello\r\n\r\n", b"400"),
+        (b"POST /simple/acme/ HTTP/1.1\r\n\r\n", b"405"),
+        (b"x" * 70_000, b"400"),
+    ):
         with socket.create_connection(("127.0.0.1", index.port), timeout=20) as sock:
             sock.sendall(nonsense)
             assert sock.recv(100).split(b" ")[1] == answer

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit.wheels import core_metadata
 from packaging.metadata import parse_email
-from pypm_index.metadata_text import Headers, differences, facts, read
+from pypm_index.metadata_text import Headers, contradictions, facts, read
 from pypm_model.facts import Metadata, MetadataKey, NoMetadata
 from pypm_model.names import normalize
 
@@ -120,9 +120,15 @@ def test_static_sdist_metadata(version: str, dynamic: tuple[str, ...], static: b
     assert Headers(version, "foo", "1.0", dynamic=dynamic).is_static is static
 
 
-def test_differences_are_those_a_resolution_would_see() -> None:
-    one = Headers("2.1", "foo", "1.0", ">=3.8", ("a>1", "b"), ("x",))
-    same = Headers("2.3", "foo", "1.0", ">=3.8", ("b", "a (>1)"), ("X",))
-    other = Headers("2.1", "foo", "1.0", ">=3.9", ("a>2", "b"), ())
-    assert differences(one, same) == ()
-    assert differences(one, other) == ("Requires-Dist", "Provides-Extra", "Requires-Python")
+def test_contradictions_are_those_a_resolution_would_see() -> None:
+    def text(python: str, *lines: str, version: str = "1.0") -> bytes:
+        return core_metadata("foo", version, requires=lines, requires_python=python).encode()
+
+    fact = facts(read(text(">=3.8", "a>1", "b")), KEY, "foo.whl")
+    assert isinstance(fact, Metadata)
+    assert contradictions(fact, text(">= 3.8", "B", "a (>1)")) == ()
+    assert contradictions(fact, text(">=3.9", "a>2", "b")) == ("Requires-Dist", "Requires-Python")
+    assert contradictions(fact, text(">=3.8", "a>1", "b") + b"\n\nProvides-Extra: body\n") == ()
+    extra = text(">=3.8", "a>1", "b").replace(b"Name:", b"Provides-Extra: x\nName:", 1)
+    assert contradictions(fact, extra) == ("Provides-Extra",)
+    assert contradictions(fact, text(">=3.8", "a>1", "b", version="2.0")) == ("Name", "Version")

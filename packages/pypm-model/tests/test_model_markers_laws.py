@@ -124,7 +124,9 @@ def loose_atoms(draw: st.DrawFn) -> str:
 
 
 EXTRAS = st.sampled_from(["extra == 'a'", "extra != 'a'", "extra == 'B_b'", "'a' == extra", "extra == 'c'"])
-FLAGS = st.sampled_from(["'acme' in dependency_groups", "'acme[x]' not in dependency_groups", "'a' in extras"])
+FLAGS = st.sampled_from(
+    ["'acme' in dependency_groups", "'acme[x]' not in dependency_groups", "'z' in extras"]
+)
 
 
 def expressions(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -200,7 +202,9 @@ def test_it_is_a_boolean_algebra(first: str, second: str, third: str) -> None:
 
 @settings(deadline=None, max_examples=80)
 @given(with_extras, with_extras)
-@example("os_name == 'posix' or platform_machine == 'x86_64'", "sys_platform == 'linux' or os_name != 'posix'")
+@example(
+    "os_name == 'posix' or platform_machine == 'x86_64'", "sys_platform == 'linux' or os_name != 'posix'"
+)
 @example("'win' in sys_platform", "sys_platform in 'win32 linux'")
 def test_text_and_simplified_set_agree_where_it_matters(marker: str, region: str) -> None:
     d, given_ = read(marker), read(region)
@@ -230,7 +234,8 @@ def test_a_witness_is_in_the_set(marker: str) -> None:
 def test_nab_proves_nothing_that_we_do_not_know(first: str, second: str) -> None:
     """nab knows of no implications between fields, and of more versions than interpreters have: what is
     empty, disjoint or equal for it must be so for us."""
-    given_that(" in " not in first + second and "+local" not in first + second)
+    # It refuses what is rare of Python versions, and takes "in" for what it would mean of any text.
+    given_that(not any(each in first + second for each in (" in ", "===", "' ~= python", "+local")))
     a, b = read(first), read(second)
     x, y = MarkerSet.from_marker(first), MarkerSet.from_marker(second)
     assert not x.is_empty() or a == FALSE

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit import oracle
 from kit.universe import Release, Universe, member, request
-from pypm_model.locks import LockedPackage
-from pypm_model.markers import evaluate, parse
+from pypm_model.lock_reach import reach
+from pypm_model.locks import Lock, LockedPackage
+from pypm_model.markers import assume, evaluate, parse, text
 from pypm_model.names import normalize
 from pypm_model.requests import Preference, Request
 from pypm_model.resolutions import Resolution, Unsolvable
@@ -138,9 +139,11 @@ def test_answers_do_not_depend_on_the_order_of_members(
 def relock(ask: Request, resolution: Resolution) -> Request:
     """The request with everything the resolution holds as a preference, as an old lock gives it."""
     preferences: dict[str, list[Preference]] = {}
-    for package in resolution.packages:
+    for position, where in reach(Lock(packages=resolution.packages)).items():
+        package = resolution.packages[position]
         if package.name != "app":
-            preferences.setdefault(package.name, []).append(Preference(package.version, "pypi"))
+            marker = text(assume(where, {"app": True}))
+            preferences.setdefault(package.name, []).append(Preference(package.version, "pypi", marker))
     return replace(
         ask,
         preferences=tuple((normalize(n), tuple(p)) for n, p in sorted(preferences.items())),

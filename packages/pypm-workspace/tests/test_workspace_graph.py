@@ -193,6 +193,37 @@ def test_why_goes_through_the_lock(workspace: Workspace) -> None:
     assert told_more.paths[0][-1].requirement == "idna>=2"
 
 
+def test_what_an_extra_asks_for_is_there_for_those_who_ask_for_the_extra(make: Make) -> None:
+    httpx = LockedPackage(
+        n("httpx"),
+        "1",
+        IndexSource("pypi"),
+        extras=((n("all"), (Edge(n("httpx"), extras=(n("http2"),)),)), (n("http2"), (Edge(n("h2")),))),
+    )
+    lock = Lock(
+        packages=(
+            locked("h2", "4"),
+            httpx,
+            locked("plain", "1", Edge(n("httpx"))),
+            locked("rich", "1", Edge(n("httpx"), extras=(n("all"),))),
+        )
+    )
+    core = plain("core") + '[project.optional-dependencies]\nfast = ["h2"]\n'
+    root = make(
+        {
+            "pypm-workspace.toml": '[workspace]\nmembers = ["*"]\n',
+            "core/pyproject.toml": core,
+            "app/pyproject.toml": plain("app", "plain", "rich", "core"),
+            "web/pyproject.toml": plain("web", "core[fast]"),
+        }
+    )
+    assert [path(found) for found in why(discover(root), lock, n("h2")).paths] == [
+        "core -extra:fast-> h2==4",
+        "web -runtime-> core -extra:fast-> h2==4",
+        "app -runtime-> rich==1 -runtime-> httpx==1 -extra:http2-> h2==4",
+    ]
+
+
 def test_why_is_bounded_and_says_so(workspace: Workspace) -> None:
     width, depth = 6, 8
     packages = [

@@ -28,7 +28,7 @@ class ForeignEnvironment(PypmError):
     def __str__(self) -> str:
         if self.is_environment:
             return f"{self.folder} is an environment that pypm did not make"
-        return f"{self.folder} is not empty and no environment"
+        return f"{self.folder} is in the way: it is no environment"
 
     @property
     def hint(self) -> str | None:

@@ -47,11 +47,13 @@ from pypm_store.store import Store
 from pypm_index import later
 from pypm_index.cutoffs import Cutoffs
 from pypm_index.errors import OfflineMissing
+from pypm_index.file_table import FileTable
 from pypm_index.kept import Kept, KeptListing
+from pypm_index.ledger import Ledger
 from pypm_index.locating import locate, relocate
+from pypm_index.metadata_text import contradictions
 from pypm_index.ports import BuildMetadata, Fetcher
 from pypm_index.raw_pages import RawPages
-from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 
 if TYPE_CHECKING:
@@ -60,9 +62,6 @@ if TYPE_CHECKING:
     from pypm_index.metadata_fetch import NeedsBuild
     from pypm_index.network import Network
     from pypm_index.page_fetch import PageAnswer
-
-MEASURED = "measured-file"
-"""Kind of a small fact: (size, sha256) by address, of files of which the index does not give them."""
 
 Place = tuple[str, NormalizedName]
 """(name of an index, name of a package): one page."""
@@ -120,11 +119,10 @@ class Catalog:
         self._network: Network | None = None
         self._folders: dict[str, Folder] = {}
 
-        self._facts: dict[Key, Fact] = {}
-        self._ready: dict[Key, None] = {}  # facts to be handed out by the next `wait`
-        self._needed: dict[Key, None] = {}  # keys that `wait` still waits for
-        self._asked: set[Key] = set()  # keys that are being answered
-        self._errors: dict[Key, BaseException] = {}
+        self._files = FileTable(
+            self._kept, indexes, self.cache, self._folder, self._connected, self._ask_again
+        )
+        self._ledger = Ledger()
         self._answered: dict[Place, Listing | None] = {}  # pages of this run; None: not there
         self._stale: dict[Place, KeptListing | None] = {}  # pages being fetched: what was known before
         self._waiting: dict[Place, list[Key]] = {}  # what goes on when a page has been fetched
@@ -139,16 +137,7 @@ class Catalog:
         What has been answered before is answered again. A speculative key that fails is forgotten,
         and may be needed later. Raises `UnknownIndex`.
         """
-        needed = list(dict.fromkeys(keys))
-        self._needed.update((key, None) for key in needed if key not in self._facts)
-        fresh: list[Key] = []
-        for key in dict.fromkeys((*needed, *speculative)):
-            if key in self._facts:
-                self._ready[key] = None
-            elif key not in self._asked:
-                fresh.append(key)
-        self._asked.update(fresh)
-        self._continue(fresh)
+        self._continue(self._ledger.ask(keys, speculative))
 
     def wait(self) -> tuple[Fact, ...]:
         """The facts that have arrived since the last time, when all needed ones are among them. Their
@@ -157,28 +146,25 @@ class Catalog:
         Raises what stood in the way of a needed one: the errors of `pypm_index.errors`, of
         *build_metadata*, or of the store. A key that failed can be asked for again.
         """
-        while self._needed:
-            failed = next((key for key in self._errors if key in self._needed), None)
-            if failed is not None:
-                error = self._errors[failed]
-                self._errors, self._needed = {}, {}
+        ledger = self._ledger
+        while ledger.needed:
+            error = ledger.failed()
+            if error is not None:
                 raise error
             done = self._network.take(wait=False) if self._network is not None else None
             if done is None:
-                build = next((key for key in self._builds if key in self._needed), None)
+                build = next((key for key in self._builds if key in ledger.needed), None)
                 if build is not None:
                     self._build(build)
                     continue
                 if self._network is None or not self._network.busy:
-                    raise AssertionError(f"nothing is under way for {next(iter(self._needed))}")
+                    raise AssertionError(f"nothing is under way for {next(iter(ledger.needed))}")
                 done = self._network.take(wait=True)
             if done is not None:
                 self._take(done.token, done.result, done.error)
         while self._network is not None and (done := self._network.take(wait=False)) is not None:
             self._take(done.token, done.result, done.error)
-        facts = tuple([self._facts[key] for key in self._ready])
-        self._errors, self._ready = {}, {}
-        return facts
+        return ledger.hand_out()
 
     def close(self) -> None:
         """Writes what has been learned, and sends the threads home."""
@@ -212,45 +198,12 @@ class Catalog:
         self, versions: Iterable[tuple[NormalizedName, str, str]]
     ) -> dict[tuple[NormalizedName, str, str], tuple[Artifact, ...]]:
         """`files` of many (name, version, index), in one query for each index."""
-        by_index: dict[str, list[tuple[NormalizedName, str]]] = {}
-        for name, version, index in versions:
-            by_index.setdefault(index, []).append((name, version))
-        return {
-            (name, version, index): tuple([row.artifact for row in rows])
-            for index, some in by_index.items()
-            for (name, version), rows in self._usable_rows(self._indexes.named(index), some).items()
-        }
+        return self._files.artifacts(versions)
 
     def settle(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
         """`files`, each with its size and sha256: where the index gives none the file is downloaded,
         once, and stays in the store."""
-        where = self._indexes.named(index)
-        rows = self._usable_rows(where, [(name, version)])[name, version]
-        return tuple([self._measured(row, index) for row in rows])
-
-    def _measured(self, row: FileRow, index: str) -> Artifact:
-        if row.artifact.sha256:
-            return row.artifact
-        url = address(row)
-        known = self.cache.value(MEASURED, url)
-        if known is None:
-            measured: Artifact = self._connected().measured(row, index)
-            self.cache.put_values(MEASURED, {url: [measured.size, measured.sha256]})
-            return measured
-        size, sha256 = known
-        return replace(row.artifact, size=size, sha256=sha256)
-
-    def rows_of(self, name: NormalizedName, index: Index, *, refresh: bool = False) -> tuple[FileRow, ...]:
-        """Every file of *name* on *index*, whatever the policies: from the cache, however old, or, with
-        *refresh* or where it has none, by the page as it is now. Empty if the index has not the name."""
-        if index.folder is not None:
-            rows: Mapping[str, tuple[FileRow, ...]] = self._folder(index).rows(name)
-        else:
-            rows = {} if refresh and not self._offline else self._kept.all_rows(index, name)
-            if not rows and not self._offline:
-                self._ask_again(index, name)
-                rows = self._kept.all_rows(index, name)
-        return tuple([row for some in rows.values() for row in some])
+        return self._files.settled(name, version, index)
 
     def locate(self, wanted: Sequence[tuple[NormalizedName, str, Artifact]]) -> tuple[Located, ...]:
         """Where to get files that a lock names: for each (package, name of its index, file), in order.
@@ -259,12 +212,23 @@ class Catalog:
         address of every other file, is told by the index's pages: by those in the cache, else by as
         few as will do. Raises `FileGone` if the index does not have a file (any more), and `UnknownIndex`.
         """
-        return locate(wanted, self._indexes, self.rows_of, self.cache)
+        return locate(wanted, self._indexes, self._files.every_row, self.cache)
 
     def relocate(self, located: Located) -> Located | None:
         """Where the file is by the index's page as it is now, for one that was not found where
         `locate` said; None if the index does not have it any more."""
-        return relocate(located, self._indexes, self.rows_of, self.cache)
+        return relocate(located, self._indexes, self._files.every_row, self.cache)
+
+    def contradictions(
+        self, name: NormalizedName, version: str, index: str, filename: str, metadata: bytes
+    ) -> tuple[str, ...]:
+        """Names of the fields in which METADATA of the unpacked wheel *filename* says something else
+        than what the index said of it when it was resolved; empty if it agrees or said nothing."""
+        key = MetadataKey(name, version, index)
+        fact = self._kept.metadata(self._indexes.named(index), [key]).get(key)
+        if not isinstance(fact, Metadata) or fact.origin != filename:
+            return ()
+        return contradictions(fact, metadata)
 
     def connect(self) -> Fetcher:
         """The way to the network, made when it is first asked for."""
@@ -311,10 +275,10 @@ class Catalog:
                         break
                     listing = self._answered[place]
                     if listing is not None:
-                        self._settle(key, listing if listing.key == key else replace(listing, key=key))
+                        self._ledger.settle(key, listing if listing.key == key else replace(listing, key=key))
                         break
                 else:
-                    self._settle(key, Absent(key, tuple([index.name for index in self._chain(key)])))
+                    self._ledger.settle(key, Absent(key, tuple([index.name for index in self._chain(key)])))
             todo = [
                 key for name, some in by_index.items() for key in self._ask(self._indexes.named(name), some)
             ]
@@ -336,7 +300,7 @@ class Catalog:
                 self._answered[place] = known.listing
                 answered.append(key)
             elif self._offline:
-                self._fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
+                self._ledger.fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
             elif place in self._waiting:
                 self._waiting[place].append(key)
             else:
@@ -360,7 +324,7 @@ class Catalog:
         network, module = self._connected(), later.network()
         page: Page | None = known.page if known is not None else None
         cutoff = self._kept.cutoff(index, name)
-        network.fetch_page(module.PageJob(index, name), page, cutoff, urgent=key in self._needed)
+        network.fetch_page(module.PageJob(index, name), page, cutoff, urgent=key in self._ledger.needed)
 
     def _take_page(self, index: Index, name: NormalizedName, answer: PageAnswer) -> None:
         place = index.name, name
@@ -397,7 +361,7 @@ class Catalog:
                 continue
             known = self._kept.metadata(index, some)
             for key, fact in known.items():
-                self._settle(key, fact)
+                self._ledger.settle(key, fact)
             missing = [key for key in some if key not in known]
             if missing:
                 rows_of = self._kept.rows(index, [(key.name, key.version) for key in missing])
@@ -414,12 +378,12 @@ class Catalog:
         row = self._kept.choose(index, key.name, rows)
         if row is None:
             reason = f"index {index.name!r} has no file of {key.name} {key.version} that may be used"
-            self._settle(key, NoMetadata(key, reason))
+            self._ledger.settle(key, NoMetadata(key, reason))
         elif self._offline and index.folder is None and self._in_store(row) is None:
-            self._fail(key, OfflineMissing(f"the metadata of {key.name} {key.version}", index.name))
+            self._ledger.fail(key, OfflineMissing(f"the metadata of {key.name} {key.version}", index.name))
         else:
             job = later.network().MetadataJob(key, row)
-            self._connected().fetch_metadata(job, urgent=key in self._needed)
+            self._connected().fetch_metadata(job, urgent=key in self._ledger.needed)
 
     def _other_spelling(self, index: Index, key: MetadataKey) -> Sequence[FileRow]:
         """The files of an equal version that the page spells in another way."""
@@ -444,7 +408,7 @@ class Catalog:
         if place in self._waiting:
             self._waiting[place].append(key)
         elif self._offline:
-            self._fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
+            self._ledger.fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
         else:
             self._start_page(index, key.name, None, key)
 
@@ -458,17 +422,17 @@ class Catalog:
         try:
             found = later.direct().look_here(key, place)
         except PypmError as error:
-            self._fail(key, error)
+            self._ledger.fail(key, error)
             return
         if found is not None:
             self._take_direct(key, found)
         else:
             job = later.network().DirectJob(key)
-            self._connected().look(job, place, urgent=key in self._needed)
+            self._connected().look(job, place, urgent=key in self._ledger.needed)
 
     def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
         if isinstance(found, Direct):
-            self._settle(key, found)
+            self._ledger.settle(key, found)
         else:
             self._builds[key] = found
 
@@ -484,25 +448,23 @@ class Catalog:
             if known is None:
                 self._builds[key] = found
             else:
-                self._settle(key, known)
+                self._ledger.settle(key, known)
             return
         index = self._indexes.named(key.index)
         if index.folder is None:
             self._kept.keep_metadata(index, fact)
-        self._settle(key, fact)
+        self._ledger.settle(key, fact)
 
     def _build(self, key: Key) -> None:
         """Has the metadata of *key* built, here and now: that may take a resolution of its own."""
         waiting = self._builds.pop(key)
         try:
-            self._settle(
+            self._ledger.settle(
                 key,
                 later.builds().built(waiting, self.cache, self._build_metadata, self._policy),
             )
-        except BaseException:
-            self._asked.discard(key)
-            self._needed = {}
-            raise
+        except BaseException as error:
+            self._ledger.fail(key, error)
 
     # -- ends of jobs ----------------------------------------------------------------------------
 
@@ -516,24 +478,13 @@ class Catalog:
             place = token.index.name, token.name
             self._stale.pop(place, None)
             for key in self._waiting.pop(place, []):
-                self._fail(key, error)
+                self._ledger.fail(key, error)
         elif error is not None:
-            self._fail(token.key, error)
+            self._ledger.fail(token.key, error)
         elif isinstance(token, module.MetadataJob):
             self._take_metadata(token.key, token.row, result)
         else:
             self._take_direct(token.key, result)
-
-    def _settle(self, key: Key, fact: Fact) -> None:
-        self._facts[key] = fact
-        self._ready[key] = None
-        self._needed.pop(key, None)
-        self._asked.discard(key)
-
-    def _fail(self, key: Key, error: BaseException) -> None:
-        """*key* has no answer: `wait` says so if it is needed, else it is as if never asked for."""
-        self._asked.discard(key)
-        self._errors[key] = error
 
     def _warn(self, code: str, index: str, message: str) -> None:
         if (code, index) not in self._warned:
@@ -542,31 +493,20 @@ class Catalog:
 
     # -- within ----------------------------------------------------------------------------------
 
-    def _usable_rows(
-        self, index: Index, versions: Sequence[tuple[NormalizedName, str]]
-    ) -> dict[tuple[NormalizedName, str], tuple[FileRow, ...]]:
-        if index.folder is not None:
-            folder = self._folder(index)
-            rows = {(name, version): folder.rows(name).get(version, ()) for name, version in versions}
-        else:
-            rows = self._kept.rows(index, versions)
-        return {
-            (name, version): self._kept.usable(index, name, rows.get((name, version), ()))
-            for name, version in versions
-        }
-
-    def _ask_again(self, index: Index, name: NormalizedName) -> None:
-        """Has the page of *name* fetched and waits for it."""
+    def _ask_again(self, index: Index, name: NormalizedName) -> bool:
+        """Has the page of *name* fetched and waits for it; not when offline."""
+        if self._offline:
+            return False
         key = ListingKey(name, index.name)
-        self._facts.pop(key, None)
+        self._ledger.forget(key)
+        self._ledger.ask([key])
         self._answered.pop((index.name, name), None)
-        self._asked.add(key)
-        self._needed[key] = None
         if (index.name, name) in self._waiting:
             self._waiting[index.name, name].append(key)
         else:
             self._start_page(index, name, self._kept.listings(index, [key]).get(key), key)
         self.wait()
+        return True
 
     def _connected(self) -> Network:
         if self._network is None:

@@ -128,15 +128,18 @@ def requires_python(headers: Headers) -> str:
         return ""
 
 
-def differences(first: Headers, second: Headers) -> tuple[str, ...]:
-    """Names of the fields in which two metadata texts would be resolved differently: the one an
-    index served beside a wheel, and the one in the wheel (PEP 658 asks for the comparison)."""
+def contradictions(fact: Metadata, text: bytes) -> tuple[str, ...]:
+    """Names of the fields in which *text*, METADATA in the file itself, says something else than *fact*
+    that was resolved with: what an index serves beside a wheel must be what is in it (PEP 658)."""
+    there = facts(read(text), fact.key, fact.origin)
+    if isinstance(there, NoMetadata):
+        return ("Name", "Version")
     found = []
-    if frozenset(requirements(first.requires_dist)[0]) != frozenset(requirements(second.requires_dist)[0]):
+    if frozenset(fact.requires) != frozenset(there.requires):
         found.append("Requires-Dist")
-    if extras(first) != extras(second):
+    if fact.extras != there.extras:
         found.append("Provides-Extra")
-    if requires_python(first) != requires_python(second):
+    if fact.requires_python != there.requires_python:
         found.append("Requires-Python")
     return tuple(found)
 

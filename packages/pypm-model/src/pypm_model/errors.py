@@ -39,6 +39,8 @@ class PypmError(Exception):
 
     code: ClassVar[str]
     exit: ClassVar[int] = 1
+    askers: tuple[Place, ...] = ()
+    """Requirements that led here, set on the error by who knows them: most rooms know only a name."""
 
     @property
     def hint(self) -> str | None:
@@ -51,6 +53,16 @@ class PypmError(Exception):
         return ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """A clause for each of `places`, where there is more to say than that it is there; else none."""
+        return ()
+
+    @property
+    def parts(self) -> tuple[PypmError, ...]:
+        """The errors this one stands for, when it is several that were found at once."""
+        return ()
+
+    @property
     def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
         """Further lines in reading order, each with the places it speaks of; for most errors none."""
         return ()
@@ -58,7 +70,7 @@ class PypmError(Exception):
     def to_json(self) -> dict[str, Any]:
         """The error as JSON-ready data: code, message, hint, places and the record's own fields."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
-        places = [{"file": p.file, "line": p.line, "column": p.column} for p in self.places]
+        places = [{"file": p.file, "line": p.line, "column": p.column} for p in (*self.places, *self.askers)]
         return {"code": self.code, "message": str(self), "hint": self.hint, "places": places, **own}
 
 

@@ -65,6 +65,10 @@ class LockUnreadable(PypmError):
     def places(self) -> tuple[Place, ...]:
         return tuple([Place(self.file, fault.line, fault.column) for fault in self.faults])
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple([fault.message for fault in self.faults]) if len(self.faults) > 1 else ()
+
 
 @dataclass(eq=False)
 class LockConflicted(PypmError):

@@ -101,6 +101,8 @@ class Misfit:
     name: NormalizedName
     version: str
     reason: str
+    needs_leave: bool = False
+    """It has an sdist, and the settings merely do not say that it may be built."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} {self.reason}"
@@ -115,6 +117,11 @@ class NoFileFits(PypmError):
     python: str
     platform: str
     """The platform of the environment's best wheel tag."""
+
+    @property
+    def hint(self) -> str | None:
+        names = ", ".join(f'"{each.name}"' for each in self.packages if each.needs_leave)
+        return f"allow it: [resolution] build = {{ allow = [{names}] }}" if names else None
 
     def __str__(self) -> str:
         more = f" (and {len(self.packages) - 1} more packages)" if len(self.packages) > 1 else ""
@@ -324,7 +331,8 @@ class _Chooser:
                 name, package.version, f"{reason} and no sdist" if package.files else "has no files at all"
             )
         if not policy.may_build(name) or "*" in policy.no_build:
-            return Misfit(name, package.version, f"{reason}, and its sdist may not be built")
+            needs_leave = not policy.no_build & {name, "*"}
+            return Misfit(name, package.version, f"{reason}, and its sdist may not be built", needs_leave)
         return min(sdists, key=_sdist_order)
 
     def _key(self, file: Artifact) -> tuple[int, tuple[int, ...], str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pypm_model.markers import FALSE, Diagram, all_of, any_of, both, implies, minus, parse
+from pypm_model.markers import FALSE, Diagram, all_of, any_of, both, implies, minus, negate, parse
 
 from pypm_resolver.files import PLATFORMS, Cover, Expected
 from pypm_resolver.package import Package
@@ -12,7 +12,8 @@ from pypm_resolver.package import Package
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The region must be solved in two: where *marker* holds, and where it does not."""
+    """The region must be solved in two: where *marker* holds, and where it does not. Where the better
+    candidate can be used is said first: what is solved first is kept afterwards if it fits."""
 
     marker: Diagram
 
@@ -93,7 +94,7 @@ class Fitting:
             return Cut(cover.strict)
         for marker in expected.required:
             if self._misses(marker, cover, scope):
-                return MISSES if self._is_all(marker, scope) else self._cut((marker, scope))
+                return MISSES if self._is_all(marker, scope) else self._cut((negate(marker), scope))
         missing = minus(both(scope, expected.settled), cover.pythons)
         if missing != FALSE and self._rescued(package, cover, missing, others):
             return self._cut((cover.pythons, cover.files))
@@ -110,7 +111,8 @@ class Fitting:
                 if both(s, missing) != FALSE and implies(both(s, self._expected(scope)), any_of(lacking))
             ]
             platforms = [p for p in expected.platforms if both(p, missing) != FALSE]
-            return self._cut((*systems, *(self._marker(p) for p in platforms), cover.files))
+            lacks = (*systems, *(self._marker(p) for p in platforms))
+            return self._cut((*map(negate, lacks), cover.files))
         return FITS
 
     def _expected(self, scope: Diagram) -> Diagram:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pypm_model.facts import Direct, Listing
+from pypm_model.facts import Listing
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import FALSE, Diagram, both, either, text
 from pypm_model.names import NormalizedName
@@ -12,11 +12,12 @@ from pypm_model.resolutions import Resolution
 from pypm_model.sources import MemberSource
 from pypm_model.versions import sort_key
 
+from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
+from pypm_resolver.graph import NodeKey
 from pypm_resolver.incompatibility import Wanted
 from pypm_resolver.package import Package
 from pypm_resolver.problem import Item
-from pypm_resolver.region import NodeKey, fits_member
 from pypm_resolver.regions import Solved
 from pypm_resolver.universe import Dependency, Universe
 from pypm_resolver.wording import of_requirement
@@ -40,11 +41,17 @@ class _Merger:
         self.solved = solved
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
         self.entries: dict[NormalizedName, list[int]] = {}
+        self.extras_asked: dict[Entry, set[NormalizedName]] = {}
         for region in solved:
-            for name, index in region.found.chosen.items():
+            chosen = region.found.chosen
+            for name, index in chosen.items():
                 known = self.entries.setdefault(name, [])
                 if index not in known:
                     known.append(index)
+            for key in region.found.reach:
+                if key[0] == "extra":
+                    entry = (NormalizedName(key[1]), chosen[NormalizedName(key[1])])
+                    self.extras_asked.setdefault(entry, set()).add(NormalizedName(key[2]))
 
     def splits(self) -> tuple[str, ...]:
         """Markers of the regions that differ; regions with equal versions are one."""
@@ -79,13 +86,15 @@ class _Merger:
                 if status and status != "active":
                     self.warnings.setdefault(f"{name} is marked as {status} by its index")
             for index in candidates:
+                if package.yanked >> index & 1:
+                    self.warnings.setdefault(_yanked(package, index))
                 yield self._package(package, index)
 
     def _package(self, package: Package, index: int) -> LockedPackage:
         name = package.name
         provided = self.universe.extras(package, index)
         extras: list[tuple[NormalizedName, tuple[Edge, ...]]] = []
-        for extra in sorted(self._extras_asked(name, index)):
+        for extra in sorted(self.extras_asked.get((name, index), ())):
             if extra not in provided:
                 version = package.versions[index]
                 self.warnings.setdefault(f"{name} {version} has no extra {extra}")
@@ -104,22 +113,14 @@ class _Merger:
             tuple(extras),
         )
 
-    def _extras_asked(self, name: NormalizedName, index: int) -> set[NormalizedName]:
-        return {
-            NormalizedName(key[2])
-            for region in self.solved
-            if region.found.chosen.get(name) == index
-            for key in region.found.reach
-            if key[0] == "extra" and key[1] == name
-        }
-
     def _requires_python(self, package: Package, index: int) -> str:
         """The lower bound that counts; where metadata says nothing, what all files agree on."""
         said = lower_bound(self.universe.requires_python(package, index))
-        fact = package.origin(index).fact
-        if said or isinstance(fact, Direct):
+        if said:
             return said
-        assert isinstance(fact, Listing)
+        fact = package.origin(index).fact
+        if not isinstance(fact, Listing):
+            return ""
         bit = 1 << (index - package.origin(index).offset)
         texts = {lower_bound(files.requires_python) for files, mask in fact.classes if mask & bit}
         return texts.pop() if len(texts) == 1 else ""
@@ -208,3 +209,11 @@ class _Merger:
                 groups.setdefault(where, []).append(extra)
         for where, extras in groups.items():
             yield Edge(name, tuple(sorted(extras)), text(where, given), version, source)
+
+
+def _yanked(package: Package, index: int) -> str:
+    """That candidate *index* is yanked, with the reason its index gives."""
+    origin = package.origin(index)
+    reasons = dict(origin.fact.yank_reasons) if isinstance(origin.fact, Listing) else {}
+    reason = reasons.get(index - origin.offset, "")
+    return f"{package.name} {package.versions[index]} is yanked" + (f": {reason}" if reason else "")

@@ -27,7 +27,7 @@ from pypm_model.markers import (
     requires_python,
 )
 from pypm_model.names import ROOT, NormalizedName, normalize
-from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.requests import Ask, Request
 from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource, GitSource, MemberSource, PathSource, Source, UrlSource
 from pypm_model.specifiers import exact_pins
@@ -318,11 +318,6 @@ def source_of(wanted: Wanted) -> Source | None:
     if wanted.ask.source is not None:
         return wanted.ask.source
     return direct_source(wanted.requirement.url) if wanted.requirement.url else None
-
-
-def member_version_fits(member: MemberRequest, allowed: int) -> bool:
-    """Whether a requirement's mask over the member's only version allows it; a dynamic version fits all."""
-    return member.version is None or allowed == 1
 
 
 def _by_name(asks: tuple[Ask, ...]) -> dict[NormalizedName, tuple[Ask, ...]]:

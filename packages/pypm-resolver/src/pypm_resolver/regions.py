@@ -14,10 +14,12 @@ from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, par
 from pypm_model.names import NormalizedName
 from pypm_model.versions import sort_key
 
+from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
+from pypm_resolver.graph import NodeKey
 from pypm_resolver.incompatibility import Incompatibility, leaves
 from pypm_resolver.problem import Problem
-from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Missing, NodeKey, Region
+from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Region
 from pypm_resolver.universe import Universe
 
 

@@ -16,12 +16,13 @@ from pypm_model.facts import Fact, Needs
 from pypm_model.requests import Request
 from pypm_model.resolutions import Resolution, Undecided, Unsolvable
 
+from pypm_resolver.expansion import Missing
 from pypm_resolver.explain import explain
 from pypm_resolver.knowledge import Knowledge
 from pypm_resolver.merge import merge
 from pypm_resolver.prefetch import Prefetch
 from pypm_resolver.problem import Problem
-from pypm_resolver.region import Exhausted, Missing
+from pypm_resolver.region import Exhausted
 from pypm_resolver.regions import Impossible, Regions
 from pypm_resolver.universe import Universe
 

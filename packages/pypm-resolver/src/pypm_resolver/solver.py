@@ -208,7 +208,9 @@ class Solver:
                 exact: Iterable[Incompatibility] = ()
             else:
                 exact = self._at[node].get(now, ())
-            for incompatibility in chain(exact, [i for outside, i in self._watching[node] if not now & outside]):
+            for incompatibility in chain(
+                exact, [i for outside, i in self._watching[node] if not now & outside]
+            ):
                 unit = -1
                 unit_bits = 0
                 for other, term in incompatibility.terms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pypm_model.facts import Absent, Direct, DirectKey, Key, Listing, ListingKey, Metadata, NoMetadata
 from pypm_model.markers import FALSE, Diagram, InvalidMarker, any_of, minus, parse, without_extras
@@ -148,16 +149,12 @@ class Universe:
         excludes = self.problem.request.excludes
         made: list[Dependency] = []
         for requirement in fact.requires:
-            if requirement.name in excludes:
-                continue
             marker = requirement.marker
-            whole = parse(marker)
-            base = without_extras(whole, frozenset()) if "extra" in marker else whole
-            where = base
+            if requirement.name in excludes or (extra is not None and f"'{extra}'" not in marker):
+                continue
+            where = _base(marker)
             if extra is not None:
-                if "extra" not in marker:
-                    continue
-                where = minus(without_extras(whole, frozenset((extra,))), base)
+                where = minus(without_extras(parse(marker), frozenset((extra,))), where)
             if where == FALSE:
                 continue
             made += self._replaced(requirement, where, extra, fact)
@@ -200,3 +197,10 @@ class Universe:
                 refused,
             )
         ]
+
+
+@lru_cache(maxsize=65536)
+def _base(marker: str) -> Diagram:
+    """Where a marker holds when no extra is asked for."""
+    whole = parse(marker)
+    return without_extras(whole, frozenset()) if "extra" in marker else whole

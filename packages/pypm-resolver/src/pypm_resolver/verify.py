@@ -15,7 +15,6 @@ from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
     FALSE,
-    TRUE,
     Diagram,
     InvalidMarker,
     all_of,
@@ -42,6 +41,7 @@ from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains, lenient
 
 from pypm_resolver.files import lower_bound
+from pypm_resolver.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ class _Check:
             self.by_name.setdefault(package.name, []).append(position)
         self.violations: list[Violation] = []
         self.reach: dict[Node, Diagram] = {}
-        self.where = self._where()
-        self.activity: dict[Node, Diagram] = {}
+        self.problem = Problem(request)
+        self.where = self.problem.where
 
     def run(self) -> list[Violation]:
         try:
@@ -115,39 +115,12 @@ class _Check:
 
     # The walk
 
-    def _where(self) -> Diagram:
-        """What the lock has to cover, flags of conflicting items excluded."""
-        parts = (
-            [any_of(parse(marker) for marker in self.request.environments)]
-            if self.request.environments
-            else []
-        )
-        for conflict in self.request.conflicts:
-            flags = [parse(f"{_flag(m, e, g)!r} in dependency_groups") for m, e, g in conflict.items]
-            parts += [
-                negate(both(first, second)) for i, first in enumerate(flags) for second in flags[i + 1 :]
-            ]
-        return all_of(parts)
-
     def _roots(self) -> Iterable[tuple[Node, Diagram]]:
-        own = {name: requires_python(m.requires_python) for name, m in self.members.items()}
-        others = [where for name, where in own.items() if name != ROOT]
-        if ROOT in own and not self.members[ROOT].requires_python and others:
-            own[ROOT] = any_of(others)
-        conflicting = {item for conflict in self.request.conflicts for item in conflict.items}
-        apart = not self.request.shared_environment and len(self.members) > 1
-        for position, package in enumerate(self.packages):
-            member = self.members.get(package.name)
-            if member is None or not isinstance(package.source, MemberSource):
-                continue
-            items = [("", "")]
-            items += [(extra, "") for extra, _ in member.extras] + [("", group) for group, _ in member.groups]
-            for extra, group in items:
-                flagged = apart or (member.name, extra, group) in conflicting
-                flag = (
-                    parse(f"{_flag(member.name, extra, group)!r} in dependency_groups") if flagged else TRUE
-                )
-                yield (position, extra, group), all_of((self.where, own[member.name], flag))
+        """Every member, extra and group, and where it is entered."""
+        for (name, extra, group), item in self.problem.items.items():
+            for position in self.by_name.get(name, ()):
+                if isinstance(self.packages[position].source, MemberSource):
+                    yield (position, extra, group), all_of((self.where, item.where, item.flag))
 
     def _walk(self) -> None:
         changed: list[Node] = []

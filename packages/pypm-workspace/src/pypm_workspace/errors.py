@@ -184,6 +184,10 @@ class InvalidWorkspace(PypmError):
     def places(self) -> tuple[Place, ...]:
         return tuple(place for error in self.errors for place in error.places)
 
+    @property
+    def parts(self) -> tuple[PypmError, ...]:
+        return self.errors
+
 
 @dataclass(eq=False)
 class UnknownMember(PypmError):

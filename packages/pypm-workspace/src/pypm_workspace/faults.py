@@ -22,8 +22,13 @@ class Fault:
     remedy: str | None = None
     """What was probably meant, or what would help."""
 
+    @property
+    def note(self) -> str:
+        """The message with the remedy, without the place."""
+        return self.message + (f" ({self.remedy})" if self.remedy else "")
+
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+        return f"{self.place}: {self.note}"
 
 
 @dataclass(eq=False)
@@ -42,6 +47,10 @@ class InvalidManifest(PypmError):
     @property
     def places(self) -> tuple[Place, ...]:
         return tuple(fault.place for fault in self.faults)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(fault.note for fault in self.faults) if len(self.faults) > 1 else ()
 
 
 class Complaints:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from pypm_model.errors import Place
@@ -47,6 +47,14 @@ class Step:
     """As asked, normalised; for packages that are no members, as far as the lock records it."""
     origin: Origin | None
     """In which manifest; None for packages that are no members."""
+    extras: frozenset[str] = field(default=frozenset(), compare=False)
+    """The extras of *child* that this asks for, those that they ask for in turn included."""
+
+    def leads_to(self, onward: Step) -> bool:
+        """Whether asking for *child* in this way is a reason for what *onward*, a step from it, asks: an
+        extra's requirements count for those who ask for the extra, a group's and a build's for nobody.
+        """
+        return onward.kind == "runtime" or (onward.kind == "extra" and onward.label in self.extras)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ def why(
         for step in into.get(head, ()):
             if step.parent in seen or (not step.parent.member and step.parent not in far):
                 continue
+            if path and not step.leads_to(path[0]):
+                continue
             longer = (step, *path)
             order = tuple(_rank(s) for s in longer)
             whole = len(longer) + far.get(step.parent, 0)
@@ -152,18 +162,32 @@ def _steps(
             versions.setdefault(package.name, []).append(package)
             if isinstance(package.source, MemberSource):
                 locked_edges[package.name] = _edges_by_asker(package)
+    own: dict[Node, list[_OwnAsk]] = {}
+    for member in workspace.members:
+        parent = members[member.name]
+        own[parent] = [
+            (kind, label, frozenset(item.requirement.extras))
+            for kind, label, item in asked_by(member)
+            if item.requirement.name == member.name
+        ]
+    for package in (each for found in versions.values() for each in found):
+        if package.name not in members:
+            own[Node(package.name, package.version)] = [
+                (kind, label, frozenset(extra for edge in edges for extra in edge.extras))
+                for (kind, label, name), edges in _edges_by_asker(package).items()
+                if name == package.name
+            ]
     for member in workspace.members:
         parent = members[member.name]
         for kind, label, item in asked_by(member):
             requirement = item.requirement
             origin = Origin(member.name, member.file, item.table, item.item)
             text = to_text(requirement)
-            if requirement.name in members:
-                yield Step(parent, members[requirement.name], kind, label, text, origin)
-                continue
             edges = locked_edges.get(member.name, {}).get((kind, label, requirement.name), [])
-            for child in _children(requirement, edges, versions):
-                yield Step(parent, child, kind, label, text, origin)
+            known = members.get(requirement.name)
+            for child in (known,) if known else _children(requirement, edges, versions):
+                extras = _with_own(requirement.extras, own.get(child, []))
+                yield Step(parent, child, kind, label, text, origin, extras)
     for packages in versions.values():
         for package in packages:
             if package.name in members:
@@ -172,8 +196,27 @@ def _steps(
             for (kind, label, name), edges in _edges_by_asker(package).items():
                 for edge in edges:
                     told = (asked(package, edge) if asked else "") or _said(edge)
-                    for child in _targets(edge, versions):
-                        yield Step(parent, members.get(name, child), kind, label, told, None)
+                    for target in _targets(edge, versions):
+                        child = members.get(name, target)
+                        extras = _with_own(edge.extras, own.get(child, []))
+                        yield Step(parent, child, kind, label, told, None, extras)
+
+
+_OwnAsk = tuple[str, str, frozenset[NormalizedName]]
+"""What a package asks of itself (``name[all]`` asks for ``name[fast]``): kind, label, extras."""
+
+
+def _with_own(extras: Iterable[NormalizedName], own: list[_OwnAsk]) -> frozenset[str]:
+    """*extras* with those that they, or the package in any case, ask for of the package itself."""
+    found: set[str] = set(extras)
+    grown = True
+    while grown:
+        before = len(found)
+        for kind, label, more in own:
+            if kind == "runtime" or (kind == "extra" and label in found):
+                found |= more
+        grown = len(found) > before
+    return frozenset(found)
 
 
 def _edges_by_asker(package: LockedPackage) -> dict[tuple[str, str, NormalizedName], list[Edge]]:

@@ -57,7 +57,7 @@ _negations: dict[Diagram, Diagram] = {FALSE: TRUE, TRUE: FALSE}
 _specialised: dict[tuple[Diagram, int, str], Diagram] = {}
 _MEMO_LIMIT = 1_000_000
 """Results remembered per operation before they are forgotten all at once (about 150 MB)."""
-STEP_LIMIT = 300_000
+STEP_LIMIT = 150_000
 """Nodes one operation may visit: some seconds. Real sets take hundreds; a diagram of hostile conditions
 (pairs of many extras) can be exponential in their number."""
 

@@ -41,7 +41,8 @@ def evaluate(
     extras: Collection[str] = (),
 ) -> bool:
     """Whether *environment* (the eleven PEP 508 variables but ``extra``) is in *d* when *flags*
-    (`pypm_model.activation`) and *extras* are active.
+    (`pypm_model.activation`) and *extras* are active. *extras* answer both ``extra ==``, which is for
+    metadata, and ``in extras``, which is for lock files; no marker has a use for both.
 
     Raises ``KeyError`` for a variable that *d* asks and *environment* has not.
     """

@@ -14,6 +14,7 @@ text that is no version makes it false as well as its opposite: the opposite is 
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import NamedTuple
 
 from pypm_model.markers.diagram import Keys
@@ -138,19 +139,27 @@ def _is_minor(cut: Cut) -> bool:
 
 
 def _python_texts(runs: list[_Run]) -> list[tuple[str, ...]]:
-    """Alternatives for the union of *runs*; runs with one minor or one version between them are joined
-    by ``!=``."""
+    """Alternatives for the union of *runs*. Runs with one minor or one version between them are joined by
+    ``!=`` where that is shorter."""
     texts: list[tuple[str, ...]] = []
-    low, holes = runs[0].low, list[str]()
-    for i, run in enumerate(runs):
-        hole = _only(run.high, runs[i + 1].low) if i + 1 < len(runs) else ""
+    group: list[_Run] = []
+    holes: list[str] = []
+    for run, following in zip_longest(runs, runs[1:]):
+        group.append(run)
+        hole = _only(run.high, following.low) if following else ""
         if hole:
             holes.append(hole)
             continue
-        texts.append(tuple(_interval(low, run.high, holes)))
-        if i + 1 < len(runs):
-            low, holes = runs[i + 1].low, []
+        joined = tuple(_interval(group[0].low, run.high, holes))
+        apart = [tuple(_interval(each.low, each.high, [])) for each in group]
+        shorter = sum(map(_length, apart)) < _length(joined)
+        texts += apart if shorter else [joined]
+        group, holes = [], []
     return texts
+
+
+def _length(comparisons: tuple[str, ...]) -> int:
+    return sum(map(len, comparisons))
 
 
 def _interval(low: Cut, high: Cut, holes: list[str]) -> list[str]:

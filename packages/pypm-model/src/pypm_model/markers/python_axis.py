@@ -50,18 +50,14 @@ def point(python_full_version: str) -> Cut:
     return _floor(versions.parse(python_full_version.rstrip("+")))
 
 
+@lru_cache(maxsize=8192)
 def requires_python(specifier: str) -> Diagram:
-    """The interpreters that a Requires-Python admits; faults of old metadata are repaired.
+    """The interpreters that a Requires-Python admits; faults of old metadata are repaired. Remembers answers.
 
     Raises `pypm_model.specifiers.InvalidSpecifier`.
     """
-    return _requires_python(specifiers.lenient(specifier))
-
-
-@lru_cache(maxsize=8192)
-def _requires_python(specifier: str) -> Diagram:
     intervals = [(LOWEST, HIGHEST)]
-    for clause in specifiers.parse(specifier):
+    for clause in specifiers.parse(specifiers.lenient(specifier)):
         if clause.version is None:
             found = _named_exactly(clause.text.lower(), two_components=False)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,7 +86,9 @@ def init(world: World, options: InitOptions) -> InitReport:
     if has_manifest:
         found = discover(folder)
         if found.kind == "uv":
-            return _write(folder, "uv-workspace", {WORKSPACE: workspace_file(found.settings)})
+            # What uv builds without being told, a file of ours must allow.
+            settings = replace(found.settings, build_default=found.build_policy.default)
+            return _write(folder, "uv-workspace", {WORKSPACE: workspace_file(settings)})
         if not options.workspace:
             raise AlreadyThere(MANIFEST)
     name = options.name or folder.name

@@ -36,6 +36,7 @@ class LockReport:
     members: int
     diff: LockDiff
     stale: tuple[Stale, ...] = ()
+    dry_run: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +47,7 @@ class LockReport:
             "members": self.members,
             "diff": self.diff.to_json(),
             "stale": [reason.to_json() for reason in self.stale],
+            "dry-run": self.dry_run,
         }
 
 
@@ -70,4 +72,5 @@ def lock(world: World, options: LockOptions) -> LockReport:
         members,
         diff(locked.old, locked.lock) if locked.is_new else LockDiff(),
         locked.stale,
+        options.dry_run,
     )

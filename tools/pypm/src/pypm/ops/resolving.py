@@ -13,10 +13,13 @@ from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
 from pypm_model.requests import Origin, Request
 from pypm_model.resolutions import Reason, Resolution, Undecided, Unsolvable
+from pypm_model.sources import GitSource, UrlSource
 from pypm_resolver.session import Session
 from pypm_resolver.verify import verify
 
 Locate = Callable[[Origin], Place]
+_SHOWN = 3
+"""Places shown of those that ask for a name nothing can be learned of."""
 
 
 @dataclass(eq=False)
@@ -31,8 +34,7 @@ class CannotResolve(PypmError):
     names: tuple[NormalizedName, ...]
 
     def __str__(self) -> str:
-        where = f" {self.region}" if self.region else ""
-        return f"{self.summary}{where}"
+        return self.summary
 
     @property
     def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
@@ -82,11 +84,15 @@ def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listene
     session = Session(request)
     facts: list[Fact] = []
     listener(Started("resolve"))
-    while isinstance(state := session.step(), Needs):
-        catalog.request(state.keys, speculative=state.speculative)
-        answers = catalog.wait()
-        facts += answers
-        session.feed(answers)
+    try:
+        while isinstance(state := session.step(), Needs):
+            catalog.request(state.keys, speculative=state.speculative)
+            answers = catalog.wait()
+            facts += answers
+            session.feed(answers)
+    except PypmError as error:
+        error.askers = error.askers or _askers(request, error, place)
+        raise
     listener(Finished("resolve"))
     match state:
         case Unsolvable():
@@ -105,7 +111,7 @@ def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listene
 def _conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
     *before, last = unsolvable.story
     return CannotResolve(
-        last.text,
+        last.text.removeprefix("so "),  # it ends the story there, and begins it here
         tuple((reason.text, _places(reason, place)) for reason in before),
         unsolvable.region,
         unsolvable.hints,
@@ -115,6 +121,21 @@ def _conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
 
 def _places(reason: Reason, place: Locate) -> tuple[Place, ...]:
     return tuple(_unique(place(ask.origin) for ask in reason.asks))
+
+
+def _askers(request: Request, error: PypmError, place: Locate) -> tuple[Place, ...]:
+    """Where members ask for what *error*, of an index or a direct source, is about; none if no member
+    asks for it itself."""
+    names = {getattr(error, "name", ""), getattr(error, "subject", "")} - {""}
+    url = getattr(error, "url", "")
+    found = []
+    for member in request.members:
+        tables = (member.dependencies, *(asks for _, asks in (*member.extras, *member.groups)))
+        for ask in (ask for asks in tables for ask in asks):
+            direct = isinstance(ask.source, (GitSource, UrlSource)) and url and ask.source.url == url
+            if ask.requirement.name in names or direct:
+                found.append(place(ask.origin))
+    return tuple(_unique(found))[:_SHOWN]
 
 
 def _unique(places: Iterable[Place]) -> list[Place]:

@@ -19,9 +19,14 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     """The whole message, ending in a line break; with *json*, one line of JSON."""
     if json:
         return json_text.dumps({"error": error.to_json()}, sort_keys=True) + "\n"
+    if error.parts:
+        return "".join(render_error(part) for part in error.parts)
     lines = [f"{style('error', 'red')}[{error.code}]: {error}"]
-    for place in error.places:
-        lines += _place(place)
+    notes = error.notes or ("",) * len(error.places)
+    for place, note in zip(error.places, notes, strict=True):
+        lines += _place(place, note)
+    for place in error.askers:
+        lines += _place(place, "asked for here" if place.line else "")
     for text, places in error.story:
         lines.append(f"  {text}")
         lines += [f"      {style(str(place), 'blue')}" for place in places]
@@ -51,17 +56,17 @@ def render_unexpected(error: Exception) -> str:
     )
 
 
-def _place(place: Place) -> list[str]:
+def _place(place: Place, note: str) -> list[str]:
     head = f"  {style('-->', 'blue')} {place}"
-    if place.line is None:
-        return [head]
-    text = _line_of(place)
+    text = None if place.line is None else _line_of(place)
     if text is None:
-        return [head]
+        return [f"{head}: {note}" if note else head]
     number = str(place.line)
     lines = [head, f"  {number} | {text}"]
-    if place.column is not None and place.column > 0:
-        lines.append(f"  {' ' * len(number)} | {' ' * (place.column - 1)}{style('^', 'red')}")
+    if (place.column is not None and place.column > 0) or note:
+        indent = " " * max((place.column or 1) - 1, 0)
+        caret = style("^" if place.column else "=", "red")
+        lines.append(f"  {' ' * len(number)} | {indent}{caret} {note}".rstrip())
     return lines
 
 

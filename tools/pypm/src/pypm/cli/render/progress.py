@@ -88,7 +88,9 @@ class Progress:
     def _draw(self) -> None:
         parts = []
         for work, (done, total) in self._work.items():
-            parts.append(f"{_VERBS.get(work, work)} {_amount(work, done, total)}{_short(self._subjects[work])}")
+            parts.append(
+                f"{_VERBS.get(work, work)} {_amount(work, done, total)}{_short(self._subjects[work])}"
+            )
         line = " · ".join(parts)[:110]
         if line != self._drawn:
             sys.stderr.write(f"\r\x1b[2K{line}")

@@ -25,7 +25,10 @@ def lock_lines(report: LockReport) -> list[str]:
     size = f"{count(report.packages, 'package')}, {count(report.members, 'member')}"
     if not report.changed:
         return [f"{report.file} is up to date: {size}"]
-    verb = "Locked" if report.created else "Relocked"
+    if report.dry_run:
+        verb = "Would lock" if report.created else "Would relock"
+    else:
+        verb = "Locked" if report.created else "Relocked"
     return [f"{verb} {size}", *diff_lines(report.diff)]
 
 
@@ -78,7 +81,8 @@ def _steps(plan: Plan) -> Iterable[str]:
         version = f"{step.dist.version}{' (editable)' if step.dist.editable else ''}".strip()
         if step.replaces:
             olds = ", ".join(old.dist.version for old in step.replaces)
-            yield f"  {style('~', 'yellow')} {step.dist.name} {olds} -> {version}"
+            change = f"{version} (again)" if olds == version else f"{olds} -> {version}"
+            yield f"  {style('~', 'yellow')} {step.dist.name} {change}"
         else:
             yield f"  {style('+', 'green')} {step.dist.name} {version}"
     for gone in plan.remove:

@@ -1,0 +1,461 @@
+"""Writes `docs/reference/commands.md`, `settings.md` and `error-codes.md` from the code.
+
+    python docs/generate.py            write what is missing or stale
+    python docs/generate.py --check    write nothing; exit 1 and name the pages that are
+
+Commands come from the click commands, settings from the pydantic models of the two tables, errors from
+every subclass of `PypmError` in the members. What a setting is for stands here, because the models
+have no room for prose: a key without a sentence, or a sentence without a key, is an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from pypm._verbs import ALIASES, VERBS
+from pypm_model.errors import PypmError
+from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
+
+REFERENCE = Path(__file__).with_name("reference")
+MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm")
+NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by file name, as it should be."""
+    return {"commands.md": commands(), "settings.md": settings(), "error-codes.md": error_codes()}
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+WITHOUT_OPTIONS = {
+    "version": "Prints `pypm` and its version. `pypm --version` and `pypm -V` are the same.",
+    "help": "Without an argument the list of commands; `pypm help COMMAND` tells one command's options.",
+}
+"""Commands that end before an option parser is loaded."""
+
+
+def commands() -> str:
+    """The page of commands."""
+    common = _common_options()
+    lines = ["# Commands", "", NOTE, ""]
+    lines += [
+        "`pypm COMMAND [OPTIONS]`. Standard output carries data, standard error the talk. Exit codes: 0 done,",
+        "1 no (or it failed), 2 the input cannot be used (wrong usage, a manifest with faults), 127 no such",
+        "command to run, 130 interrupted; `run` and `exec` give the exit code of what they ran.",
+        "",
+        "| command | |",
+        "|---|---|",
+    ]
+    lines += [f"| [`{verb}`](#{anchor(verb)}) | {summary} |" for verb, (_, summary) in VERBS.items()]
+    names = ", ".join(f"`{alias}` for `{verb}`" for alias, verb in ALIASES.items())
+    lines += ["", f"Short names: {names}.", "", "## Common options", ""]
+    lines += ["All commands that have options take these; they may also stand before the command.", ""]
+    lines += _option_table(common.values())
+    for verb in VERBS:
+        lines += ["", f"## {verb}", ""]
+        command = command_of(verb)
+        if command is None:
+            lines.append(WITHOUT_OPTIONS[verb])
+        elif isinstance(command, click.Group):
+            lines += [_prose(command.help), ""]
+            for name in sorted(command.commands):
+                lines += _command(f"{verb} {name}", command.commands[name], common, "###")
+            lines.pop()
+        else:
+            lines += _command(verb, command, common, "")
+            lines.pop()
+    return "\n".join(lines) + "\n"
+
+
+def command_of(verb: str) -> click.Command | None:
+    """The click command of *verb*; None for one that has no options."""
+    module = f"pypm.cli.verbs.{VERBS[verb][0]}"
+    if importlib.util.find_spec(module) is None:
+        return None
+    found: click.Command = importlib.import_module(module).command
+    return found
+
+
+def _common_options() -> dict[str, click.Option]:
+    """The options that every command has, by the name of their parameter."""
+    sync = command_of("ls")
+    lock = command_of("lock")
+    assert sync is not None and lock is not None
+    other = {p.name for p in lock.params}
+    return {str(p.name): p for p in sync.params if isinstance(p, click.Option) and p.name in other}
+
+
+def _command(name: str, command: click.Command, common: dict[str, click.Option], level: str) -> list[str]:
+    context = click.Context(command, info_name=f"pypm {name}")
+    usage = " ".join(command.collect_usage_pieces(context))
+    lines = [f"{level} {name}", ""] if level else []
+    lines += [f"`pypm {name} {usage}`", "", _prose(command.help), ""]
+    own = [p for p in command.params if isinstance(p, click.Option) and p.name not in common]
+    return lines + ([*_option_table(own), ""] if own else [])
+
+
+def _option_table(options: Any) -> list[str]:
+    lines = ["| option | |", "|---|---|"]
+    for option in options:
+        names = ", ".join(f"`{text}`" for text in (*option.opts, *option.secondary_opts))
+        if not option.is_flag:
+            value = "|".join(option.type.choices) if isinstance(option.type, click.Choice) else None
+            word = "N" if isinstance(option.type, click.IntRange) else option.make_metavar(_CONTEXT)
+            names += f" `{value or option.metavar or word}`".replace("|", "\\|")
+        lines.append(f"| {names} | {cell(option.help)} |")
+    return lines
+
+
+_CONTEXT = click.Context(click.Command("pypm"))
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+UNUSED = " Read and checked; no command of this release acts on it."
+
+SETTINGS = {
+    "workspace": "The workspace itself.",
+    "workspace.name": "Default: the folder's name.",
+    "workspace.members": "Globs from the root. A match without a `pyproject.toml` is an error that names it.",
+    "workspace.exclude": "Globs of folders that are no members although `members` matches them.",
+    "workspace.environments": "Markers: what the lock must cover. Default: every platform the members' Pythons run on.",
+    "workspace.required-environments": "Markers of environments for which every package must have a usable file.",
+    "workspace.default-groups": 'Dependency groups that are installed unless `--no-default-groups`; `"all"` for all.',
+    "workspace.shared-environment": "`false`: members are alternatives that need not fit together; install them with `-p`, one at a time.",
+    "workspace.link-mode": "How files come from the store into `.venv`. `auto` and `farm`: hard links, or copies across devices.",
+    "workspace.python": "The interpreter to use, as `--python` takes it. A flag or `PYPM_PYTHON` is stronger.",
+    "catalog": "Versions said once, `name = \">=1,<2\"`: a member's bare `name` means this.",
+    "catalog.NAME.version": "The range, where the entry is a table.",
+    "sources": "Where a name comes from, for every member: see [sources](#sources).",
+    "index": "Package indexes, in order of priority; the first that has a name is the only one asked for it.",
+    "index.name": "What sources and the lock call it.",
+    "index.url": "Its simple API, or a folder.",
+    "index.explicit": "Asked only for names whose source says `index = \"NAME\"`.",
+    "index.default": "Stands in for the built-in default index, last in order.",
+    "resolution": "How versions are chosen.",
+    "resolution.strategy": "`lowest-direct`: the lowest version of what members ask for themselves, the highest of the rest.",
+    "resolution.fork-strategy": "`requires-python`: the newest version for each Python; `fewest`: as few different versions as possible.",
+    "resolution.prereleases": "A mode, or a table. `if-necessary`: only where no final release fits, or a requirement names one.",
+    "resolution.prereleases.mode": "As above.",
+    "resolution.prereleases.only": "Names whose pre-releases are as good as final releases; nobody else's are taken.",
+    "resolution.exclude-newer": "A date or time: files uploaded later are not seen. A date counts to its end, in UTC.",
+    "resolution.exclude-newer-package": "Exceptions: `name = \"2026-11-01\"`, or `false` for no cut-off.",
+    "resolution.cooldown": "A period (`\"7 days\"`), or a table: files must have been public for so long.",
+    "resolution.cooldown.period": "As above.",
+    "resolution.cooldown.except": "Names the cooldown is not for.",
+    "resolution.constraints": "Requirements that hold for a package if something asks for it.",
+    "resolution.overrides": "Requirements that replace what anybody asks of that package.",
+    "resolution.excludes": "Dependencies on these names are dropped wherever they occur.",
+    "resolution.build": "Whose build backends may run: [sdists and builds](../how-to/builds-and-sdists.md).",
+    "resolution.build.default": "`always`: any sdist may be built.",
+    "resolution.build.allow": "Names whose sdists may be built.",
+    "resolution.build.never": "Names that are only ever installed from a wheel.",
+    "resolution.no-binary": "Names that are never installed from a wheel; `*` for all.",
+    "resolution.conflicts": "Lists of `{ member, extra, group }`: of each list at most one is ever installed.",
+    "resolution.conflicts.member": "A member.",
+    "resolution.conflicts.extra": "An extra of that member.",
+    "resolution.conflicts.group": "A dependency group of that member.",
+    "resolution.find-links": "Folders of wheels and sdists that are looked at before all indexes.",
+    "tasks": "`[tasks.NAME]`, inherited by every member that does not define its own; a string is its command.",
+    "tasks.NAME.command": "For the shell; without one the task only stands for what it needs.",
+    "tasks.NAME.needs": "Tasks to run first: `x` in the same member, `^x` in every member this one depends on.",
+    "tasks.NAME.inputs": "Globs of files the task reads." + UNUSED,
+    "tasks.NAME.outputs": "Globs of files the task makes." + UNUSED,
+    "tasks.NAME.env": "Variables set for the command.",
+    "tasks.NAME.description": "Shown by `pypm run` without a task.",
+    "tasks.NAME.scope": "`members`: a run in each member; `workspace`: one run, at the root.",
+    "lock": "The lock file.",
+    "lock.export": "Files to keep in step with the lock." + UNUSED,
+    "plugins": "Native plugins." + UNUSED,
+    "plugins.NAME.url": "Where it comes from." + UNUSED,
+    "plugins.NAME.sha256": "Its digest." + UNUSED,
+    "boundaries": "Which members may depend on which." + UNUSED,
+    "boundaries.layers": "Members by layer, highest first." + UNUSED,
+    "boundaries.allow": "Rules." + UNUSED,
+    "boundaries.allow.from": "Members, globs or tags." + UNUSED,
+    "boundaries.allow.to": "Members, globs or tags." + UNUSED,
+    "boundaries.allow.reason": "For messages." + UNUSED,
+    "boundaries.deny": "Rules." + UNUSED,
+    "boundaries.deny.from": "Members, globs or tags." + UNUSED,
+    "boundaries.deny.to": "Members, globs or tags." + UNUSED,
+    "boundaries.deny.reason": "For messages." + UNUSED,
+}
+
+MEMBER_SETTINGS = {
+    "sources": "Where names come from, for this member; stronger than the workspace's.",
+    "tasks": "Tasks of this member; stronger than the workspace's of the same name.",
+    "tags": "Words for boundary rules." + UNUSED,
+    "default-groups": "Groups of this member that are installed by default, in place of the workspace's list.",
+    "package": "`false`: this project is not built, only what it asks for is installed.",
+}
+
+SOURCES = """\
+## Sources
+
+A source is a table (or a list of tables whose markers exclude each other):
+
+| key | |
+|---|---|
+| `index = "NAME"` | that index and no other |
+| `path = "DIR"` | a folder, wheel or sdist, relative to the manifest; `editable = true` for a folder |
+| `url = "..."` | a wheel or sdist at an address; `subdirectory = "..."` |
+| `git = "..."` | a repository; one of `rev`, `tag`, `branch`; `subdirectory = "..."` |
+| `workspace = true` | the member of that name (never needed: a member's name is always the member) |
+| `marker = "..."` | where this source counts |
+| `extra = "..."`, `group = "..."` | for requirements of that extra or group only |
+"""
+
+
+def settings() -> str:
+    """The page of settings."""
+    lines = ["# Settings", "", NOTE, ""]
+    lines += [
+        "An unknown key or a wrong value is an error with its line and the nearest known key; all of a file are",
+        "told together. Most settings that a command line or an environment variable can also give are listed with",
+        "the [commands](commands.md) and the [environment variables](environment-variables.md): a flag is",
+        "stronger than a variable, a variable stronger than a file.",
+        "",
+        "## pypm-workspace.toml",
+        "",
+    ]
+    lines += _setting_table(WorkspaceFile, SETTINGS)
+    lines += ["", "## [tool.pypm] of a member's pyproject.toml", ""]
+    lines += _setting_table(MemberTool, MEMBER_SETTINGS, whole=False)
+    lines += ["", SOURCES.rstrip("\n"), ""]
+    lines += [
+        "Of `[tool.uv]` everything that decides what is locked or installed is understood:",
+        "[moving from uv](../how-to/move-from-uv.md).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _setting_table(model: type[BaseModel], sentences: dict[str, str], *, whole: bool = True) -> list[str]:
+    found = dict(keys_of(model, (), whole))
+    missing, left = sorted(found.keys() - sentences.keys()), sorted(sentences.keys() - found.keys())
+    if missing or left:
+        raise SystemExit(f"docs/generate.py: no sentence for {missing}, no setting for {left}")
+    lines = ["| key | type | default | |", "|---|---|---|---|"]
+    for key, (kind, default) in found.items():
+        lines.append(f"| `{key}` | {kind} | {default} | {cell(sentences[key])} |")
+    return lines
+
+
+def keys_of(
+    model: type[BaseModel], above: tuple[str, ...], whole: bool = True
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """(dotted key, (type, default)) of every setting below *model*; *whole* False: only its own keys."""
+    for name, field in model.model_fields.items():
+        path = (*above, kebab(name))
+        below, keyed = _tables(field)
+        yield ".".join(path), (cell(_type(field.annotation)), _default(field))
+        if below is not None and whole:
+            yield from keys_of(below, (*path, "NAME") if keyed else path)
+
+
+def _tables(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
+    """(the model of the tables in *field*, whether they are below names of the user's choice)."""
+    kind, keyed = field.annotation, False
+    while True:
+        kind = _plain(kind)
+        origin = get_origin(kind)
+        if origin is dict:
+            kind, keyed = get_args(kind)[1], True
+        elif origin is list:
+            kind = get_args(kind)[0]
+        else:
+            is_table = isinstance(kind, type) and issubclass(kind, BaseModel)
+            return (kind, keyed) if is_table else (None, False)
+
+
+def _plain(kind: Any) -> Any:
+    """*kind* without Annotated and ``| None``."""
+    while get_origin(kind) is Annotated or type(None) in get_args(kind):
+        kind = next(each for each in get_args(kind) if each is not type(None))
+    return kind
+
+
+def _type(kind: Any) -> str:
+    kind = _plain(kind)
+    origin = get_origin(kind)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(kind))
+    if origin is list:
+        inner = _plain(get_args(kind)[0])
+        words = {str: "strings"}
+        if get_origin(inner) is list:
+            return "array of arrays"
+        return f"array of {words.get(inner, 'tables')}"
+    if origin is dict:
+        return "table"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "table"
+    return {str: "string", bool: "boolean", int: "string"}[kind]
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if field.is_required():
+        return "required"
+    if value is None or value == "" or value == [] or value == {} or isinstance(value, BaseModel):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`".replace("'", '"')
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+OTHERS = {
+    "usage": (2, "A command, option or argument is wrong."),
+    "system": (1, "The operating system refused: the file, and its own words."),
+    "internal": (1, "A fault in pypm. `PYP_DEBUG=1` shows where."),
+}
+"""Codes that the command line gives itself."""
+
+WARNINGS = {
+    "cache-damaged": "The metadata cache was damaged; it was set aside and a new one begun.",
+    "cache-in-memory": "The metadata cache cannot be used; what is learned is forgotten after this run.",
+    "empty-pattern": "An entry of `members` matches no folder.",
+    "file-conflict": "Two distributions own one path with different contents; the one whose name sorts last has it.",
+    "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
+    "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
+    "member-cycle": "Members depend on each other in a circle.",
+    "narrower-sibling": "In a uv workspace: a member is locked for the Pythons of its sibling only.",
+    "no-usable-file": "A locked version has no file that any covered environment can use.",
+    "no-upload-times": "An index gives no upload times; under a cut-off in time its files count as too new.",
+    "outside-environment": "What is to be removed lies outside the environment, and is left alone.",
+    "resolution": "Something odd that the resolver passed over: an unknown extra, a yanked version kept.",
+    "sibling-version": "A member asks for a version of a sibling that the sibling has not; it is used all the same.",
+    "unknown-key": "A key under `[project]` that no standard knows.",
+}
+CHANGING = {"Warned", "_warn", "_warn_once"}
+"""Functions whose first argument is the code of a warning."""
+
+
+def error_codes() -> str:
+    """The page of errors and warnings."""
+    lines = ["# Error codes", "", NOTE, ""]
+    lines += [
+        "An error is printed as `error[CODE]: ...` on standard error, with the places in your files and what would",
+        "help; with `--json` as one line of JSON with the same facts. The exit code is the process's.",
+        "",
+        "| code | exit | |",
+        "|---|---|---|",
+    ]
+    rows = {(error.code, error.exit): _sentence(error) for error in errors()}
+    if len({code for code, _ in rows}) != len(list(errors())):
+        raise SystemExit("docs/generate.py: two errors have one code")
+    rows.update({(code, number): text for code, (number, text) in OTHERS.items()})
+    lines += [f"| `{code}` | {number} | {cell(rows[code, number])} |" for code, number in sorted(rows)]
+    found = warning_codes()
+    if found != WARNINGS.keys():
+        raise SystemExit(
+            f"docs/generate.py: no sentence for warnings {sorted(found - WARNINGS.keys())},"
+            f" no warning {sorted(WARNINGS.keys() - found)}"
+        )
+    lines += ["", "## Warnings", "", "Printed as `warning[CODE]: ...`; nothing stops.", ""]
+    lines += ["| code | |", "|---|---|"]
+    lines += [f"| `{code}` | {WARNINGS[code]} |" for code in sorted(WARNINGS)]
+    return "\n".join(lines) + "\n"
+
+
+def errors() -> Iterator[type[PypmError]]:
+    """Every error that can be raised: the subclasses of `PypmError` in all members but their bases."""
+    for _ in modules():
+        pass
+    seen: set[type[PypmError]] = set()
+    waiting: list[type[PypmError]] = [PypmError]
+    while waiting:
+        for found in waiting.pop().__subclasses__():
+            if found not in seen:
+                seen.add(found)
+                waiting.append(found)
+    for found in sorted(seen, key=lambda each: (each.code, each.__module__)):
+        if found.__module__.split(".")[0] in MEMBERS and not _is_base(found):
+            yield found
+
+
+def _is_base(kind: type[PypmError]) -> bool:
+    """Whether *kind* only gives its fields to other errors, and is never raised itself."""
+    return any(each.__module__ == kind.__module__ and each.code != kind.code for each in kind.__subclasses__())
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every module of every member."""
+    for member in MEMBERS:
+        package = importlib.import_module(member)
+        yield package
+        for found in pkgutil.walk_packages(package.__path__, f"{member}."):
+            if not found.name.endswith(".__main__"):
+                yield importlib.import_module(found.name)
+
+
+def warning_codes() -> set[str]:
+    """Codes of all warnings, read from the sources."""
+    found: set[str] = set()
+    for module in modules():
+        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                called = node.func
+                name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+                if name in CHANGING and isinstance(node.args[0].value, str):
+                    found.add(node.args[0].value)
+    return found
+
+
+def _sentence(error: type[PypmError]) -> str:
+    """The first paragraph of the docstring as one line of Markdown."""
+    text = inspect.getdoc(error) or ""
+    if not text or text.startswith(f"{error.__name__}("):
+        raise SystemExit(f"docs/generate.py: {error.__module__}.{error.__name__} has no docstring")
+    return _prose(text.split("\n\n")[0])
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def _prose(text: str | None) -> str:
+    """A docstring as Markdown: paragraphs of one line, literals with single backticks."""
+    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join(" ".join(each.split()) for each in paragraphs).replace("``", "`")
+
+
+def cell(text: str | None) -> str:
+    """*text* for one cell of a table."""
+    return _prose(text).replace("\\|", "|").replace("|", "\\|").replace("\n\n", " ")
+
+
+def anchor(heading: str) -> str:
+    """The fragment that a Markdown heading is reached by."""
+    return heading.lower().replace(" ", "-")
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks the pages."""
+    stale = []
+    for name, text in pages().items():
+        path = REFERENCE / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.write_text(text, encoding="utf-8", newline="\n")
+    for name in stale:
+        print(f"docs/reference/{name}: {'stale' if '--check' in arguments else 'written'}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""Which candidate of a package to try next, and when to cut the region instead."""
+
+from __future__ import annotations
+
+from pypm_model.markers import FALSE, Diagram, both, implies, minus
+from pypm_model.names import NormalizedName
+
+from pypm_resolver.bars import unfit
+from pypm_resolver.candidates import best, in_order, is_lowest, is_mixed, kept
+from pypm_resolver.files import Cover
+from pypm_resolver.fitting import Cut, Fits, Fitting, Misses
+from pypm_resolver.graph import Edge, Graph
+from pypm_resolver.package import Package, cover_of
+from pypm_resolver.reach import scope as scope_of
+
+
+class Choosing:
+    """Chooses candidates in one region; *earlier* are those that regions solved before have chosen."""
+
+    def __init__(self, graph: Graph, fitting: Fitting, earlier: dict[NormalizedName, list[int]]) -> None:
+        self.graph = graph
+        self.fitting = fitting
+        self.problem = graph.problem
+        self.solver = graph.solver
+        self.where = graph.where
+        self._earlier = earlier
+        self._kept: dict[int, tuple[int, ...]] = {}
+
+    def choose(self, node: int, siblings: frozenset[int] | set[int]) -> int | Cut:
+        """The candidate to try next for the package at *node*, or where the region must be cut first."""
+        package = self.graph.packages[node]
+        allowed = self.solver.bits[node]
+        lowest = is_lowest(self.problem, package.name, self.where)
+        mixed = is_mixed(self.problem.request.prereleases, package.name)
+        scope: Diagram | None = None
+        later: Cut | None = None
+        if lowest or node in siblings:
+            cut = self._cut_for_quality(node, package, lowest, mixed)
+            if cut is not None:
+                return cut
+        for index in in_order(package, allowed, self._first(node, package), lowest, mixed):
+            cover = cover_of(package, index)
+            if self.fitting.is_whole(cover):
+                return index
+            if scope is None:
+                scope = scope_of(self.graph, node)
+            match self.judge(package, index, cover, scope, allowed):
+                case Fits():
+                    return index
+                case Cut() as cut:
+                    if self.problem.request.fork_strategy != "fewest":
+                        return cut
+                    later = later or cut
+        if later is not None:
+            return later
+        assert scope is not None
+        return Cut(scope)
+
+    def judge(
+        self, package: Package, index: int, cover: Cover, scope: Diagram, allowed: int
+    ) -> Fits | Misses | Cut:
+        """Whether a candidate serves *scope*, *allowed* being what could be chosen instead."""
+        stable = not package.prereleases >> index & 1
+        others = allowed & ~(1 << index) & ~(package.prereleases if stable else 0)
+        return self.fitting.judge(package, cover, scope, others)
+
+    def _first(self, node: int, package: Package) -> tuple[int, ...]:
+        found = self._kept.get(node)
+        if found is None:
+            found = kept(self.problem, package, self.where)
+            if self.problem.request.strategy == "highest" or package.name not in self.problem.direct:
+                found += tuple(self._earlier.get(package.name, ()))
+            self._kept[node] = found
+        return found
+
+    def _cut_for_quality(self, node: int, package: Package, lowest: bool, mixed: bool) -> Cut | None:
+        """Whether requirements with different markers, taken apart, would lead to different versions.
+
+        For the newest version only siblings count (requirements of one parent), for the oldest all
+        requirements of members: their lower bounds are what these strategies are to show.
+        """
+        by_parent: dict[int, list[Edge]] = {}
+        everything: list[Edge] = []
+        for parent, slot, edge in self.graph.incoming.get(node, ()):
+            if self.graph.is_in_force(parent, slot):
+                by_parent.setdefault(parent, []).append(edge)
+                everything.append(edge)
+        groups = [
+            mine
+            for parent, mine in by_parent.items()
+            if len(mine) > 1 or (lowest and self.graph.keys[parent][0] == "item")
+        ]
+        if all(implies(self.where, edge.marker) for mine in groups for edge in mine):
+            return None
+        barred = 0
+        for mask in unfit(self.fitting, package).values():
+            barred |= mask
+        usable = package.every & ~barred & ~package.too_new & ~package.yanked
+        for group in groups:
+            for edge in group:
+                if implies(self.where, edge.marker):
+                    continue
+                picks = []
+                for part in (both(self.where, edge.marker), minus(self.where, edge.marker)):
+                    allowed, needed = usable, False
+                    for other in everything:
+                        if both(part, other.marker) != FALSE:
+                            allowed &= other.mask
+                            needed = True
+                    if needed:
+                        picks.append(best(package, allowed, lowest, mixed))
+                if len(picks) == 2 and picks[0] != picks[1] and None not in picks:
+                    return Cut(edge.marker)
+        return None
+
+    def alternatives(self, node: int, package: Package) -> int:
+        """The candidates the requirements in force would have allowed."""
+        allowed = package.every & ~package.too_new & ~package.yanked
+        for parent, slot, edge in self.graph.incoming.get(node, ()):
+            if self.graph.is_in_force(parent, slot):
+                allowed &= edge.mask
+        return allowed

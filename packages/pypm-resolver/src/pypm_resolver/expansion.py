@@ -1,0 +1,188 @@
+"""From a fixed candidate, extra or item to what it depends on: facts become incompatibilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pypm_model.facts import Key
+from pypm_model.markers import FALSE, TRUE, Diagram, both, implies
+from pypm_model.names import NormalizedName
+from pypm_model.specifiers import bits
+from pypm_model.versions import sort_key
+
+from pypm_resolver.bars import bar
+from pypm_resolver.files import strict_region
+from pypm_resolver.fitting import Cut, Fitting
+from pypm_resolver.graph import Edge, Graph
+from pypm_resolver.incompatibility import Barred, Depends
+from pypm_resolver.package import Package, cover_of
+from pypm_resolver.reach import scope as scope_of
+from pypm_resolver.universe import Dependency, Unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The search can not go on without these facts."""
+
+    keys: tuple[Key, ...]
+
+
+class Expansion:
+    """Adds to a graph what comes with its nodes; everything is added once and for good."""
+
+    def __init__(self, graph: Graph, fitting: Fitting) -> None:
+        self.graph = graph
+        self.fitting = fitting
+        self.universe = graph.universe
+        self.problem = graph.problem
+        self.solver = graph.solver
+        self.where = graph.where
+        self.siblings: set[int] = set()
+        """Nodes on which one parent has requirements that differ in marker and range."""
+        self._checked: set[tuple[int, int]] = set()
+
+    def expand(self, node: int) -> Missing | Cut | None:
+        """Add what comes with a fixed node; None when done, else what stopped it."""
+        solver = self.solver
+        if not solver.is_fixed(node):
+            return None
+        key = self.graph.keys[node]
+        match key[0]:
+            case "item":
+                if (node, 0) in self.graph.edges:
+                    return None
+                dependencies = self.universe.of_item(self.graph.item(node))
+                return self._follow(node, ((node, 1),), 0, dependencies)
+            case "extra":
+                owner = self.graph.owner(node)
+                if not solver.is_fixed(owner):
+                    return None
+                index = solver.bits[owner].bit_length() - 1
+                return self._expand_candidate(owner, index, NormalizedName(key[2]), node)
+            case _:
+                return self.look_ahead(node, solver.bits[node].bit_length() - 1)
+
+    def look_ahead(self, node: int, index: int) -> Missing | Cut | None:
+        """Add what comes with a candidate that is about to be chosen."""
+        stopped = self._expand_candidate(node, index, None, node)
+        for extra, other in self.graph.extras.get(self.graph.packages[node].name, ()):
+            if stopped is None and self.solver.is_fixed(other):
+                stopped = self._expand_candidate(node, index, extra, other)
+        return stopped
+
+    def _expand_candidate(
+        self, owner: int, index: int, extra: NormalizedName | None, node: int
+    ) -> Missing | Cut | None:
+        package = self.graph.packages[owner]
+        if (node, index) in self.graph.edges:
+            return None
+        dependencies = self.universe.of_candidate(package, index, extra)
+        if dependencies is None:
+            key = package.key(index)
+            return Missing((key,))
+        terms = ((owner, 1 << index),) if extra is None else ((owner, 1 << index), (node, 1))
+        if isinstance(dependencies, Unusable):
+            self.graph.add(terms[:1], Barred("metadata", dependencies.reason), TRUE)
+            self.graph.follow(node, index, [])
+            return None
+        if extra is None:
+            stopped = self._check_python(package, owner, index)
+            if stopped is not None:
+                return stopped
+        return self._follow(node, terms, index, dependencies)
+
+    def _check_python(self, package: Package, node: int, index: int) -> Cut | None:
+        """Requires-Python of the metadata, for indexes whose listings do not say it."""
+        if (node, index) in self._checked:
+            return None
+        strict = strict_region(self.universe.requires_python(package, index))
+        listed = cover_of(package, index).strict
+        if not implies(both(self.where, listed), strict):
+            if both(self.where, strict) == FALSE:
+                self.graph.add(((node, 1 << index),), Barred("python"), TRUE)
+            else:
+                scope = scope_of(self.graph, node)
+                if both(scope, strict) == FALSE and scope != FALSE:
+                    return Cut(scope)
+                if not implies(scope, strict):
+                    return Cut(strict)
+        self._checked.add((node, index))
+        return None
+
+    def _target(self, package: Package) -> int:
+        node = self.graph.find(("package", package.name))
+        if node is None:
+            node = self.graph.add_package(package)
+            bar(self.graph, self.fitting, node)
+        return node
+
+    def _follow(
+        self, node: int, terms: tuple[tuple[int, int], ...], slot: int, dependencies: tuple[Dependency, ...]
+    ) -> Missing | None:
+        """Add the dependencies kept under (node, slot): one incompatibility each with *terms*."""
+        problem = self.problem
+        where = self.where
+        active = [d for d in dependencies if both(where, d.marker) != FALSE]
+        missing: list[Key] = []
+        for dependency in active:
+            if not dependency.refused and dependency.name not in problem.members:
+                package = self.universe.package(dependency.name)
+                if not isinstance(package, Package):
+                    missing += package
+        if missing:
+            return Missing(tuple(dict.fromkeys(missing)))
+        edges: list[Edge] = []
+        masks: dict[int, tuple[Diagram, int]] = {}
+        for dependency in active:
+            marker = dependency.marker
+            if dependency.refused:
+                self.graph.add(terms, Barred("url", dependency.refused), marker)
+                continue
+            if dependency.name in problem.members:
+                self._follow_member(terms, dependency, edges)
+                continue
+            package = self.universe.package(dependency.name)
+            assert isinstance(package, Package)
+            target = self._target(package)
+            allowed = package.bits(dependency.specifier, dependency.source)
+            self.graph.add(
+                (*terms, (target, self.solver.everything[target] & ~allowed)), dependency.cause, marker
+            )
+            edges.append(Edge(target, marker, allowed, dependency))
+            if masks.setdefault(target, (marker, allowed)) != (marker, allowed):
+                self.siblings.add(target)
+            for extra in dependency.extras:
+                other = self.graph.extra_node(package.name, extra)
+                self.graph.add((*terms, (other, 2)), dependency.cause, marker)
+                edges.append(Edge(other, marker, 1, dependency))
+        self.graph.follow(node, slot, edges)
+        return None
+
+    def _follow_member(
+        self, terms: tuple[tuple[int, int], ...], dependency: Dependency, edges: list[Edge]
+    ) -> None:
+        member = self.problem.members[dependency.name]
+        node = self.graph.node(("item", member.name, "", ""))
+        # What a member asks of a sibling is served by the sibling whatever its version: a range is
+        # what its publication will say, and is warned about (`merge`). Others have to mean this one.
+        others = isinstance(dependency.cause, Depends)
+        if others and not fits_member(dependency.specifier, member.version):
+            self.graph.add(terms, dependency.cause, dependency.marker)
+            return
+        marker = both(dependency.marker, self.problem.pythons[member.name])
+        if both(self.where, marker) == FALSE:
+            return
+        self.graph.add((*terms, (node, 2)), dependency.cause, dependency.marker)
+        edges.append(Edge(node, marker, 1, dependency))
+        for extra in dependency.extras:
+            other = self.graph.find(("item", member.name, extra, ""))
+            if other is not None:
+                self.graph.add((*terms, (other, 2)), dependency.cause, dependency.marker)
+                edges.append(Edge(other, marker, 1, dependency))
+
+
+def fits_member(specifier: str, version: str | None) -> bool:
+    """Whether a member's version is in a range; a dynamic one is in all."""
+    if not specifier or version is None:
+        return True
+    return bool(bits(specifier, (version,), (sort_key(version),)))

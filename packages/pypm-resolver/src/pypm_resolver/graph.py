@@ -1,0 +1,153 @@
+"""What one region knows: nodes for packages, extras and items, the dependencies followed so far, and the
+incompatibilities made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pypm_model.markers import FALSE, TRUE, Diagram, both, implies
+from pypm_model.names import NormalizedName
+
+from pypm_resolver.incompatibility import Cause, Incompatibility, Structure
+from pypm_resolver.package import Package
+from pypm_resolver.problem import Item, ItemKey
+from pypm_resolver.solver import Solver
+from pypm_resolver.universe import Dependency, Universe
+
+NodeKey = tuple[str, ...]
+"""``("package", name)``, ``("extra", name, extra)`` or ``("item", member, extra, group)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A dependency that was followed: by the node it is kept under, on *target*."""
+
+    target: int
+    marker: Diagram
+    mask: int
+    """Candidates of the target it allows."""
+    dependency: Dependency
+
+
+class Graph:
+    """Nodes, the edges followed from them, and the solver that decides about them.
+
+    *rivals* are members whose items are not entered here, because another one is installed alone;
+    *ranks* says which packages choose earlier or later than their turn. Edges are kept under a node and a
+    slot: the candidate they belong to, for an extra that of its package, 0 for items.
+    """
+
+    def __init__(
+        self,
+        universe: Universe,
+        where: Diagram,
+        rivals: frozenset[NormalizedName],
+        ranks: dict[NodeKey, int],
+    ) -> None:
+        self.universe = universe
+        self.problem = universe.problem
+        self.where = where
+        self.rivals = rivals
+        self.solver = Solver()
+        self.keys: list[NodeKey] = []
+        self.packages: dict[int, Package] = {}
+        """By node."""
+        self.edges: dict[tuple[int, int], list[Edge]] = {}
+        self.incoming: dict[int, list[tuple[int, int, Edge]]] = {}
+        """(parent, slot, edge) by target, in the order followed."""
+        self.extras: dict[NormalizedName, list[tuple[NormalizedName, int]]] = {}
+        """(extra, node) by package."""
+        self._ranks = ranks
+        self._nodes: dict[NodeKey, int] = {}
+        for item in self.problem.items.values():
+            self._add_node(("item", *item.key), 1)
+        for item in self.problem.items.values():
+            self._enter(item)
+
+    def node(self, key: NodeKey) -> int:
+        """The node with this key; KeyError if there is none yet."""
+        return self._nodes[key]
+
+    def find(self, key: NodeKey) -> int | None:
+        """The node with this key, if it has been met."""
+        return self._nodes.get(key)
+
+    def add_package(self, package: Package) -> int:
+        """A node for the candidates of *package*, which has none yet."""
+        node = self._add_node(("package", package.name), len(package.versions))
+        self.packages[node] = package
+        return node
+
+    def extra_node(self, name: NormalizedName, extra: NormalizedName) -> int:
+        """The node that says whether an extra of a package is asked for."""
+        key = ("extra", name, extra)
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._add_node(key, 1)
+            self.extras.setdefault(name, []).append((extra, node))
+        return node
+
+    def item(self, node: int) -> Item:
+        """The item a node stands for."""
+        _, member, extra, group = self.keys[node]
+        key: ItemKey = (NormalizedName(member), extra, group)
+        return self.problem.items[key]
+
+    def owner(self, node: int) -> int:
+        """The package's node, of the package itself or one of its extras."""
+        key = self.keys[node]
+        return node if key[0] == "package" else self._nodes[("package", key[1])]
+
+    def follow(self, node: int, slot: int, edges: list[Edge]) -> None:
+        """Note the edges that are kept under (node, slot)."""
+        self.edges[(node, slot)] = edges
+        for edge in edges:
+            self.incoming.setdefault(edge.target, []).append((node, slot, edge))
+
+    def is_in_force(self, parent: int, slot: int) -> bool:
+        """Whether what is kept under (parent, slot) belongs to the present partial solution."""
+        if not self.solver.is_fixed(parent):
+            return False
+        return self.keys[parent][0] == "item" or self.solver.bits[self.owner(parent)] == 1 << slot
+
+    def add(self, terms: Iterable[tuple[int, int]], cause: Cause, marker: Diagram) -> None:
+        """Add a leaf that holds under *marker*; terms that are always true are dropped, one that is
+        never true drops the leaf."""
+        if both(self.where, marker) == FALSE:
+            return
+        merged: dict[int, int] = {}
+        for node, term in terms:
+            merged[node] = merged.get(node, self.solver.everything[node]) & term
+        if not all(merged.values()):
+            return
+        kept_terms = tuple(
+            (node, term) for node, term in merged.items() if term != self.solver.everything[node]
+        )
+        constant = implies(self.where, marker)
+        self.solver.add(
+            Incompatibility(
+                kept_terms,
+                cause,
+                frozenset() if constant else frozenset((marker,)),
+                marker,
+            )
+        )
+
+    def _add_node(self, key: NodeKey, versions: int) -> int:
+        node = self._nodes[key] = self.solver.add_node(versions, self._ranks.get(key, 1))
+        self.keys.append(key)
+        return node
+
+    def _enter(self, item: Item) -> None:
+        node = self._nodes[("item", *item.key)]
+        if item.key[1]:
+            member = self._nodes[("item", item.key[0], "", "")]
+            self.add(((node, 1), (member, 2)), Structure(), TRUE)
+        if item.key[0] in self.rivals:
+            return
+        where = both(item.flag, item.where)
+        if both(self.where, where) == FALSE:
+            return
+        marker = item.where if implies(self.where, item.flag) else item.flag
+        self.add(((node, 2),), Structure(), marker)

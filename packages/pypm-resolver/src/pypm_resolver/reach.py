@@ -1,0 +1,77 @@
+"""Where packages, extras and items are needed, by what a partial solution has chosen."""
+
+from __future__ import annotations
+
+from pypm_model.markers import FALSE, Diagram, all_of, both, either, implies
+
+from pypm_resolver.graph import Graph
+
+
+def reach(graph: Graph) -> dict[int, Diagram]:
+    """Where each node is needed, by what the present partial solution has chosen."""
+    known: dict[int, Diagram] = {}
+    changed: list[int] = []
+
+    def grow(node: int, where: Diagram) -> None:
+        before = known.get(node, FALSE)
+        after = either(before, where) if before != FALSE else where
+        if after != before:
+            known[node] = after
+            changed.append(node)
+
+    for item in graph.problem.items.values():
+        if item.key[0] in graph.rivals:
+            continue
+        where = all_of((graph.where, item.flag, item.where))
+        if where != FALSE:
+            grow(graph.node(("item", *item.key)), where)
+    solver = graph.solver
+    while changed:
+        node = changed.pop()
+        where = known[node]
+        key = graph.keys[node]
+        if not solver.is_fixed(node):
+            continue
+        if key[0] == "item":
+            if key[2]:
+                grow(graph.node(("item", key[1], "", "")), where)
+            edges = graph.edges.get((node, 0), ())
+        else:
+            owner = graph.owner(node)
+            if not solver.is_fixed(owner):
+                continue
+            edges = graph.edges.get((node, solver.bits[owner].bit_length() - 1), ())
+        for edge in edges:
+            inside = both(where, edge.marker)
+            if inside != FALSE:
+                grow(edge.target, inside)
+    return known
+
+
+def scope(graph: Graph, node: int) -> Diagram:
+    """Where *node* is needed, by what is chosen so far."""
+    return graph.where if _is_needed_everywhere(graph, node) else reach(graph).get(node, FALSE)
+
+
+def _is_needed_everywhere(graph: Graph, node: int) -> bool:
+    """Whether a chain of requirements that hold in all of the region leads to *node*: the usual
+    case, and much cheaper to see than the reach of everything."""
+    seen = {node}
+    unseen = [node]
+    while unseen:
+        for parent, slot, edge in graph.incoming.get(unseen.pop(), ()):
+            if parent in seen or not implies(graph.where, edge.marker) or not graph.is_in_force(parent, slot):
+                continue
+            if _is_entered_everywhere(graph, parent):
+                return True
+            seen.add(parent)
+            unseen.append(parent)
+    return False
+
+
+def _is_entered_everywhere(graph: Graph, node: int) -> bool:
+    key = graph.keys[node]
+    if key[0] != "item" or key[1] in graph.rivals:
+        return False
+    item = graph.item(node)
+    return implies(graph.where, both(item.flag, item.where))

@@ -1,0 +1,467 @@
+"""The traps of resolving, one test each, named after the list in the design (T1 to T22)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from kit.universe import Release, Universe, ask, direct, member, names, request, versions
+from pypm_model.activation import extra_flag, member_flag
+from pypm_model.facts import DirectKey, ListingKey, MetadataKey, Needs
+from pypm_model.locks import LockedPackage
+from pypm_model.markers import evaluate, parse
+from pypm_model.names import normalize
+from pypm_model.requests import BuildPolicy, Conflict, Preference, PrereleasePolicy, Request
+from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
+from pypm_model.sources import GitSource, IndexSource, UrlSource
+from pypm_resolver.session import Session
+from pypm_resolver.verify import verify
+
+LINUX = "sys_platform == 'linux'"
+DARWIN = "sys_platform == 'darwin'"
+
+
+def solved(universe: Universe, asked: Request) -> Resolution:
+    outcome = universe.solve(asked)
+    assert isinstance(outcome, Resolution), outcome
+    assert verify(asked, outcome, universe.facts()) == ()
+    return outcome
+
+
+def failed(universe: Universe, asked: Request) -> Unsolvable:
+    outcome = universe.solve(asked)
+    assert isinstance(outcome, Unsolvable), outcome
+    return outcome
+
+
+def package(outcome: Outcome, name: str, version: str | None = None) -> LockedPackage:
+    assert isinstance(outcome, Resolution)
+    found = [p for p in outcome.packages if p.name == name and version in (None, p.version)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def edges(outcome: Outcome, name: str, target: str) -> dict[str, str]:
+    """Markers of the edges from *name* to *target*, by version."""
+    return {edge.version: edge.marker for edge in package(outcome, name).dependencies if edge.name == target}
+
+
+def test_t2_prereleases_only_when_no_stable_version_is_left() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0a1": []}, "b": {"1.0": ["a>=2.0a1"], "0.9": ["a"]}})
+    assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
+    assert versions(solved(universe, request(["a!=2.0a1"]))) == {"a": ["1.0"]}
+    assert versions(solved(universe, request(["b", "a"]))) == {"a": ["2.0a1"], "b": ["1.0"]}
+    assert versions(solved(universe, request(["a", "b"]))) == {"a": ["1.0"], "b": ["0.9"]}
+    never = request(["a", "b"], prereleases=PrereleasePolicy("never"))
+    assert versions(solved(universe, never)) == {"a": ["1.0"], "b": ["0.9"]}
+    only = request(["a"], prereleases=PrereleasePolicy("only", names("a")))
+    assert versions(solved(universe, only)) == {"a": ["2.0a1"]}
+    assert "pre-release" in str(
+        failed(universe, request(["a>1"], prereleases=PrereleasePolicy("never"))).story
+    )
+
+
+def test_t6_requirements_that_are_no_siblings_lock_two_versions() -> None:
+    universe = Universe({"a": {"1": ["c<2"]}, "b": {"1": ["c>=2"]}, "c": {"1.0": [], "2.0": []}})
+    outcome = solved(universe, request([f"a; {LINUX}", f"b; {DARWIN}"]))
+    assert versions(outcome)["c"] == ["1.0", "2.0"]
+    assert edges(outcome, "a", "c") == {"1.0": ""}
+    assert edges(outcome, "b", "c") == {"2.0": ""}
+    assert len(outcome.splits) == 2
+
+
+def test_t7_markers_that_overlap_are_not_apart() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": []}})
+    outcome = failed(universe, request([f"a>=2; {LINUX}", f"a<2; {LINUX}"]))
+    assert outcome.region == LINUX
+    assert "Linux" in outcome.story[-1].text
+
+
+def test_t7_what_no_marker_covers_is_resolved_too() -> None:
+    packages = {"a": {"1": [], "2": []}, "b": {"1": ["c; python_version == '3.13'"]}, "c": {"1": []}}
+    asked = request(["a==1; python_version < '3.13'", "a==2; python_version >= '3.14'", "b"], python=">=3.12")
+    outcome = solved(Universe(packages), asked)
+    assert versions(outcome) == {"a": ["1", "2"], "b": ["1"], "c": ["1"]}
+    assert edges(outcome, "b", "c") == {"": "python_version == '3.13'"}
+
+
+def test_t8_old_versions_stay_while_they_fit() -> None:
+    universe = Universe({"a": {"1.0": ["b"], "2.0": ["b"]}, "b": {"1.0": [], "2.0": [], "3.0": []}})
+    kept = ((normalize("a"), (Preference("1.0"),)), (normalize("b"), (Preference("2.0"),)))
+    assert versions(solved(universe, request(["a"], preferences=kept))) == {"a": ["1.0"], "b": ["2.0"]}
+    raised = request(["a>=2"], preferences=kept)
+    assert versions(solved(universe, raised)) == {"a": ["2.0"], "b": ["2.0"]}
+
+
+def test_t8_of_two_kept_versions_the_regions_decide() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": [], "3.0": []}})
+    kept = (
+        (
+            normalize("a"),
+            (Preference("1.0", "pypi", LINUX), Preference("2.0", "", "sys_platform != 'linux'")),
+        ),
+    )
+    asked = request(["a"], preferences=kept, preferred_splits=(LINUX, "sys_platform != 'linux'"))
+    outcome = solved(Universe(universe.packages), asked)
+    assert edges(outcome, "app", "a") == {"1.0": LINUX, "2.0": "sys_platform != 'linux'"}
+
+
+def test_t9_does_not_fall_to_a_version_from_before_the_dependency() -> None:
+    fastapi = {f"0.{n}": ["starlette<0.30"] for n in range(50, 80)} | {"0.1": []}
+    starlette = {"0.28": [], "0.40": []}
+    outcome = solved(
+        Universe({"fastapi": fastapi, "starlette": starlette}), request(["starlette", "fastapi"])
+    )
+    assert versions(outcome) == {"fastapi": ["0.79"], "starlette": ["0.28"]}
+
+
+def test_t10_the_newest_version_of_each_python() -> None:
+    universe = Universe({"a": {"1.0": Release(python=">=3.8"), "2.0": Release(python=">=3.12")}})
+    outcome = solved(universe, request(["a"]))
+    assert edges(outcome, "app", "a") == {"1.0": "python_version < '3.12'", "2.0": "python_version >= '3.12'"}
+    assert package(outcome, "a", "2.0").requires_python == ">=3.12"
+    assert versions(solved(universe, request(["a"], fork_strategy="fewest"))) == {"a": ["1.0"]}
+
+
+def test_t10_only_where_a_package_is_needed_its_python_counts() -> None:
+    universe = Universe({"a": {"1.0": ["b"]}, "b": {"1.0": Release(python=">=3.13"), "0.1": []}})
+    outcome = solved(universe, request(["a; python_version >= '3.13'"]))
+    assert versions(outcome) == {"a": ["1.0"], "b": ["1.0"]}
+    assert outcome.splits == ()
+
+
+def test_t10_upper_bounds_are_guesses() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": Release(python=">=3.9,<3.13")}})
+    assert versions(solved(universe, request(["a"]))) == {"a": ["2.0"]}
+
+
+def test_t10_python_of_the_metadata_where_the_listing_is_silent() -> None:
+    packages = {"a": {"1.0": [], "2.0": Release(python=">=3.12", listed_python="")}}
+    outcome = solved(Universe(packages), request(["a"]))
+    assert edges(outcome, "app", "a") == {"1.0": "python_version < '3.12'", "2.0": "python_version >= '3.12'"}
+
+
+def test_t10_members_with_different_pythons_in_one_lock() -> None:
+    universe = Universe({"a": {"1.0": Release(python=">=3.8"), "2.0": Release(python=">=3.13")}})
+    asked = request(["a"], member("new", ["a>=2"], python=">=3.13"))
+    outcome = solved(universe, asked)
+    assert edges(outcome, "new", "a") == {"2.0": ""}
+    assert edges(outcome, "app", "a") == {"1.0": "python_version < '3.13'", "2.0": "python_version >= '3.13'"}
+
+
+def test_t11_another_version_where_the_newest_has_no_wheel() -> None:
+    wheels = Release(tags=("cp313-cp313-manylinux_2_17_x86_64", "cp313-cp313-win_amd64"), sdist=False)
+    universe = Universe({"a": {"1.0": [], "2.0": wheels}})
+    outcome = solved(universe, request(["a"], python="==3.13.*"))
+    assert "darwin" in edges(outcome, "app", "a")["1.0"]
+    assert versions(outcome) == {"a": ["1.0", "2.0"]}
+
+
+def test_t11_a_wheel_for_one_old_python_serves_no_other() -> None:
+    old = Release(tags=("cp39-cp39-manylinux_2_17_x86_64",), sdist=False)
+    universe = Universe({"a": {"1.0": [], "2.0": old}})
+    assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
+    outcome = failed(Universe({"a": {"2.0": old}}), request(["a"]))
+    assert "no usable file" in outcome.story[-2].text
+
+
+def test_t11_local_versions_part_from_the_plain_one() -> None:
+    cpu = Release(
+        tags=("py3-none-manylinux_2_17_x86_64", "py3-none-manylinux_2_17_aarch64", "py3-none-win_amd64"),
+        sdist=False,
+    )
+    mac = Release(tags=("py3-none-macosx_11_0_arm64",), sdist=False)
+    outcome = solved(Universe({"torch": {"2.0": mac, "2.0+cpu": cpu}}), request(["torch"]))
+    assert edges(outcome, "app", "torch") == {"2.0": DARWIN, "2.0+cpu": "sys_platform != 'darwin'"}
+
+
+def test_t11_a_required_environment_must_have_a_file() -> None:
+    linux = Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)
+    asked = request(["a"], required_environments=(DARWIN,))
+    assert "macOS" in failed(Universe({"a": {"1.0": linux}}), asked).story[-2].text
+    assert versions(solved(Universe({"a": {"1.0": linux}}), request(["a"]))) == {"a": ["1.0"]}
+    only_linux = replace(asked, members=request([f"a; {LINUX}"]).members)
+    assert versions(solved(Universe({"a": {"1.0": linux}}), only_linux)) == {"a": ["1.0"]}
+
+
+def test_t11_no_build_leaves_wheels_only() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": Release(tags=None)}})
+    policy = BuildPolicy(no_build=names("a"))
+    assert versions(solved(universe, request(["a"], build=policy))) == {"a": ["1.0"]}
+
+
+def test_t13_yanked_for_an_exact_pin_of_a_member_or_an_old_lock_only() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": Release(yanked="broken")}, "b": {"1": ["a==2.0"], "0": []}})
+    assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
+    assert versions(solved(universe, request(["a==2.0"]))) == {"a": ["2.0"]}
+    assert versions(solved(universe, request(["b"]))) == {"b": ["0"]}
+    kept = ((normalize("a"), (Preference("2.0"),)),)
+    assert versions(solved(universe, request(["a"], preferences=kept))) == {"a": ["2.0"]}
+    outcome = failed(universe, request(["a>1"]))
+    assert "a 2.0 is yanked (broken)" in [reason.text for reason in outcome.story]
+
+
+def test_t13_a_pin_on_one_platform_permits_it_there_only() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": Release(yanked="")}})
+    outcome = solved(universe, request([f"a==2.0; {LINUX}", "a"]))
+    assert edges(outcome, "app", "a") == {"1.0": "sys_platform != 'linux'", "2.0": LINUX}
+
+
+def test_t14_extras_that_name_their_own_package() -> None:
+    packages = {
+        "a": {
+            "1.0": Release(
+                ["a[x,y]; extra == 'all'", "b; extra == 'x'", f"c; extra == 'y' and {LINUX}"],
+                ("all", "x", "y"),
+            )
+        },
+        "b": {"1.0": ["a[x]"]},
+        "c": {"1.0": []},
+    }
+    outcome = solved(Universe(packages), request(["a[all]"]))
+    assert versions(outcome) == {"a": ["1.0"], "b": ["1.0"], "c": ["1.0"]}
+    extras = dict(package(outcome, "a").extras)
+    assert [(e.name, e.extras) for e in extras[normalize("all")]] == [("a", ("x", "y"))]
+    assert [(e.name, e.marker) for e in extras[normalize("y")]] == [("c", LINUX)]
+
+
+def test_t14_an_extra_the_version_lacks_is_a_warning() -> None:
+    outcome = solved(Universe({"a": {"1.0": Release((), ("x",)), "2.0": []}}), request(["a[x]"]))
+    assert versions(outcome) == {"a": ["2.0"]}
+    assert outcome.warnings == ("a 2.0 has no extra x",)
+
+
+def test_t14_the_extra_and_its_package_have_one_version() -> None:
+    packages = {
+        "a": {"1.0": Release(["c; extra == 'x'"], ("x",)), "2.0": Release((), ("x",))},
+        "c": {"1": []},
+    }
+    outcome = solved(Universe(packages), request(["a[x]", "a<2"]))
+    assert versions(outcome) == {"a": ["1.0"], "c": ["1"]}
+
+
+def test_t15_declared_conflicts_part_even_under_an_umbrella() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": []}})
+    conflict = Conflict(((normalize("app"), "old", ""), (normalize("app"), "new", "")))
+    asked = request([], extras={"old": ["a<2"], "new": ["a>=2"]}, conflicts=(conflict,))
+    outcome = solved(universe, asked)
+    assert versions(outcome) == {"a": ["1.0", "2.0"]}
+    found = dict(package(outcome, "app").extras)
+    assert [(e.version, e.marker) for e in found[normalize("old")]] == [("1.0", "")]
+    assert [(e.version, e.marker) for e in found[normalize("new")]] == [("2.0", "")]
+    extras = {"old": ["a<2"], "new": ["a>=2"], "all": ["app[new,old]"]}
+    umbrella = solved(universe, request([], extras=extras, conflicts=(conflict,)))
+    assert versions(umbrella) == {"a": ["1.0", "2.0"]}
+    assert any("app[all]" in warning for warning in umbrella.warnings)
+
+
+def test_t15_groups_of_two_members_with_one_name_are_two() -> None:
+    universe = Universe({"a": {"1.0": []}, "b": {"1.0": []}})
+    asked = request([], member("lib", groups={"dev": ["b"]}), groups={"dev": ["a"]})
+    outcome = solved(universe, asked)
+    assert [e.name for e in dict(package(outcome, "app").groups)[normalize("dev")]] == ["a"]
+    assert [e.name for e in dict(package(outcome, "lib").groups)[normalize("dev")]] == ["b"]
+
+
+def test_members_apart_are_cut_only_where_they_conflict() -> None:
+    packages = {"a": {"1.0": ["c"], "2.0": ["c"]}, "c": {"1.0": [], "2.0": []}}
+    members = (member("one", ["a<2", "base"]), member("two", ["a>=2", "base"]), member("base", ["a", "c"]))
+    asked = Request(tuple(sorted(members, key=lambda m: m.name)), shared_environment=False)
+    outcome = solved(Universe(packages), asked)
+    assert versions(outcome) == {"a": ["1.0", "2.0"], "c": ["2.0"]}
+    assert edges(outcome, "one", "a") == {"1.0": ""}
+    assert edges(outcome, "two", "a") == {"2.0": ""}
+    where = {"python_full_version": "3.12.1", "python_version": "3.12", "sys_platform": "linux"}
+    base = edges(outcome, "base", "a")
+    for root, version in (("one", "1.0"), ("two", "2.0")):
+        flags = {member_flag(normalize(root))}
+        assert [v for v, marker in base.items() if evaluate(parse(marker), where, flags)] == [version]
+    together = replace(asked, shared_environment=True)
+    assert isinstance(Universe(packages).solve(together), Unsolvable)
+
+
+def test_extras_of_members_apart_conflict_only_with_each_other() -> None:
+    packages = {"a": {"1.0": [], "2.0": []}}
+    members = (member("one", extras={"x": ["a<2"]}), member("two", ["a>=2"]))
+    outcome = solved(Universe(packages), Request(members, shared_environment=False))
+    assert versions(outcome) == {"a": ["1.0", "2.0"]}
+    assert extra_flag(normalize("one"), normalize("x")) == "one[x]"
+
+
+def test_t16_members_shadow_the_index_always() -> None:
+    universe = Universe({"lib": {"9.0": []}, "a": {"1.0": ["lib>=0.5"]}})
+    outcome = solved(universe, request(["a", "lib"], member("lib")))
+    assert package(outcome, "lib").version == "1.0"
+    assert ListingKey(normalize("lib")) not in universe.asked
+
+
+def test_t16_an_index_package_must_fit_the_member() -> None:
+    universe = Universe({"a": {"1.0": ["lib>=2"]}})
+    outcome = failed(universe, request(["a"], member("lib")))
+    assert outcome.story[-2].text == "a 1.0 (the only version) depends on lib>=2"
+    assert isinstance(universe.solve(request(["a"], member("lib", version="2.1"))), Resolution)
+    assert isinstance(universe.solve(request(["a"], member("lib", version=None))), Resolution)
+
+
+def test_t16_a_range_on_a_sibling_is_a_warning() -> None:
+    outcome = solved(Universe({}), request(["lib>=2"], member("lib")))
+    assert outcome.warnings == (
+        "app requires lib>=2 (pyproject.toml [project.dependencies]), and the workspace has lib 1.0",
+    )
+
+
+def test_t16_an_index_by_name_serves_the_name_everywhere() -> None:
+    universe = Universe({"a": {"1.0": ["b"]}, "b": {"9.0": []}}, {"corp": {"b": {"1.0": []}}})
+    outcome = solved(universe, request(["a", ("b", IndexSource("corp"))]))
+    assert package(outcome, "b").source == IndexSource("corp")
+    assert ListingKey(normalize("b")) not in universe.asked
+
+
+def test_t16_an_index_by_marker_serves_it_there_only() -> None:
+    universe = Universe({"a": {"1.0": ["b"]}, "b": {"2.0": []}}, {"corp": {"b": {"1.0": []}}})
+    asked = request(["a", (f"b; {LINUX}", IndexSource("corp"))])
+    outcome = solved(universe, asked)
+    assert edges(outcome, "a", "b") == {"1.0": LINUX, "2.0": "sys_platform != 'linux'"}
+
+
+def test_t16_direct_sources_bring_their_own() -> None:
+    git = GitSource("https://git.example.test/b", ref="main")
+    pinned = replace(git, commit="f" * 40)
+    inner = UrlSource("https://files.example.test/c-1.0-py3-none-any.whl")
+    directs = {
+        git: direct(
+            "b", git, "1.5", ["c @ https://files.example.test/c-1.0-py3-none-any.whl"], pinned=pinned
+        ),
+        inner: direct("c", inner, "1.0", is_wheel=True, tags=("py3|*|*",)),
+    }
+    universe = Universe({"a": {"1.0": ["b>=1"]}}, directs=directs)
+    outcome = solved(universe, request(["a", ("b", git)]))
+    assert package(outcome, "b").source == pinned
+    assert package(outcome, "c").source == inner
+    assert DirectKey(normalize("c"), inner) in universe.asked
+    clash = failed(Universe({"a": {"1.0": ["b>=2"]}}, directs=directs), request(["a", ("b", git)]))
+    assert "b" in clash.names
+
+
+def test_t16_addresses_in_index_metadata_are_refused_by_name() -> None:
+    universe = Universe({"a": {"1.0": ["b @ https://files.example.test/b-1.0.tar.gz"]}})
+    outcome = failed(universe, request(["a"]))
+    assert any("depends on b at an address of its own" in reason.text for reason in outcome.story)
+
+
+def test_t16_two_sources_of_one_name_only_under_disjoint_markers() -> None:
+    one, two = (
+        UrlSource("https://files.example.test/one.tar.gz"),
+        UrlSource("https://files.example.test/two.tar.gz"),
+    )
+    directs = {one: direct("b", one, "1.0"), two: direct("b", two, "2.0")}
+    universe = Universe({}, directs=directs)
+    assert isinstance(universe.solve(request([("b", one), ("b", two)])), Unsolvable)
+    apart = solved(universe, request([(f"b; {LINUX}", one), (f"b; {DARWIN}", two)]))
+    assert edges(apart, "app", "b") == {"1.0": LINUX, "2.0": DARWIN}
+
+
+def test_t17_versions_that_are_too_new_are_named_as_such() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": Release(too_new=True)}})
+    assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
+    outcome = failed(universe, request(["a>=2"], exclude_newer="2026-11-01T00:00:00Z"))
+    assert "a 2.0 is newer than allowed (2026-11-01T00:00:00Z)" in [reason.text for reason in outcome.story]
+
+
+def test_t18_what_can_not_be_read_is_passed_over() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": Release(unreadable="its metadata is empty")}})
+    assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
+    assert "its metadata is empty" in str(failed(universe, request(["a>1"])).story)
+
+
+def test_t19_the_first_answer_stays() -> None:
+    session = Session(request(["a"]))
+    universe = Universe({"a": {"1.0": []}})
+    state = session.step()
+    assert isinstance(state, Needs)
+    session.feed([universe.answer(key) for key in state.keys])
+    session.feed([Universe({"a": {"1.0": [], "2.0": []}}).answer(key) for key in state.keys])
+    while isinstance(state := session.step(), Needs):
+        assert state.keys == (MetadataKey(normalize("a"), "1.0", "pypi"),)
+        session.feed([universe.answer(key) for key in state.keys])
+    assert versions(state) == {"a": ["1.0"]}
+    assert session.step() is state
+
+
+def test_t20_markers_are_short_within_what_the_lock_covers() -> None:
+    universe = Universe(
+        {"a": {"1.0": ["b; python_version >= '3.9' and sys_platform != 'win32'"]}, "b": {"1": []}}
+    )
+    outcome = solved(universe, request(["a"], environments=(LINUX, DARWIN)))
+    assert edges(outcome, "a", "b") == {"": ""}
+
+
+def test_t21_the_budget_ends_undecided() -> None:
+    packages = {f"p{n}": {str(v): [f"p{n + 1}"] for v in range(5)} for n in range(20)} | {"p20": {"1": []}}
+    outcome = Universe(packages).solve(request(["p0"], max_steps=5))
+    assert isinstance(outcome, Undecided)
+    assert outcome.steps > 5
+
+
+def test_t21_two_thousand_versions_and_long_chains_need_no_recursion() -> None:
+    long = {f"p{n}": {"1.0": [f"p{n + 1}"]} for n in range(1500)} | {"p1500": {"1.0": ["many<5"]}}
+    many = {f"{n}.0": ["none==1"] if n > 3 else [] for n in range(2000)}
+    outcome = solved(Universe({**long, "many": many}), request(["p0"]))
+    assert versions(outcome)["many"] == ["3.0"]
+
+
+def test_t22_unknown_names_are_said_to_be_unknown() -> None:
+    outcome = failed(Universe({"a": {"1.0": ["nowhere"]}}), request(["a"]))
+    texts = [reason.text for reason in outcome.story]
+    assert "no index has a package named nowhere (asked: pypi)" in texts
+    assert outcome.story[0].asks == (ask("a"),)
+    assert outcome.names == ("a", "nowhere")
+
+
+def test_t22_the_story_names_who_asked_and_what_would_help() -> None:
+    universe = Universe({"a": {"1.0": ["b<2"]}, "b": {"1.0": [], "2.0": []}})
+    asked = request(["a"], member("lib", ["b>=2"]))
+    outcome = failed(universe, asked)
+    assert [reason.text for reason in outcome.story] == [
+        "app requires a",
+        "lib requires b>=2",
+        "a 1.0 (the only version) depends on b<2",
+        "so no version of b fits",
+    ]
+    assert outcome.story[1].asks == (ask("b>=2", "lib"),)
+    assert outcome.story[-1].uses == (0, 1, 2)
+    assert outcome.hints == (
+        "without b>=2 in packages/lib/pyproject.toml, the other requirements on b would allow 1.0",
+    )
+
+
+@pytest.mark.parametrize("strategy", ["lowest", "lowest-direct"])
+def test_lowest_strategies(strategy: str) -> None:
+    universe = Universe({"a": {"1.0": ["b"], "2.0": ["b"]}, "b": {"1.0": [], "2.0": []}})
+    outcome = solved(universe, request(["a>=1"], strategy=strategy))
+    assert versions(outcome) == {"a": ["1.0"], "b": ["1.0" if strategy == "lowest" else "2.0"]}
+
+
+def test_constraints_overrides_and_excludes() -> None:
+    packages = {
+        "a": {"1.0": ["b<2", "bad"]},
+        "b": {"1.0": [], "2.0": [], "3.0": []},
+        "bad": {"1.0": ["nowhere"]},
+        "c": {"1.0": []},
+    }
+    asked = request(
+        ["a"],
+        constraints=(ask("b<3", table="resolution.constraints"), ask("c<1", table="resolution.constraints")),
+        overrides=(ask("b>=2", table="resolution.overrides"),),
+        excludes=names("bad"),
+    )
+    assert versions(solved(Universe(packages), asked)) == {"a": ["1.0"], "b": ["2.0"]}
+
+
+def test_siblings_with_different_best_versions_part() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": [], "3.0": []}})
+    outcome = solved(universe, request(["a", "a<3; python_version < '3.12'"]))
+    assert edges(outcome, "app", "a") == {"2.0": "python_version < '3.12'", "3.0": "python_version >= '3.12'"}
+    same = solved(universe, request(["a>=1; python_version < '3.12'", "a>=2; python_version >= '3.12'"]))
+    assert versions(same) == {"a": ["3.0"]}
+    assert same.splits == ()

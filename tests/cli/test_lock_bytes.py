@@ -1,0 +1,84 @@
+"""The same manifests give the same bytes: members in any order, any cache, any speed of answers."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit.transcripts import Stage, run
+from kit.wheels import make_wheel
+
+MEMBERS = ("alpha", "beta", "gamma", "delta")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """An index whose packages depend on each other across platforms, so that there is something to decide."""
+    dice = random.Random(7)
+    with Stage(tmp_path / "stage") as made:
+        folder = made.server.folder
+        assert folder is not None
+        for number in range(20):
+            for version in ("1.0", "1.5", "2.0"):
+                later = dice.sample(range(number + 1, number + 8), 2)
+                requires = [f"p{n}>={dice.choice(['1.0', '1.5'])}" for n in later if n < 20]
+                if number == 3:
+                    requires.append("p10<2; sys_platform == 'win32'")
+                    requires.append("p10>=2; sys_platform != 'win32'")
+                make_wheel(folder, f"p{number}", version, requires=requires)
+        yield made
+
+
+def write_workspace(root: Path, order: tuple[str, ...], *, folders: bool = True) -> None:
+    patterns = ", ".join(f'"packages/{name}"' for name in order)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "pypm-workspace.toml").write_text(f'[workspace]\nname = "w"\nmembers = [{patterns}]\n')
+    for name in order:
+        number = MEMBERS.index(name)
+        asks = [f'"p{n}"' for n in (number, number + 4, number + 9)]
+        if name != "alpha":
+            asks.append('"alpha"')
+        manifest = root / "packages" / name / "pyproject.toml"
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(
+            f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+            f"dependencies = [{', '.join(asks)}]\n"
+        )
+
+
+def locked(stage: Stage, root: Path, *arguments: str) -> bytes:
+    done = run(["pypm", "lock", *arguments], root, stage.environ)
+    assert done.returncode == 0, done.stdout
+    return (root / "pypm.lock").read_bytes()
+
+
+def test_order_of_members_and_speed_of_answers_change_no_byte(stage: Stage) -> None:
+    write_workspace(stage.root, MEMBERS)
+    cold = locked(stage, stage.root)
+    assert cold.count(b"\n[[package]]\n") >= 12 and b"win32" in cold
+    (stage.root / "pypm.lock").unlink()
+    assert locked(stage, stage.root) == cold, "warm cache"
+    assert locked(stage, stage.root, "--upgrade", "--refresh") == cold, "asked again"
+    dice = random.Random(3)
+    for number in range(2):
+        order = tuple(dice.sample(MEMBERS, len(MEMBERS)))
+        root = stage.folder / f"permuted{number}"
+        write_workspace(root, order)
+        assert locked(stage, root) == cold, f"members in the order {order}"
+    shutil.rmtree(stage.home / "cache")
+    stage.server.latency = 0.03
+    stage.server.fail("/simple/p1?[02468]/", "status", times=3, status=503)
+    (stage.root / "pypm.lock").unlink()
+    assert locked(stage, stage.root) == cold, "cold cache, slow index that fails at times"
+
+
+def test_pages_as_html_without_metadata_files_give_the_same_choice(stage: Stage) -> None:
+    """Sizes and upload times are not in HTML: all else is the same, and a lock that has them keeps them."""
+    write_workspace(stage.root, MEMBERS)
+    first = locked(stage, stage.root)
+    shutil.rmtree(stage.home / "cache")
+    stage.server.format, stage.server.metadata_flags, stage.server.metadata_files = "html", False, False
+    assert locked(stage, stage.root, "--upgrade") == first
