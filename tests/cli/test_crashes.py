@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,7 @@ def files_of(number: int, version: str) -> dict[str, str | bytes]:
 
 def write_members(root: Path, numbers: range, specifier: str) -> None:
     """Two members that ask for *numbers* of the packages, in the versions of *specifier*."""
+    root.mkdir(exist_ok=True)
     (root / "pypm-workspace.toml").write_text('[workspace]\nmembers = ["packages/*"]\n')
     wanted = [f"dep{number}{specifier}" for number in numbers]
     for name, share in (("one", wanted[::2]), ("two", wanted[1::2])):
@@ -69,10 +70,8 @@ def start(stage: Stage, *arguments: str, cwd: Path | None = None) -> subprocess.
 
 def kill(process: subprocess.Popen[str]) -> None:
     """Kills the process and its children, as a power cut would."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.communicate()
 
 
@@ -86,7 +85,10 @@ def check_environment(root: Path, numbers: range, version: str) -> None:
     """Asserts that the environment holds these packages and the members, every file as RECORD says."""
     (site,) = (root / ".venv" / "lib").glob("python*/site-packages")
     infos = {info.name for info in site.glob("*.dist-info")}
-    assert infos == {f"dep{n}-{version}.dist-info" for n in numbers} | {"one-1.0.dist-info", "two-1.0.dist-info"}
+    assert infos == {f"dep{n}-{version}.dist-info" for n in numbers} | {
+        "one-1.0.dist-info",
+        "two-1.0.dist-info",
+    }
     folders = {path.name for path in site.iterdir() if path.name.startswith("dep") and path.is_dir()} - infos
     assert folders == {f"dep{number}" for number in numbers}
     for info in sorted(infos):
@@ -125,7 +127,7 @@ def test_the_next_sync_repairs_what_a_killed_one_left(stage: Stage, rounds: int)
         check_environment(stage.root, numbers, version)
         assert "Nothing to do" in sync(stage)
     assert killed, "every sync was over before it could be killed"
-    leftovers = [path.name for path in stage.root.iterdir() if path.name.startswith(".venv") and path.name != ".venv"]
+    leftovers = {path.name for path in stage.root.glob(".venv*")} - {".venv"}
     assert not leftovers
 
 
@@ -140,7 +142,7 @@ def test_two_syncs_at_once_in_one_workspace(stage: Stage) -> None:
 
 def test_two_workspaces_share_a_cold_cache(stage: Stage) -> None:
     other = stage.folder / "other"
-    write_members(other_root(other), range(PACKAGES), "")
+    write_members(other, range(PACKAGES), "")
     processes = [start(stage, "sync"), start(stage, "sync", cwd=other)]
     for process in processes:
         said, _ = process.communicate(timeout=120)
@@ -150,14 +152,9 @@ def test_two_workspaces_share_a_cold_cache(stage: Stage) -> None:
     assert (stage.root / "pypm.lock").read_bytes() == (other / "pypm.lock").read_bytes()
 
 
-def other_root(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
 def test_one_of_two_is_killed_and_the_other_goes_on(stage: Stage) -> None:
     other = stage.folder / "other"
-    write_members(other_root(other), range(PACKAGES), "")
+    write_members(other, range(PACKAGES), "")
     doomed, survivor = start(stage, "sync"), start(stage, "sync", cwd=other)
     time.sleep(0.8)
     kill(doomed)
@@ -194,7 +191,12 @@ def no_big_files() -> None:
 def big_release(stage: Stage) -> None:
     folder = stage.server.folder
     assert folder is not None
-    make_wheel(folder, "big", "1.0", files={"big/__init__.py": "", "big/data.bin": random.Random(1).randbytes(3 << 20)})
+    make_wheel(
+        folder,
+        "big",
+        "1.0",
+        files={"big/__init__.py": "", "big/data.bin": random.Random(1).randbytes(3 << 20)},
+    )
     (stage.root / "pypm-workspace.toml").unlink()
     shutil.rmtree(stage.root / "packages")
     (stage.root / "pyproject.toml").write_text(

@@ -32,7 +32,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-def write_workspace(root: Path, order: tuple[str, ...], *, folders: bool = True) -> None:
+def write_workspace(root: Path, order: tuple[str, ...]) -> None:
     patterns = ", ".join(f'"packages/{name}"' for name in order)
     root.mkdir(parents=True, exist_ok=True)
     (root / "pypm-workspace.toml").write_text(f'[workspace]\nname = "w"\nmembers = [{patterns}]\n')

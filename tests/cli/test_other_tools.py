@@ -59,8 +59,18 @@ def pypm(stage: Stage, *arguments: str) -> str:
 
 def pip(stage: Stage, python: Path, *arguments: str) -> str:
     """pip of the environment that runs the tests, working on *python*; its stdout."""
-    command = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, cwd=stage.root, env=stage.environ, capture_output=True, text=True, timeout=120)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "--disable-pip-version-check",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, cwd=stage.root, env=stage.environ, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -68,13 +78,17 @@ def pip(stage: Stage, python: Path, *arguments: str) -> str:
 def test_pip_list_and_pip_check_agree_with_the_lock(stage: Stage) -> None:
     pypm(stage, "sync")
     python = stage.root / ".venv/bin/python"
-    listed = {canonicalize_name(row["name"]): row for row in json.loads(pip(stage, python, "list", "--format=json"))}
+    listed = {
+        canonicalize_name(row["name"]): row for row in json.loads(pip(stage, python, "list", "--format=json"))
+    }
     lock = tomllib.loads((stage.root / "pypm.lock").read_text())
     assert {name: row["version"] for name, row in listed.items()} == {
         package["name"]: package["version"] for package in lock["package"] if package["name"] != "winonly"
     }
     places = {name: row.get("editable_project_location") for name, row in listed.items()}
-    assert places["app"] == str(stage.root / "packages/app") and places["lib"] == str(stage.root / "packages/lib")
+    assert places["app"] == str(stage.root / "packages/app") and places["lib"] == str(
+        stage.root / "packages/lib"
+    )
     assert places["idna"] is None
     assert "No broken requirements found" in pip(stage, python, "check")
     frozen = pip(stage, python, "freeze").splitlines()
@@ -119,11 +133,25 @@ def test_packaging_selects_from_the_exported_pylock_what_sync_installs(stage: St
 def test_pip_installs_from_the_exported_requirements(stage: Stage) -> None:
     pypm(stage, "export", "--format", "requirements.txt", "-p", "app", "--only-group", "dev", "-o", "dev.txt")
     assert "--hash=sha256:" in (stage.root / "dev.txt").read_text()
-    target = stage.folder / "target"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
-    python = target / "bin/python"
+    python = bare_environment(stage)
     pip(stage, python, "install", "--index-url", stage.server.url, "--require-hashes", "-r", "dev.txt")
     assert [row["name"] for row in json.loads(pip(stage, python, "list", "--format=json"))] == ["pytest"]
+
+
+def bare_environment(stage: Stage) -> Path:
+    """The interpreter of a fresh environment with nothing in it."""
+    target = stage.folder / "target"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
+    return target / "bin/python"
+
+
+def test_pip_installs_from_the_exported_pylock(stage: Stage) -> None:
+    pypm(stage, "export", "-p", "app", "--no-default-groups", "--no-editable", "-o", "pylock.app.toml")
+    python = bare_environment(stage)
+    pip(stage, python, "install", "--no-build-isolation", "-r", "pylock.app.toml")
+    rows = json.loads(pip(stage, python, "list", "--format=json"))
+    assert {row["name"].lower() for row in rows} == {"app", "flask.thing", "greeny", "idna", "lib", "scripts"}
+    assert "No broken requirements found" in pip(stage, python, "check")
 
 
 def test_uv_installs_from_the_exported_pylock(stage: Stage) -> None:
@@ -131,8 +159,10 @@ def test_uv_installs_from_the_exported_pylock(stage: Stage) -> None:
     if uv is None:
         pytest.skip("uv is not installed here")
     pypm(stage, "export", "-p", "app", "--no-default-groups", "-o", "pylock.app.toml")
-    target = stage.folder / "target"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
-    command = [uv, "pip", "install", "--no-config", "--offline", "--python", str(target / "bin/python")]
-    done = subprocess.run([*command, "-r", "pylock.app.toml", "--dry-run"], cwd=stage.root, capture_output=True, text=True)
-    assert "idna" in done.stdout + done.stderr
+    python = bare_environment(stage)
+    command = [uv, "pip", "install", "--no-config", "--no-build-isolation", "--python", str(python)]
+    command += ["--preview-features", "pylock", "-r", "pylock.app.toml"]
+    done = subprocess.run(command, cwd=stage.root, env=stage.environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(pip(stage, python, "list", "--format=json"))
+    assert {row["name"].lower() for row in rows} == {"app", "flask-thing", "greeny", "idna", "lib", "scripts"}

@@ -205,7 +205,7 @@ dev = { requires-python = ">=3.12" }
     )
     assert request.exclude_newer == "2026-01-02T00:00:00Z"
     assert (
-        request.build.no_build == {"nb"} and request.build.no_binary == {"bin"} and not request.build.default
+        request.build.no_build == {"nb"} and request.build.no_binary == {"bin"} and request.build.default
     )
     assert request.conflicts == (
         Conflict(((normalize("a"), "x-1", ""), (normalize("b"), "", ""))),

@@ -313,7 +313,7 @@ def test_ranges_are_compared_as_sets(make: Make, mine: str, dependency: str, the
             discover(root)
 
 
-def test_in_a_uv_workspace_a_narrower_sibling_narrows_its_dependents(make: Make) -> None:
+def test_a_uv_workspace_is_for_the_pythons_all_members_share(make: Make) -> None:
     root = make(
         {
             "pyproject.toml": '[tool.uv.workspace]\nmembers = ["p/*"]\n'
@@ -330,6 +330,20 @@ def test_in_a_uv_workspace_a_narrower_sibling_narrows_its_dependents(make: Make)
         "b": "<3.14,>=3.11",
         "c": "<3.14,>=3.11",
     }
+    assert workspace.warnings == ()
+
+
+def test_where_uv_members_share_no_python_a_narrower_sibling_narrows_its_dependents(make: Make) -> None:
+    root = make(
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["p/*"]\n',
+            "p/a/pyproject.toml": project("a", "b", python=">=3.9"),
+            "p/b/pyproject.toml": project("b", python=">=3.11"),
+            "p/c/pyproject.toml": project("c", python="<3.10"),
+        }
+    )
+    workspace = discover(root)
+    assert dict(workspace.pythons) == {"a": ">=3.11", "b": ">=3.11", "c": "<3.10"}
     assert {w.code for w in workspace.warnings} == {"narrower-sibling"}
 
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
 from pypm_model.lock_reach import reach
 from pypm_model.locks import Lock, LockedPackage
-from pypm_model.markers import FALSE, Diagram, assume, both, parse, text
+from pypm_model.markers import FALSE, Diagram, all_of, assume, both, parse, python_bounds, text
 from pypm_model.markers import requires_python as python_region
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
+from pypm_model.specifiers import merge
 
 Locate = Callable[[LockedPackage, Artifact], str]
 """Gives the address of a file, without credentials."""
@@ -88,7 +90,8 @@ def to_pylock(
     """
     spelled = {**{f: ("extras", n) for f, n in names.extras}, **{f: ("dependency_groups", n) for f, n in names.groups}}
     fixed = {flag: flag in names.always for flag in _all_flags(lock) if flag not in spelled}
-    region = _region(lock)
+    python = _python(lock, {flag for flag in (*spelled, *names.always)})
+    region = _region(lock, python)
     entries = []
     for position, where in sorted(reach(lock).items()):
         inside = both(assume(where, fixed), region)
@@ -98,8 +101,8 @@ def to_pylock(
     head = ['lock-version = "1.0"']
     if lock.environments:
         head.append(f"environments = {_array(lock.environments)}")
-    if lock.requires_python:
-        head.append(f"requires-python = {_string(lock.requires_python)}")
+    if python:
+        head.append(f"requires-python = {_string(python)}")
     head.append(f"extras = {_array(sorted(n for _, n in names.extras))}")
     head.append(f"dependency-groups = {_array(sorted(n for _, n in names.groups))}")
     head.append(f"default-groups = {_array(sorted(default_groups))}")
@@ -115,9 +118,25 @@ def _all_flags(lock: Lock) -> Iterator[str]:
             yield from (group_flag(package.name, g) for g, _ in package.groups)
 
 
-def _region(lock: Lock) -> Diagram:
-    """The environments the lock covers."""
-    covered = python_region(lock.requires_python)
+def _python(lock: Lock, flags: set[str]) -> str:
+    """The Pythons that every exported member supports; if there are none, those that any does: PEP 751
+    has one range for the whole file."""
+    ranges = {
+        package.manifest.requires_python
+        for package in lock.packages
+        if package.manifest is not None and (member_flag(package.name) in flags or package.name == ROOT)
+    }
+    shared = all_of(map(python_region, ranges))
+    if shared == FALSE:
+        return lock.requires_python
+    lower, upper = python_bounds(shared)
+    short = ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
+    return short if python_region(short) == shared else reduce(merge, sorted(ranges))
+
+
+def _region(lock: Lock, python: str) -> Diagram:
+    """The environments the file is for."""
+    covered = python_region(python)
     if lock.environments:
         covered = both(covered, parse(" or ".join(f"({e})" for e in lock.environments)))
     return covered

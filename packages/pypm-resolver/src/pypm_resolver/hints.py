@@ -40,8 +40,7 @@ def _bar_hints(package: Package, kind: str, mask: int) -> Iterable[str]:
         case "too-new":
             yield f"{package.name} {newest} would fit: exclude-newer or the cooldown leaves it out"
         case "python":
-            bounds = bounds(package, 1 << (mask.bit_length() - 1))
-            bound = next(iter(bounds))
+            bound = next(iter(bounds(package, 1 << (mask.bit_length() - 1))))
             if bound:
                 yield (
                     f"{package.name} {newest} needs Python {bound}: "

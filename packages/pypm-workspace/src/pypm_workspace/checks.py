@@ -38,8 +38,8 @@ class Checked:
 def check(members: Sequence[Member], settings: Settings, *, lenient: bool, place: Placer) -> Checked:
     """The workspace's Pythons and warnings, or all that is wrong between its members as one error.
 
-    *lenient* is for uv workspaces: a narrower sibling narrows its dependents, as uv does, with a
-    warning. Raises `DuplicateMember`, `NarrowerSibling`, `ConflictingIndexes`, `InvalidManifest` (a
+    *lenient* is for uv workspaces: they are locked for the Pythons that all members share, as uv has
+    it; where they share none, a narrower sibling narrows its dependents, with a warning. Raises `DuplicateMember`, `NarrowerSibling`, `ConflictingIndexes`, `InvalidManifest` (a
     source that names no member or index), or `InvalidWorkspace` with several of them.
     """
     errors: list[PypmError] = _duplicates(members, place)
@@ -176,6 +176,9 @@ def _pythons(
 ) -> tuple[dict[NormalizedName, str], list[PypmError | Warned]]:
     stated = {member.name: member.requires_python for member in members}
     common = common_python(text for text in stated.values() if text)
+    if lenient and all(fits(common, "", text) for text in stated.values() if text):
+        # A uv workspace has one range: the one that all members share.
+        return dict.fromkeys(stated, common), []
     pythons = {name: text or common for name, text in stated.items()}
     group_pythons: dict[tuple[str, str], str] = {
         (m.name, group): text for m in members for group, text in m.group_pythons

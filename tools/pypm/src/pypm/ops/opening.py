@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from pypm._verbs import VERSION
 from pypm.ops.world import World
 from pypm_index import pip_config
 from pypm_index.settings import Index, Indexes
@@ -64,7 +65,8 @@ def folder_in(workspace: Workspace, world: World) -> str:
 
 
 def _snapshot_file(world: World, root: str) -> Path:
-    digest = hashlib.sha256(root.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    # With the version: what another pypm found out about the same manifests may differ.
+    digest = hashlib.sha256(f"{VERSION} {root}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
     return default_root(world.environ) / "workspaces" / f"{digest}.json"
 
 
