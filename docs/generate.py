@@ -138,13 +138,13 @@ SETTINGS = {
     "workspace.shared-environment": "`false`: members are alternatives that need not fit together; install them with `-p`, one at a time.",
     "workspace.link-mode": "How files come from the store into `.venv`. `auto` and `farm`: hard links, or copies across devices.",
     "workspace.python": "The interpreter to use, as `--python` takes it. A flag or `PYPM_PYTHON` is stronger.",
-    "catalog": "Versions said once, `name = \">=1,<2\"`: a member's bare `name` means this.",
+    "catalog": 'Versions said once, `name = ">=1,<2"`: a member\'s bare `name` means this.',
     "catalog.NAME.version": "The range, where the entry is a table.",
     "sources": "Where a name comes from, for every member: see [sources](#sources).",
     "index": "Package indexes, in order of priority; the first that has a name is the only one asked for it.",
     "index.name": "What sources and the lock call it.",
     "index.url": "Its simple API, or a folder.",
-    "index.explicit": "Asked only for names whose source says `index = \"NAME\"`.",
+    "index.explicit": 'Asked only for names whose source says `index = "NAME"`.',
     "index.default": "Stands in for the built-in default index, last in order.",
     "resolution": "How versions are chosen.",
     "resolution.strategy": "`lowest-direct`: the lowest version of what members ask for themselves, the highest of the rest.",
@@ -153,8 +153,8 @@ SETTINGS = {
     "resolution.prereleases.mode": "As above.",
     "resolution.prereleases.only": "Names whose pre-releases are as good as final releases; nobody else's are taken.",
     "resolution.exclude-newer": "A date or time: files uploaded later are not seen. A date counts to its end, in UTC.",
-    "resolution.exclude-newer-package": "Exceptions: `name = \"2026-11-01\"`, or `false` for no cut-off.",
-    "resolution.cooldown": "A period (`\"7 days\"`), or a table: files must have been public for so long.",
+    "resolution.exclude-newer-package": 'Exceptions: `name = "2026-11-01"`, or `false` for no cut-off.',
+    "resolution.cooldown": 'A period (`"7 days"`), or a table: files must have been public for so long.',
     "resolution.cooldown.period": "As above.",
     "resolution.cooldown.except": "Names the cooldown is not for.",
     "resolution.constraints": "Requirements that hold for a package if something asks for it.",
@@ -389,7 +389,9 @@ def errors() -> Iterator[type[PypmError]]:
 
 def _is_base(kind: type[PypmError]) -> bool:
     """Whether *kind* only gives its fields to other errors, and is never raised itself."""
-    return any(each.__module__ == kind.__module__ and each.code != kind.code for each in kind.__subclasses__())
+    return any(
+        each.__module__ == kind.__module__ and each.code != kind.code for each in kind.__subclasses__()
+    )
 
 
 def modules() -> Iterator[ModuleType]:

@@ -317,7 +317,8 @@ def damaged(cache: Path, kind: str) -> None:
 )
 def test_a_damaged_cache_is_mended_without_a_word_of_the_user(stage: Stage, kind: str) -> None:
     sync(stage)
-    damaged(stage.home / "cache", kind)
+    (store,) = (stage.home / "cache").glob("v*")
+    damaged(store, kind)
     shutil.rmtree(stage.root / ".venv")
     write_members(stage.root, range(PACKAGES), "==2.0")
     said = sync(stage)

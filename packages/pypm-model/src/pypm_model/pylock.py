@@ -82,11 +82,13 @@ def to_pylock(
     *,
     default_groups: Sequence[NormalizedName] = (),
     editable: bool = True,
+    members: bool = True,
 ) -> str:
     """The text of `pylock.toml`: deterministic, packages in the lock's order.
 
     Only packages that some flag in *names* needs are in it; flags not in *names* are taken as unset.
-    Members are ``directory`` entries, editable unless *editable* is False.
+    Members are ``directory`` entries, editable unless *editable* is False; without *members* they are
+    left out, and what they need from elsewhere stays: pip refuses folders beside files with hashes.
     """
     spelled = {**{f: ("extras", n) for f, n in names.extras}, **{f: ("dependency_groups", n) for f, n in names.groups}}
     fixed = {flag: flag in names.always for flag in _all_flags(lock) if flag not in spelled}
@@ -96,7 +98,7 @@ def to_pylock(
     for position, where in sorted(reach(lock).items()):
         inside = both(assume(where, fixed), region)
         package = lock.packages[position]
-        if inside != FALSE and package.name != ROOT:
+        if inside != FALSE and package.name != ROOT and (members or package.manifest is None):
             entries.append(_entry(package, _spell(text(inside, region), spelled), locate, editable))
     head = ['lock-version = "1.0"']
     if lock.environments:

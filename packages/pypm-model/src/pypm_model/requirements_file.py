@@ -12,18 +12,21 @@ from pypm_model.names import ROOT
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 
 
-def to_requirements(lock: Lock, roots: Sequence[Root], *, hashes: bool = True, editable: bool = True) -> str:
+def to_requirements(
+    lock: Lock, roots: Sequence[Root], *, hashes: bool = True, editable: bool = True, members: bool = True
+) -> str:
     """The requirements file for *roots*: one package a line (its hashes below it), in the lock's order.
 
     Members are paths, relative to the workspace root: where it has any, pip must be run there and
-    cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the mixture.
+    cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the mixture. Without *members* what they need
+    from elsewhere is there alone.
     """
     region = python_region(lock.requires_python)
     if lock.environments:
         region = both(region, parse(" or ".join(f"({e})" for e in lock.environments)))
     reached = {i: both(where, region) for i, where in reach(lock, roots).items()}
     packages = [(lock.packages[i], where) for i, where in sorted(reached.items()) if where != FALSE]
-    packages = [(p, w) for p, w in packages if p.name != ROOT]
+    packages = [(p, w) for p, w in packages if p.name != ROOT and (members or p.manifest is None)]
     with_hashes = hashes and all(isinstance(p.source, IndexSource | UrlSource) for p, _ in packages)
     lines = []
     for package, where in packages:

@@ -26,6 +26,7 @@ from pypm_model.markers import (
     both,
     coverage,
     either,
+    implies,
     parse,
     python_bounds,
     requires_python,
@@ -130,21 +131,33 @@ def covers(
     *wheels* and *sdists* say which kinds may be used at all. Groups are disjoint, in no special order.
     """
     groups: dict[Cover, int] = {NOWHERE: every}
-    for files, mask in classes:
+    for files, mask in sorted(classes, key=_breadth):
         if not (sdists if files.tags is None else wheels):
             continue
-        new = class_cover(files)
+        strict = strict_region(files.requires_python)
         split: dict[Cover, int] = {}
         for cover, versions in groups.items():
             inside = versions & mask
+            if not inside or implies(strict, cover.files):
+                # Nothing new: the usual case, an sdist or a pure wheel serves all there is.
+                split[cover] = split.get(cover, 0) | versions
+                continue
             outside = versions & ~mask
             if outside:
                 split[cover] = split.get(cover, 0) | outside
-            if inside:
-                joined = new if cover is NOWHERE else _join(cover, new)
-                split[joined] = split.get(joined, 0) | inside
+            new = class_cover(files)
+            joined = new if cover is NOWHERE else _join(cover, new)
+            split[joined] = split.get(joined, 0) | inside
         groups = split
     return tuple(groups.items())
+
+
+def _breadth(entry: tuple[FileClass, int]) -> int:
+    """Kinds of files that serve all platforms come first: what the others cover need not be known then."""
+    tags = entry[0].tags
+    if tags is None:
+        return 0
+    return 1 if "py3|*|*" in tags else 2
 
 
 def _join(first: Cover, second: Cover) -> Cover:

@@ -40,12 +40,18 @@ class Fitting:
         self.where = where
         self.expected = expected
         self._whole: dict[Cover, bool] = {}
+        self._barred: dict[Cover, str] = {}
 
     def barred(self, cover: Cover) -> str:
         """Why versions with this cover are out of the question in all of the region: ``python``,
         ``files``, ``required``, or empty if they are not."""
-        strict = both(self.where, cover.strict)
-        if strict == FALSE:
+        kind = self._barred.get(cover)
+        if kind is None:
+            kind = self._barred[cover] = self._barring(cover)
+        return kind
+
+    def _barring(self, cover: Cover) -> str:
+        if both(self.where, cover.strict) == FALSE:
             return "python" if cover.strict != FALSE or cover.files != FALSE else "files"
         if both(self.where, cover.files) == FALSE:
             return "files"

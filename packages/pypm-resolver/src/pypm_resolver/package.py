@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 from pypm_model.facts import Absent, Direct, DirectKey, FileClass, Listing, MetadataKey
@@ -58,7 +59,7 @@ class Package:
                     self.prereleases |= fact.prereleases << offset
                     self.yanked |= fact.yanked << offset
                     self.too_new |= fact.too_new << offset
-                    found = covers(fact.classes, fact.all, wheels=wheels, sdists=sdists)
+                    found = _listing_covers(fact, wheels, sdists)
                     groups += [(cover, mask << offset) for cover, mask in found]
                 case Direct():
                     versions.append(fact.version)
@@ -76,6 +77,7 @@ class Package:
         self.covers = tuple((cover, mask) for cover, mask in groups if mask)
         self.every = (1 << len(versions)) - 1
         self._bits: dict[tuple[str, Source | None], int] = {}
+        self._keys: dict[int, MetadataKey | DirectKey] = {}
 
     def bits(self, specifier: str, source: Source | None = None) -> int:
         """The candidates *specifier* allows; with *source*, only those that come from it."""
@@ -108,11 +110,16 @@ class Package:
 
     def key(self, index: int) -> MetadataKey | DirectKey:
         """What to ask for the dependencies of candidate *index*."""
-        fact = self.origin(index).fact
-        if isinstance(fact, Listing):
-            return MetadataKey(self.name, self.versions[index], fact.index)
-        assert isinstance(fact, Direct)
-        return fact.key
+        key = self._keys.get(index)
+        if key is None:
+            fact = self.origin(index).fact
+            assert not isinstance(fact, Absent)
+            if isinstance(fact, Listing):
+                key = MetadataKey(self.name, self.versions[index], fact.index)
+            else:
+                key = fact.key
+            self._keys[index] = key
+        return key
 
     @property
     def absent(self) -> tuple[str, ...] | None:
@@ -123,6 +130,20 @@ class Package:
                 return None
             asked += origin.fact.asked
         return tuple(asked)
+
+
+_known: dict[tuple[int, bool, bool], tuple[weakref.ref[Listing], tuple[tuple[Cover, int], ...]]] = {}
+"""Covers by the identity of a listing, for a process that resolves again and again (a watcher): making
+them is a quarter of a resolution. An entry goes with its listing."""
+
+
+def _listing_covers(listing: Listing, wheels: bool, sdists: bool) -> tuple[tuple[Cover, int], ...]:
+    key = (id(listing), wheels, sdists)
+    known = _known.get(key)
+    if known is None or known[0]() is not listing:
+        found = covers(listing.classes, listing.all, wheels=wheels, sdists=sdists)
+        known = _known[key] = (weakref.ref(listing, lambda _: _known.pop(key, None)), found)
+    return known[1]
 
 
 def _bits(specifier: str, versions: tuple[str, ...], keys: tuple[str, ...]) -> int:

@@ -20,8 +20,6 @@ def backends_of(tools: Tools, workspace: Workspace) -> Mapping[NormalizedName, B
     """Answers for the members whose dependencies, extras or Python range their manifest leaves to the
     backend. A member whose version alone is dynamic is not asked. Raises what building raises."""
     members = [member for member in workspace.members if member.unstated]
-    if not members:
-        return {}
     sources = [
         Source(tools.root / member.path, "metadata", member.name, shown=member.file) for member in members
     ]

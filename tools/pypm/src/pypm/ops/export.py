@@ -50,6 +50,8 @@ class ExportOptions:
     hashes: bool = True
     editable: bool = True
     frozen: bool = False
+    members: bool = True
+    """False: only what members need from elsewhere."""
 
 
 def export(world: World, options: ExportOptions) -> str:
@@ -61,7 +63,9 @@ def export(world: World, options: ExportOptions) -> str:
         lock = locked.lock
         if options.form == "requirements.txt":
             roots = roots_of(world, workspace, lock, options.selection)
-            text = to_requirements(lock, roots, hashes=options.hashes, editable=options.editable)
+            text = to_requirements(
+                lock, roots, hashes=options.hashes, editable=options.editable, members=options.members
+            )
         else:
             text = _pylock(tools, workspace, lock, options)
     if options.output is not None:
@@ -81,7 +85,12 @@ def _pylock(tools: Tools, workspace: Workspace, lock: Lock, options: ExportOptio
         wanted = _default_flags(workspace, members) | {m.name for m in members}
         defaults = [name for flag, name in names.groups if flag in wanted]
     return to_pylock(
-        lock, names, _locate(tools, lock), default_groups=defaults, editable=options.editable
+        lock,
+        names,
+        _locate(tools, lock),
+        default_groups=defaults,
+        editable=options.editable,
+        members=options.members,
     )
 
 
@@ -99,8 +108,7 @@ def _locate(tools: Tools, lock: Lock) -> Locate:
     ]
     found = tools.catalog.locate(wanted)
     addresses: Mapping[tuple[NormalizedName, str], str] = {
-        (name, file.filename): located.url
-        for (name, _, file), located in zip(wanted, found, strict=True)
+        (name, file.filename): located.url for (name, _, file), located in zip(wanted, found, strict=True)
     }
 
     def locate(package: LockedPackage, artifact: Artifact) -> str:

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from pypm.ops.backends import backends_of
 from pypm.ops.opening import LOCK
-from pypm.ops.resolving import resolve
 from pypm.ops.tools import Tools
 from pypm_model import markers
 from pypm_model.artifacts import Artifact
@@ -27,6 +25,7 @@ from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.wheel_tags import parse_wheel_filename
 from pypm_store.atomic import write_atomically
+from pypm_workspace.asks import Backend
 from pypm_workspace.workspace import Workspace
 
 Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
@@ -136,8 +135,9 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if not how.upgrade:
         kept = tuple((name, found) for name, found in pins if name not in wanted)
         request = replace(plain, preferences=kept, preferred_splits=old.splits if old else ())
-    catalog = tools.catalog
-    resolution = resolve(request, catalog, workspace.place, tools.world.listener)
+    from pypm.ops.resolving import resolve
+
+    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener)
     new = complete(resolution, request, settings, tools, old)
     return Locked(new, write(new), old, text, reasons)
 
@@ -146,7 +146,11 @@ def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
     """What *workspace* asks, its build backends heard. Where no member states a Python range, the old
     lock's is kept, so that machines with different interpreters agree; the first lock begins at the
     interpreter at hand."""
-    backends = backends_of(tools, workspace)
+    backends: Mapping[NormalizedName, Backend] = {}
+    if any(member.unstated for member in workspace.members):
+        from pypm.ops.backends import backends_of
+
+        backends = backends_of(tools, workspace)
     default = ""
     if not any(workspace.pythons.values()):
         default = old.requires_python if old is not None else ""

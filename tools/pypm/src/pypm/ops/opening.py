@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm._verbs import VERSION
 from pypm.ops.world import World
-from pypm_index import pip_config
-from pypm_index.settings import Index, Indexes
 from pypm_store.atomic import write_atomically
 from pypm_store.locations import default_root
-from pypm_store.store import Store
 from pypm_workspace.discover import discover, find_root
 from pypm_workspace.snapshot import Snapshot, members_from_snapshot
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm_index.settings import Indexes
+    from pypm_store.store import Store
 
 LOCK = "pypm.lock"
 
 
 def open_store(world: World) -> Store:
     """The machine's store: ``PYPM_CACHE_DIR``, else the platform's cache folder."""
+    from pypm_store.store import Store
+
     return Store.open(environ=world.environ)
 
 
@@ -42,6 +46,9 @@ def open_workspace(world: World) -> Workspace:
 
 def indexes_of(world: World, workspace: Workspace | None) -> Indexes:
     """The indexes a workspace names, with the machine's settings applied."""
+    from pypm_index import pip_config
+    from pypm_index.settings import Index, Indexes
+
     named = [
         Index(setting.name, setting.url, explicit=setting.explicit, default=setting.default)
         for setting in (workspace.indexes if workspace else ())

@@ -10,6 +10,7 @@ from typing import Any
 
 from pypm import _stamp
 from pypm._verbs import VERSION
+from pypm.ops.counting import count
 from pypm.ops.locking import Locked, Locking, lock_workspace, write_lock
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.provisioning import provide
@@ -218,7 +219,3 @@ def _leave_stamp(
     say = f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
     _stamp.write(workspace.root, key, say, files, folders, missing)
 
-
-def count(number: int, noun: str) -> str:
-    """``1 member``, ``2 members``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

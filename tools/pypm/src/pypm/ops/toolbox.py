@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from pypm.ops.backends import describe
+from typing import TYPE_CHECKING
+
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
 from pypm_workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from pypm_index.ports import BuildNeed
+
 
 def open_tools(world: World, workspace: Workspace | None) -> Tools:
     """The tools of one run, to be used in a ``with`` block."""
-    return Tools(world, workspace, describe)
+    return Tools(world, workspace, _describe)
+
+
+def _describe(tools: Tools, need: BuildNeed) -> bytes:
+    from pypm.ops.backends import describe
+
+    return describe(tools, need)

@@ -1,4 +1,7 @@
-"""What verbs work with, opened when first used and closed together: store, indexes, interpreter, builder."""
+"""What verbs work with, opened when first used and closed together: store, indexes, interpreter, builder.
+
+Rooms are imported when they are first used as well: a lock that fits needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,25 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pypm.ops.opening import indexes_of, open_store
 from pypm.ops.world import World
-from pypm_env.build.builder import Builder
-from pypm_env.build.jobs import Memory
-from pypm_env.finding import Places, choose
-from pypm_env.interpreters import Interpreter
-from pypm_env.probe import ProbeCache
-from pypm_index.catalog import Catalog
-from pypm_index.cutoffs import Cutoffs, earliest, moment
-from pypm_index.ports import BuildNeed
-from pypm_index.settings import Indexes
 from pypm_model.names import NormalizedName
 from pypm_model.requests import BuildPolicy
-from pypm_store.metadata_cache import MetadataCache
-from pypm_store.store import Store
 from pypm_workspace.configuration import Member, Settings
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm_env.build.builder import Builder
+    from pypm_env.interpreters import Interpreter
+    from pypm_env.probe import ProbeCache
+    from pypm_index.catalog import Catalog
+    from pypm_index.cutoffs import Cutoffs
+    from pypm_index.ports import BuildNeed
+    from pypm_index.settings import Indexes
+    from pypm_store.metadata_cache import MetadataCache
+    from pypm_store.store import Store
 
 VENV = ".venv"
 INTERPRETER = "interpreter"
@@ -78,6 +81,8 @@ class Tools:
     @cached_property
     def cache(self) -> MetadataCache:
         """What indexes, interpreters and builds said before."""
+        from pypm_store.metadata_cache import MetadataCache
+
         return self._stack.enter_context(MetadataCache(self.store.path))
 
     @cached_property
@@ -92,6 +97,8 @@ class Tools:
 
     def new_catalog(self) -> Catalog:
         """A catalog of its own, for a resolution inside another one."""
+        from pypm_index.catalog import Catalog
+
         return Catalog(
             self.store,
             self.indexes,
@@ -100,7 +107,7 @@ class Tools:
             root=self.root,
             offline=self.world.offline,
             refresh=self.world.refresh,
-            cutoffs=cutoffs_of(self.settings, datetime.now(UTC)),
+            cutoffs=cutoffs_of(self.settings),
             build_policy=self.build_policy,
             build_metadata=lambda need: self._describe(self, need),
             listener=self.world.listener,
@@ -109,6 +116,9 @@ class Tools:
     @cached_property
     def builder(self) -> Builder:
         """Runs build backends; what they make is kept in the store."""
+        from pypm_env.build.builder import Builder
+        from pypm_env.build.jobs import Memory
+
         memory = Memory(
             lambda keys: self.cache.values(METADATA, keys),
             lambda texts: self.cache.put_values(METADATA, texts),
@@ -126,6 +136,8 @@ class Tools:
 
     def interpreter(self, requires_python: str = "", prefer: str = "") -> Interpreter:
         """The interpreter to install for: as asked for, else the first that fits. Raises `NoPython`."""
+        from pypm_env.finding import Places, choose
+
         return choose(
             self.world.environ.get("PYPM_PYTHON") or self.settings.python or None,
             requires_python,
@@ -138,6 +150,8 @@ class Tools:
     @cached_property
     def probes(self) -> ProbeCache:
         """What interpreters said of themselves."""
+        from pypm_env.probe import ProbeCache
+
         cache = self.cache
         return ProbeCache(
             lambda key: cache.value(INTERPRETER, key),
@@ -155,10 +169,12 @@ class Tools:
         return {m.name: m.path for m in self.workspace.members} if self.workspace else {}
 
 
-def cutoffs_of(settings: Settings, now: datetime) -> Cutoffs:
-    """Which files are too new at *now*: a fixed cut-off, a cooldown, and the exceptions from them."""
+def cutoffs_of(settings: Settings) -> Cutoffs:
+    """Which files are too new now: a fixed cut-off, a cooldown, and the exceptions from them."""
+    from pypm_index.cutoffs import Cutoffs, earliest, moment
+
     fixed = settings.exclude_newer
-    relative = moment(f"{settings.cooldown}s", now) if settings.cooldown else ""
+    relative = moment(f"{settings.cooldown}s", datetime.now(UTC)) if settings.cooldown else ""
     packages = {name: fixed for name in settings.cooldown_except}
     packages.update((name, when) for name, when in settings.exclude_newer_package)
     return Cutoffs(earliest(fixed, relative), packages=packages)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pypm.cli.render.style import style
-from pypm.ops.lock import LockReport
-from pypm.ops.sync import SyncReport, count
-from pypm_env.plan import Plan
+from pypm.ops.counting import count
 from pypm_model.lock_diff import Change, LockDiff
+from pypm_model.names import ROOT
+
+if TYPE_CHECKING:
+    from pypm.ops.lock import LockReport
+    from pypm.ops.sync import SyncReport
+    from pypm_env.plan import Plan
 
 SHOWN = 40
 """Lines of a list before the rest is only counted."""
@@ -34,7 +39,8 @@ def lock_lines(report: LockReport) -> list[str]:
 
 def diff_lines(diff: LockDiff) -> list[str]:
     """Versions that came, went and changed."""
-    changes = sorted((*diff.added, *diff.removed, *diff.changed), key=lambda change: change.name)
+    changes = [change for change in (*diff.added, *diff.removed, *diff.changed) if change.name != ROOT]
+    changes.sort(key=lambda change: change.name)
     lines = [_coloured(change) for change in changes[:SHOWN]]
     if len(changes) > SHOWN:
         lines.append(f"  ... and {len(changes) - SHOWN} more")

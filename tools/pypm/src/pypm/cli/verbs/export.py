@@ -22,6 +22,7 @@ from pypm.ops.selection import Selection
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE rather than to stdout.")
 @click.option("--no-hashes", is_flag=True, help="Leave hashes out of requirements.txt.")
 @click.option("--no-editable", is_flag=True, help="Members as ordinary folders.")
+@click.option("--no-members", is_flag=True, help="Only what members need from elsewhere.")
 @click.option("--frozen", is_flag=True, help="Take the lock as it is.")
 @selection
 @common
@@ -32,6 +33,7 @@ def command(
     output: str | None,
     no_hashes: bool,
     no_editable: bool,
+    no_members: bool,
     frozen: bool,
 ) -> int:
     """Write the lock as pylock.toml (PEP 751) or as a requirements file with hashes.
@@ -41,7 +43,7 @@ def command(
     """
     if form is None:
         form = "requirements.txt" if output and output.endswith(".txt") else "pylock.toml"
-    options = ExportOptions(form, output, selection, not no_hashes, not no_editable, frozen)
+    options = ExportOptions(form, output, selection, not no_hashes, not no_editable, frozen, not no_members)
     with world(common) as here:
         text = export(here, options)
     if output is None:
