@@ -75,16 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for name, result in table[-1][1].items():
                     if result.failure:
                         sys.stderr.write(f"    {name} failed: {result.failure}\n")
+        versions = {tool: toolbox.version(tool) for tool in ("pypm", *peers)}
+        machine = machine_facts()
+        print("\n".join(lines(table, versions, machine, options.latency)), flush=True)
+        if options.json:
+            data = as_data(table, versions, machine)
+            options.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     finally:
         # Not earlier: see benchmarks.cases.
         shutil.rmtree(session, ignore_errors=True)
-    versions = {tool: toolbox.version(tool) for tool in ("pypm", *peers)}
-    machine = machine_facts(toolbox.python)
-    print("\n".join(lines(table, versions, machine, options.latency)))
-    if options.json:
-        options.json.write_text(
-            json.dumps(as_data(table, versions, machine), indent=1) + "\n", encoding="utf-8"
-        )
     bad = any(result.failure for _, results in table for result in results.values())
     return 1 if bad or any(is_met(*row) is False for row in table) else 0
 
@@ -239,7 +238,7 @@ def _count(table: Sequence[tuple[Case, Mapping[str, Result]]]) -> str:
     return "-".join(map(str, dict.fromkeys([counts[0], counts[-1]]))) if counts else "0"
 
 
-def machine_facts(python: Path) -> dict[str, Any]:
+def machine_facts() -> dict[str, Any]:
     """What a reader must know of the machine."""
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "?"
     return {

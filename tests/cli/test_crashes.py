@@ -265,15 +265,21 @@ def scramble(path: Path) -> None:
     path.write_bytes(b"\xa5" * path.stat().st_size)
 
 
+def database(cache: Path) -> Path:
+    (found,) = cache.glob("*.sqlite")
+    return found
+
+
 def damaged(cache: Path, kind: str) -> None:
     match kind:
         case "database-cut":
-            cut(cache / "meta.sqlite")
+            cut(database(cache))
         case "database-scrambled":
-            scramble(cache / "meta.sqlite")
+            scramble(database(cache))
         case "database-a-folder":
-            (cache / "meta.sqlite").unlink()
-            (cache / "meta.sqlite").mkdir()
+            path = database(cache)
+            path.unlink()
+            path.mkdir()
         case "trees-cut":
             for tree in (cache / "trees").iterdir():
                 for path in tree.rglob("*.py"):

@@ -68,24 +68,24 @@ def served(packages: dict[str, dict[str, list[str]]]) -> Universe:
     )
 
 
-def selected(resolution: Resolution, where: dict[str, str]) -> dict[str, str]:
-    """What an installer takes from the lock in one environment."""
+def selected(resolution: Resolution, where: dict[str, str], root: str = "app") -> dict[str, str]:
+    """What an installer takes from the lock in one environment, for the member *root* alone."""
     by_name: dict[str, list[LockedPackage]] = {}
     for package in resolution.packages:
         by_name.setdefault(package.name, []).append(package)
     chosen: dict[str, str] = {}
-    queue = [(by_name["app"][0], "")]
+    queue = [(by_name[root][0], "")]
     seen = set()
     while queue:
         package, extra = queue.pop()
         if (package.name, package.version, extra) in seen:
             continue
         seen.add((package.name, package.version, extra))
-        if package.name != "app":
+        if package.name != root:
             assert chosen.setdefault(package.name, package.version) == package.version
         edges = package.dependencies if not extra else dict(package.extras).get(normalize(extra), ())
         for edge in edges:
-            if evaluate(parse(edge.marker), where):
+            if evaluate(parse(edge.marker), where, {root}):
                 targets = [t for t in by_name[edge.name] if edge.version in ("", t.version)]
                 assert len(targets) == 1
                 queue += [(targets[0], ""), *((targets[0], e) for e in edge.extras)]
@@ -162,3 +162,23 @@ def test_t8_locking_a_lock_changes_nothing(
         second = served(packages).solve(relock(ask, first))
         assert isinstance(second, Resolution)
         assert (second.packages, second.splits) == (first.packages, first.splits)
+
+
+@quick
+@given(universes, st.lists(roots, min_size=2, max_size=3))
+def test_members_apart_are_solvable_when_each_is(
+    packages: dict[str, dict[str, list[str]]], asked: list[list[str]]
+) -> None:
+    universe = served(packages)
+    members = tuple(member(f"m{number}", texts) for number, texts in enumerate(asked))
+    ask = Request(members, shared_environment=False)
+    outcome = universe.solve(ask)
+    possible = all(oracle.satisfiable(packages, texts, where) for texts in asked for where in POINTS)
+    assert isinstance(outcome, Resolution if possible else Unsolvable)
+    if not isinstance(outcome, Resolution):
+        return
+    assert verify(ask, outcome, universe.facts()) == ()
+    for number, texts in enumerate(asked):
+        for where in POINTS:
+            chosen = selected(outcome, where, f"m{number}")
+            assert oracle.needed(packages, texts, chosen, where) == set(chosen)

@@ -82,12 +82,14 @@ def diff(old: Lock | None, new: Lock) -> LockDiff:
             old_texts, new_texts = _versions(was, sources=True), _versions(now, sources=True)
         change = Change(name, old_texts, new_texts)
         (changed if was and now else added if now else removed).append(change)
-    names = {change.name for change in (*added, *removed, *changed)}
+    names = tuple(sorted(change.name for change in (*added, *removed, *changed)))
+    old_touched, new_touched = _touched(before, names), _touched(after, names)
     members = []
-    for name in sorted({*_members(before), *_members(after)}):
-        touched = names & ({*_closure(before, name), *_closure(after, name)} - {name})
+    for name in sorted({*old_touched, *new_touched}):
+        mask = old_touched.get(name, 0) | new_touched.get(name, 0)
+        touched = tuple(other for bit, other in enumerate(names) if mask >> bit & 1 and other != name)
         if touched:
-            members.append((name, tuple(sorted(touched))))
+            members.append((name, touched))
     return LockDiff(tuple(added), tuple(removed), tuple(changed), tuple(refreshed), tuple(members))
 
 
@@ -129,25 +131,42 @@ def _place(source: Source) -> str:
             return f"git {url} {commit[:12]}".rstrip()
 
 
-def _closure(packages: ByName, member: NormalizedName) -> set[NormalizedName]:
-    """All that *member* leads to, itself included, whatever the environment and whatever is chosen."""
-    names: set[NormalizedName] = set()
-    seen: set[tuple[int, str]] = set()
-    stack: list[tuple[LockedPackage, str]] = []
-    for package in packages.get(member, ()):
-        stack += [(package, ""), *((package, extra) for extra, _ in package.extras)]
-        for _, edges in package.groups:
-            stack += _targets(packages, edges)
-    while stack:
-        package, extra = stack.pop()
-        if (id(package), extra) in seen:
-            continue
-        seen.add((id(package), extra))
-        names.add(package.name)
-        stack += _targets(packages, dict(package.extras).get(NormalizedName(extra), ()))
-        if not extra:
-            stack += _targets(packages, package.dependencies)
-    return names
+Node = tuple[int, str]
+"""(identity of a package, extra or an empty text for the package itself)."""
+
+
+def _touched(packages: ByName, names: tuple[NormalizedName, ...]) -> dict[NormalizedName, int]:
+    """Which of *names* each member leads to (itself included), whatever the environment and whatever is
+    chosen: bit *i* for ``names[i]``. Masks flow against the edges until none grows: for all members
+    together the cost is about that of walking the lock a few times."""
+    bits = {name: 1 << position for position, name in enumerate(names)}
+    masks: dict[Node, int] = {}
+    parents: dict[Node, list[Node]] = {}
+    for package in (each for found in packages.values() for each in found):
+        tables = [("", package.dependencies), *package.extras]
+        for extra, edges in tables:
+            node = (id(package), str(extra))
+            masks[node] = bits.get(package.name, 0)
+            for target, wanted in _targets(packages, edges):
+                parents.setdefault((id(target), wanted), []).append(node)
+    waiting = [node for node, mask in masks.items() if mask]
+    while waiting:
+        node = waiting.pop()
+        mask = masks.get(node, 0)
+        for parent in parents.get(node, ()):
+            if mask & ~masks[parent]:
+                masks[parent] |= mask
+                waiting.append(parent)
+    found: dict[NormalizedName, int] = {}
+    for name in _members(packages):
+        mask = 0
+        for package in packages[name]:
+            starts = [(package, ""), *((package, extra) for extra, _ in package.extras)]
+            starts += [target for _, edges in package.groups for target in _targets(packages, edges)]
+            for target, extra in starts:
+                mask |= masks.get((id(target), str(extra)), 0)
+        found[name] = mask
+    return found
 
 
 def _targets(packages: ByName, edges: tuple[Edge, ...]) -> list[tuple[LockedPackage, str]]:

@@ -46,7 +46,7 @@ def evaluate(
 
     Raises ``KeyError`` for a variable that *d* asks and *environment* has not.
     """
-    active = _Active(frozenset(map(normalize, flags)), frozenset(map(normalize, extras)))
+    active: _Active | None = None  # made when asked for: most markers ask for no flags, and there may be thousands
     while d not in (TRUE, FALSE):
         keys, children = branches(d)
         variable = ORDER[top(d)]
@@ -59,6 +59,8 @@ def evaluate(
             known = position < len(keys) and keys[position] == value
             d = children[position] if known else children[-1]
         elif variable.rank >= SET_RANK:
+            if active is None:
+                active = _Active(frozenset(map(normalize, flags)), frozenset(map(normalize, extras)))
             d = children[active.has(variable)]
         else:
             d = children[holds(variable, environment[variable.name])]

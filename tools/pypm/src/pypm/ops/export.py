@@ -15,7 +15,7 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
 from pypm_index.addresses import without_userinfo
-from pypm_model.activation import group_flag
+from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import PypmError
 from pypm_model.locks import Lock, LockedPackage
@@ -24,7 +24,6 @@ from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
 from pypm_model.requirements_file import to_requirements
 from pypm_model.sources import IndexSource
 from pypm_store.atomic import write_atomically
-from pypm_workspace.configuration import Member
 from pypm_workspace.workspace import Workspace
 
 
@@ -74,28 +73,27 @@ def export(world: World, options: ExportOptions) -> str:
 
 
 def _pylock(tools: Tools, workspace: Workspace, lock: Lock, options: ExportOptions) -> str:
-    members = selected_members(tools.world, workspace, options.selection)
+    """The PEP 751 text. What the selection chooses are the default groups; all others can be asked for."""
     if options.selection.members:
+        members = selected_members(tools.world, workspace, options.selection)
         if len(members) != 1:
             raise OneMemberOnly(tuple(member.name for member in members))
         names = member_names(lock, members[0].name)
-        defaults = [name for flag, name in names.groups if flag in _default_flags(workspace, members)]
     else:
         names = workspace_names(lock)
-        wanted = _default_flags(workspace, members) | {m.name for m in members}
-        defaults = [name for flag, name in names.groups if flag in wanted]
+    chosen: set[str] = set()
+    for root in roots_of(tools.world, workspace, lock, options.selection):
+        chosen |= {member_flag(root.member)} if root.project else set()
+        chosen |= {extra_flag(root.member, extra) for extra in root.extras}
+        chosen |= {group_flag(root.member, group) for group in root.groups}
     return to_pylock(
         lock,
         names,
         _locate(tools, lock),
-        default_groups=defaults,
+        default_groups=[name for flag, name in names.groups if flag in chosen],
         editable=options.editable,
         members=options.members,
     )
-
-
-def _default_flags(workspace: Workspace, members: tuple[Member, ...]) -> set[str]:
-    return {group_flag(m.name, g) for m in members for g in workspace.default_groups(m)}
 
 
 def _locate(tools: Tools, lock: Lock) -> Locate:
