@@ -4,7 +4,7 @@
     python3 tools/bootstrap.py [PYPM ARGUMENTS]
 
 Needs Python 3.11 or later and nothing else. What pypm itself stands on is taken from `pypm.lock`
-with its hashes. Four small pure wheels are fetched with the standard library; they are what our own
+with its hashes. Three small pure wheels are fetched with the standard library; they are what our own
 index, store and interpreter code needs, and that code then fetches the rest into the shared store.
 Nothing is installed anywhere: pypm runs from the store and from this checkout.
 """
@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [str(folder) for pattern in ("packages/*/src", "tools/*/src") for folder in sorted(ROOT.glob(pattern))]
 WORK = ROOT / ".pypm"
-SEED = ("filelock", "packaging", "platformdirs", "truststore")
+SEED = ("packaging", "platformdirs", "truststore")
 """Third-party packages without which pypm-index, pypm-store and pypm-env cannot be imported."""
 ATTEMPTS = 4
 

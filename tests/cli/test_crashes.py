@@ -102,7 +102,7 @@ def check_environment(root: Path, numbers: range, version: str) -> None:
     subprocess.run([root / ".venv/bin/python", "-I", "-c", f"import {names}"], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_the_next_sync_repairs_what_a_killed_one_left(stage: Stage, rounds: int) -> None:
     """Each round has something to do: other versions, fewer packages, no environment, an empty cache."""
     begun = time.monotonic()
@@ -152,6 +152,7 @@ def test_two_workspaces_share_a_cold_cache(stage: Stage) -> None:
     assert (stage.root / "pypm.lock").read_bytes() == (other / "pypm.lock").read_bytes()
 
 
+@pytest.mark.slow
 def test_one_of_two_is_killed_and_the_other_goes_on(stage: Stage) -> None:
     other = stage.folder / "other"
     write_members(other, range(PACKAGES), "")
@@ -311,13 +312,13 @@ def damaged(cache: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        "database-cut",
+        pytest.param("database-cut", marks=pytest.mark.slow),
         "database-scrambled",
-        "database-a-folder",
+        pytest.param("database-a-folder", marks=pytest.mark.slow),
         "trees-cut",
-        "trees-emptied",
-        "manifests-gone",
-        "files-cut",
+        pytest.param("trees-emptied", marks=pytest.mark.slow),
+        pytest.param("manifests-gone", marks=pytest.mark.slow),
+        pytest.param("files-cut", marks=pytest.mark.slow),
         "files-scrambled",
     ],
 )

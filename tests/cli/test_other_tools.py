@@ -95,6 +95,7 @@ def test_pip_list_and_pip_check_agree_with_the_lock(stage: Stage) -> None:
     assert "idna==3.7" in frozen and any(line.startswith("-e ") and "packages/app" in line for line in frozen)
 
 
+@pytest.mark.slow
 def test_pip_can_uninstall_what_pypm_installed(stage: Stage) -> None:
     pypm(stage, "sync")
     venv = stage.root / ".venv"
@@ -117,19 +118,20 @@ def test_packaging_selects_from_the_exported_pylock_what_sync_installs(stage: St
     lock = Pylock.from_dict(tomllib.loads((stage.root / "pylock.toml").read_text()))
     tags = list(sys_tags())
 
-    def chosen(**choice: list[str]) -> dict[str, str | None]:
-        selected = lock.select(tags=tags, **choice)
+    def chosen(groups: list[str] | None = None) -> dict[str, str | None]:
+        selected = lock.select(tags=tags, dependency_groups=groups)
         return {package.name: str(package.version) if package.version else None for package, _ in selected}
 
     everything = {"app": "1.0", "lib": "2.0", "flask-thing": "2.0", "greeny": "1.0", "idna": "3.7"}
     everything |= {"scripts": "1.0", "pytest": "8.0"}
     assert chosen() == everything
-    assert chosen(dependency_groups=["lib"]) == {"lib": "2.0"}
-    assert chosen(dependency_groups=["app-dev"]) == {"pytest": "8.0"}
+    assert chosen(["lib"]) == {"lib": "2.0"}
+    assert chosen(["app-dev"]) == {"pytest": "8.0"}
     without = {name: version for name, version in everything.items() if name != "pytest"}
-    assert chosen(dependency_groups=["app"]) == without
+    assert chosen(["app"]) == without
 
 
+@pytest.mark.slow
 def test_pip_installs_from_the_exported_requirements(stage: Stage) -> None:
     pypm(stage, "export", "--format", "requirements.txt", "-p", "app", "--only-group", "dev", "-o", "dev.txt")
     assert "--hash=sha256:" in (stage.root / "dev.txt").read_text()
@@ -155,6 +157,7 @@ def test_pip_installs_from_the_exported_pylock(stage: Stage) -> None:
     assert "No broken requirements found" in pip(stage, python, "check")
 
 
+@pytest.mark.slow
 def test_uv_installs_from_the_exported_pylock(stage: Stage) -> None:
     uv = shutil.which("uv")
     if uv is None:

@@ -144,7 +144,7 @@ def plan(
     if installed.kind == "occupied" or (installed.kind == "foreign" and not adopt):
         raise ForeignEnvironment(str(installed.folder), installed.kind == "foreign")
     dists = sorted(wanted.dists, key=lambda dist: dist.name)
-    if reason := _recreate(wanted, installed):
+    if reason := recreate_reason(wanted, installed):
         everything = tuple(Install(dist) for dist in dists)
         return Plan(wanted, installed, reason, install=everything, options=options)
     again = {
@@ -192,7 +192,9 @@ def _same_files(old: WantedDist, new: WantedDist) -> bool:
     )
 
 
-def _recreate(wanted: Wanted, installed: Installed) -> str:
+def recreate_reason(wanted: Wanted, installed: Installed) -> str:
+    """Why the environment must be made anew, as a phrase; empty if it can be changed in place. Which
+    distributions are wanted does not matter."""
     if installed.kind == "absent":
         return "there is none"
     if installed.kind == "foreign":

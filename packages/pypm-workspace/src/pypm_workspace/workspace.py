@@ -78,8 +78,13 @@ class Workspace:
         return dict(self.checked.pythons)
 
     def tasks(self, member: Member) -> tuple[Task, ...]:
-        """The member's tasks: its own, and the workspace's that it does not define. By name."""
-        found = {task.name: task for task in self.settings.tasks}
+        """The member's tasks: its own, and the workspace's that it does not define. By name. A virtual
+        root inherits only those that are run once for all."""
+        found = {
+            task.name: task
+            for task in self.settings.tasks
+            if task.scope == "workspace" or not member.is_virtual
+        }
         found.update((task.name, task) for task in member.tasks)
         return tuple(found[name] for name in sorted(found))
 

@@ -16,12 +16,17 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command line (without the program's name) and gives its exit code."""
     arguments = list(sys.argv[1:]) if argv is None else argv
     common, verb, rest = _split(arguments)
-    if verb in ("", "help") or (verb in ("--help", "-h") and not rest):
-        if verb == "help" and rest and rest[0] in {**VERBS, **ALIASES}:
-            return _run(ALIASES.get(rest[0], rest[0]), ["--help"])
+    if verb == "help" and rest:
+        about = ALIASES.get(rest[0], rest[0])
+        if about in VERBS:
+            return _run(about, ["--help"])
+        if about not in ("--help", "-h"):
+            sys.stderr.write(_unknown(about))
+            return 2
+    if verb in ("", "help", "--help", "-h"):
         sys.stdout.write(_help())
         return 0
-    if verb in ("version", "--version", "-V") and "--json" not in rest and "--help" not in rest:
+    if verb in ("version", "--version", "-V") and not (common or rest):
         sys.stdout.write(f"pypm {VERSION}\n")
         return 0
     verb = verb if verb in VERBS else ALIASES.get(verb, verb)

@@ -13,7 +13,7 @@ import click
 
 from pypm.cli.render.progress import Progress
 from pypm.ops.selection import Selection
-from pypm.ops.world import World
+from pypm.ops.world import World, truth
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,7 +105,3 @@ def world(common: Common) -> Iterator[World]:
             refresh=common.refresh or truth(environ.get("PYPM_REFRESH", "")),
         )
 
-
-def truth(text: str) -> bool:
-    """What an environment variable means as a switch: empty, 0, false, no and off are off."""
-    return text.strip().lower() not in ("", "0", "false", "no", "off")

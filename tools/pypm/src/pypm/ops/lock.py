@@ -11,6 +11,7 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.names import ROOT
 from pypm_model.sources import MemberSource
 
 
@@ -63,12 +64,12 @@ def lock(world: World, options: LockOptions) -> LockReport:
         locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
         if not options.dry_run:
             write_lock(workspace, locked)
-    members = sum(1 for p in locked.lock.packages if isinstance(p.source, MemberSource))
+    members = sum(1 for p in locked.lock.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
     return LockReport(
         LOCK,
         locked.is_new,
         locked.old_text is None,
-        len(locked.lock.packages) - members,
+        sum(1 for p in locked.lock.packages if not isinstance(p.source, MemberSource)),
         members,
         diff(locked.old, locked.lock) if locked.is_new else LockDiff(),
         locked.stale,

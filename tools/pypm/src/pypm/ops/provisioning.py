@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_store.sdist_archive import unpack_sdist
+from pypm_store.tree import Tree
 from pypm_workspace.direct_reference import direct_reference
 
 BUILD = NormalizedName("(build)")
@@ -92,10 +93,26 @@ class _Project:
     editable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """What can be installed now."""
+
+    dists: tuple[WantedDist, ...]
+    """Sorted by name."""
+    trees: Mapping[str, Tree]
+    """By digest: those that were looked at on the way and found sound."""
+
+
 def provide(
-    tools: Tools, pins: Sequence[Pin], interpreter: Interpreter, *, editable: bool = True
-) -> tuple[WantedDist, ...]:
-    """Makes sure the tree of every pin is in the store, and gives what is to be installed, sorted by name.
+    tools: Tools,
+    pins: Sequence[Pin],
+    interpreter: Interpreter,
+    *,
+    editable: bool = True,
+    present: Collection[str] = (),
+) -> Provided:
+    """Makes sure the tree of every pin is in the store, but for the wheels (digests) that are *present*
+    where they are wanted.
 
     Members and folders are built as editable wheels (as plain ones with *editable* False); a member
     without a build system is not installed itself. To be called inside ``store.using()``. Raises what
@@ -119,11 +136,12 @@ def provide(
             case PathSource() | UrlSource() | GitSource() as source:
                 found = _direct(tools, pin, source, editable)
                 (wheels if isinstance(found, _Wheel) else projects).append(found)  # type: ignore[arg-type]
-    _fetch_and_unpack(tools, wheels, sdists)
+    trees: dict[str, Tree] = {}
+    _fetch_and_unpack(tools, [w for w in wheels if w.artifact.sha256 not in present], sdists, trees)
     projects += [_sdist(tools, pin, file) for pin, file in sdists]
     wanted = [_wanted(tools, wheel.pin, wheel.artifact.sha256) for wheel in wheels]
-    wanted += _build(tools, projects, interpreter)
-    return tuple(sorted(wanted, key=lambda dist: dist.name))
+    wanted += _build(tools, projects, interpreter, trees)
+    return Provided(tuple(sorted(wanted, key=lambda dist: dist.name)), trees)
 
 
 def prepare_for(tools: Tools, interpreter: Interpreter) -> Prepare:
@@ -146,8 +164,7 @@ def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[st
         for pin in select(lock, interpreter.environment, [Root(BUILD)], build=tools.build_policy)
         if pin.package.name != BUILD
     ]
-    dists = provide(tools, pins, interpreter, editable=False)
-    digests = [dist.tree for dist in dists]
+    digests = [dist.tree for dist in provide(tools, pins, interpreter, editable=False).dists]
     tools.cache.put_values(REMEMBERED, {key: digests})
     return _environment(interpreter, [(tools.store.tree_path(digest), digest) for digest in digests])
 
@@ -230,10 +247,18 @@ def _name_of(text: str) -> str:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _fetch_and_unpack(tools: Tools, wheels: Sequence[_Wheel], sdists: Sequence[tuple[Pin, Artifact]]) -> None:
-    """Downloads what is missing and unpacks each wheel as soon as it is there."""
+def _fetch_and_unpack(
+    tools: Tools, wheels: Sequence[_Wheel], sdists: Sequence[tuple[Pin, Artifact]], trees: dict[str, Tree]
+) -> None:
+    """Downloads what is missing and unpacks each wheel as soon as it is there; fills *trees*."""
     store, listener = tools.store, tools.world.listener
-    todo = {wheel.artifact.sha256: wheel for wheel in wheels if store.tree(wheel.artifact.sha256) is None}
+    todo: dict[str, _Wheel] = {}
+    for wheel in wheels:
+        tree = store.tree(wheel.artifact.sha256)
+        if tree is None:
+            todo[wheel.artifact.sha256] = wheel
+        else:
+            trees[wheel.artifact.sha256] = tree
     here = {digest: wheel.path or store.file(digest) for digest, wheel in todo.items()}
     missing: dict[str, tuple[Pin, Artifact]] = {
         digest: (wheel.pin, wheel.artifact) for digest, wheel in todo.items() if here[digest] is None
@@ -244,7 +269,7 @@ def _fetch_and_unpack(tools: Tools, wheels: Sequence[_Wheel], sdists: Sequence[t
 
     def unpack(digest: str, path: Path) -> None:
         if digest in todo:
-            store.unpack(path, digest, filename=todo[digest].artifact.filename)
+            trees[digest] = store.unpack(path, digest, filename=todo[digest].artifact.filename)
             listener(Advanced("unpack", todo[digest].pin.package.name))
 
     listener(Started("unpack", total=len(todo)))
@@ -277,8 +302,10 @@ def _index(pin: Pin) -> str:
 # --- builds --------------------------------------------------------------------------------------
 
 
-def _build(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter) -> list[WantedDist]:
-    """Builds what is not kept already; the first failure is raised when all are through."""
+def _build(
+    tools: Tools, projects: Sequence[_Project], interpreter: Interpreter, trees: dict[str, Tree]
+) -> list[WantedDist]:
+    """Builds what is not kept already; the first failure is raised when all are through. Fills *trees*."""
     if not projects:
         return []
     sources = [project.source for project in projects]
@@ -290,7 +317,7 @@ def _build(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter)
     for project, result in zip(projects, results, strict=True):
         assert isinstance(result, Built)
         digest = result.sha256
-        tree = tools.store.unpack(result.wheel, digest)
+        trees[digest] = tree = tools.store.unpack(result.wheel, digest)
         wanted.append(_wanted(tools, project.pin, digest, editable=project.editable, version=tree.version))
     return wanted
 

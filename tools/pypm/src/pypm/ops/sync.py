@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pypm import _stamp
 from pypm._verbs import VERSION
@@ -18,21 +18,24 @@ from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import VENV, Tools
-from pypm.ops.world import World
+from pypm.ops.world import World, switch
 from pypm_env.apply import Changes, apply
+from pypm_env.compiling import compile_in_background
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import PIN_FILE
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
-from pypm_env.plan import Plan, plan
+from pypm_env.plan import Plan, plan, recreate_reason
 from pypm_env.probe import environment_python
 from pypm_env.state_file import JOURNAL, STATE
 from pypm_model import specifiers
+from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
-from pypm_model.lock_select import select
+from pypm_model.lock_select import LockUnsound, select
 from pypm_model.locks import Lock, Pin, Root
-from pypm_model.names import normalize
+from pypm_model.names import ROOT, normalize
 from pypm_model.sources import MemberSource
+from pypm_store.tree import Tree
 from pypm_workspace.workspace import Workspace
 
 
@@ -78,6 +81,21 @@ class SyncReport:
         }
 
 
+@dataclass(eq=False)
+class MembersApart(PypmError):
+    """The workspace's members do not share an environment, and these cannot be installed together."""
+
+    code: ClassVar[str] = "members-apart"
+    members: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"these {len(self.members)} members need different versions of the same packages"
+
+    @property
+    def hint(self) -> str:
+        return "choose members that fit together with -p; `shared-environment = false` locks them apart"
+
+
 def sync(world: World, options: SyncOptions) -> SyncReport:
     """Makes ``.venv`` at the workspace's root what the lock and *options* say."""
     workspace = open_workspace(world)
@@ -95,36 +113,48 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
     interpreter = tools.interpreter(python, prefer=environment_python(str(venv)) or "")
-    pins = select(lock, interpreter.environment, roots, build=tools.build_policy)
+    try:
+        pins = select(lock, interpreter.environment, roots, build=tools.build_policy)
+    except LockUnsound:
+        if workspace.settings.shared_environment or len(roots) < 2:
+            raise
+        raise MembersApart(tuple(root.member for root in roots)) from None
+    mode = _link_mode(workspace)
+    reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
+    changes: Changes | None = None
     with tools.store.using():
         installed = inspect(venv)
+        trees: Mapping[str, Tree] = {}
         if options.dry_run:
             dists = announced(tools, pins, installed)
         else:
-            dists = provide(tools, pins, interpreter, editable=options.editable)
+            anew = recreate_reason(Wanted(interpreter, (), mode), installed)
+            keeps = not (anew or reinstall or installed.unfinished)
+            present = {one.dist.tree for one in installed.dists} if keeps else set()
+            provided = provide(tools, pins, interpreter, editable=options.editable, present=present)
+            dists, trees = provided.dists, provided.trees
         requested = asked_by_members(lock)
-        wanted = Wanted(
-            interpreter,
-            tuple(
-                WantedDist(d.name, d.version, d.tree, d.direct_url, d.editable, d.name in requested) for d in dists
-            ),
-            _link_mode(workspace),
+        dists = tuple(replace(dist, requested=dist.name in requested) for dist in dists)
+        todo = plan(
+            Wanted(interpreter, dists, mode),
+            installed,
+            inexact=options.inexact,
+            reinstall=reinstall,
+            adopt=options.force,
         )
-        reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
-        todo = plan(wanted, installed, inexact=options.inexact, reinstall=reinstall, adopt=options.force)
         if not options.dry_run:
             _stamp.remove(workspace.root)
-            done = apply(
+            changes = apply(
                 todo,
                 tools.store,
                 pypm_version=VERSION,
+                trees=trees,
                 listener=world.listener,
                 compile_bytecode=options.compile,
                 prompt=workspace.name,
             )
-            todo = done.plan
-            tools.store.lease(venv, [d.tree for d in dists])
-    members = sum(1 for p in lock.packages if isinstance(p.source, MemberSource))
+            todo = changes.plan
+    members = sum(1 for p in lock.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
     report = SyncReport(
         str(venv),
         interpreter.version,
@@ -137,6 +167,8 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     )
     if options.stamp_key is not None and not options.dry_run:
         _leave_stamp(workspace, interpreter, venv, options.stamp_key, report)
+    if changes is not None and changes.trees and switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
+        compile_in_background(changes.trees, interpreter)
     return report
 
 

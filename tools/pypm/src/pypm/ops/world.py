@@ -18,3 +18,14 @@ class World:
     listener: Listener = ignore
     offline: bool = False
     refresh: bool = False
+
+
+def truth(text: str) -> bool:
+    """What an environment variable means as a switch: empty, 0, false, no and off are off."""
+    return text.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def switch(world: World, variable: str, *, default: bool) -> bool:
+    """The switch *variable*, or *default* where it is not set."""
+    text = world.environ.get(variable)
+    return default if text is None else truth(text)

@@ -33,6 +33,7 @@ def command(
         data = {"folder": report.folder, "kind": report.kind, "files": list(report.files)}
         sys.stdout.write(json.dumps(data) + "\n")
     elif not common.quiet:
+        shown = "" if folder == "." else folder.rstrip("/") + "/"
         for file in report.files:
-            say(f"Wrote {file}")
+            say(f"Wrote {shown}{file}")
     return 0

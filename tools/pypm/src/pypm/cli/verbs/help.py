@@ -1,0 +1,12 @@
+"""``pypm help``: its own options; the list and other commands' options come from `pypm._entry`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("name", required=False)
+def command(name: str | None) -> int:
+    """Print the list of commands, or the options of the command NAME."""
+    raise click.UsageError(f"no such command: {name}")
