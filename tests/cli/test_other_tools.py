@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.transcripts import Stage, run
@@ -78,9 +79,8 @@ def pip(stage: Stage, python: Path, *arguments: str) -> str:
 def test_pip_list_and_pip_check_agree_with_the_lock(stage: Stage) -> None:
     pypm(stage, "sync")
     python = stage.root / ".venv/bin/python"
-    listed = {
-        canonicalize_name(row["name"]): row for row in json.loads(pip(stage, python, "list", "--format=json"))
-    }
+    rows = json.loads(pip(stage, python, "list", "--format=json"))
+    listed: dict[str, Any] = {canonicalize_name(row["name"]): row for row in rows}
     lock = tomllib.loads((stage.root / "pypm.lock").read_text())
     assert {name: row["version"] for name, row in listed.items()} == {
         package["name"]: package["version"] for package in lock["package"] if package["name"] != "winonly"
@@ -147,6 +147,7 @@ def bare_environment(stage: Stage) -> Path:
     return target / "bin/python"
 
 
+@pytest.mark.slow
 def test_pip_installs_from_the_exported_pylock(stage: Stage) -> None:
     """Without members: pip wants hashes of all if it has some, and folders have none."""
     pypm(stage, "export", "-p", "app", "--no-default-groups", "--no-members", "-o", "pylock.app.toml")

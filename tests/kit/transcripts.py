@@ -334,7 +334,13 @@ def environment(home: Path, index: str = "") -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     kept.update(HOME=str(home), USERPROFILE=str(home))
     kept.update(XDG_CONFIG_HOME=str(home / ".config"), XDG_CACHE_HOME=str(home / ".cache"))
-    kept.update(PYPM_CACHE_DIR=str(home / "cache"), PYPM_BACKGROUND_COMPILE="0", NO_COLOR="1", PYPM_PYTHON=sys.executable, COLUMNS="100")
+    kept.update(
+        PYPM_CACHE_DIR=str(home / "cache"),
+        PYPM_BACKGROUND_COMPILE="0",
+        NO_COLOR="1",
+        PYPM_PYTHON=sys.executable,
+        COLUMNS="100",
+    )
     kept.update(XDG_CONFIG_DIRS=str(home / "etc"), GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C.UTF-8")
     if index:
         kept["PYPM_INDEX_URL"] = index

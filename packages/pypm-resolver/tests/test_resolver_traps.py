@@ -465,3 +465,15 @@ def test_siblings_with_different_best_versions_part() -> None:
     same = solved(universe, request(["a>=1; python_version < '3.12'", "a>=2; python_version >= '3.12'"]))
     assert versions(same) == {"a": ["3.0"]}
     assert same.splits == ()
+
+
+def test_t19_nothing_of_a_candidate_is_added_while_facts_are_missing() -> None:
+    universe = Universe(
+        {"a": {"1.0": Release(["b", "c; extra == 'x'"], ("x",))}, "b": {"1": []}, "c": {"1": []}}
+    )
+    session = Session(request(["a[x]"]))
+    asked = []
+    while isinstance(state := session.step(), Needs):
+        asked.append(state.keys)
+        session.feed([universe.answer(key) for key in state.keys])
+    assert asked[2] == (ListingKey(normalize("b")), ListingKey(normalize("c")))

@@ -52,44 +52,75 @@ class Expansion:
                 if (node, 0) in self.graph.edges:
                     return None
                 dependencies = self.universe.of_item(self.graph.item(node))
-                return self._follow(node, ((node, 1),), 0, dependencies)
+                missing = self._unlisted(dependencies)
+                if missing:
+                    return Missing(tuple(dict.fromkeys(missing)))
+                self._follow(node, ((node, 1),), 0, dependencies)
+                return None
             case "extra":
                 owner = self.graph.owner(node)
                 if not solver.is_fixed(owner):
                     return None
-                index = solver.bits[owner].bit_length() - 1
-                return self._expand_candidate(owner, index, NormalizedName(key[2]), node)
+                return self.look_ahead(owner, solver.bits[owner].bit_length() - 1)
             case _:
                 return self.look_ahead(node, solver.bits[node].bit_length() - 1)
 
     def look_ahead(self, node: int, index: int) -> Missing | Cut | None:
-        """Add what comes with a candidate that is about to be chosen."""
-        stopped = self._expand_candidate(node, index, None, node)
-        for extra, other in self.graph.extras.get(self.graph.packages[node].name, ()):
-            if stopped is None and self.solver.is_fixed(other):
-                stopped = self._expand_candidate(node, index, extra, other)
-        return stopped
+        """Add what comes with a candidate that is about to be chosen.
+
+        All or nothing: while facts are missing nothing is added, or else the search would depend on
+        which facts happen to be there.
+        """
+        extras = self.graph.extras.get(self.graph.packages[node].name, ())
+        parts: list[tuple[NormalizedName | None, int]] = [(None, node)]
+        parts += [(extra, other) for extra, other in extras if self.solver.is_fixed(other)]
+        parts = [part for part in parts if (part[1], index) not in self.graph.edges]
+        missing = [key for extra, _ in parts for key in self._missing_for(node, index, extra)]
+        if missing:
+            return Missing(tuple(dict.fromkeys(missing)))
+        for extra, other in parts:
+            stopped = self._expand_candidate(node, index, extra, other)
+            if stopped is not None:
+                return stopped
+        return None
+
+    def _missing_for(self, owner: int, index: int, extra: NormalizedName | None) -> list[Key]:
+        package = self.graph.packages[owner]
+        dependencies = self.universe.of_candidate(package, index, extra)
+        if dependencies is None:
+            return [package.key(index)]
+        return [] if isinstance(dependencies, Unusable) else self._unlisted(dependencies)
+
+    def _unlisted(self, dependencies: tuple[Dependency, ...]) -> list[Key]:
+        """Listings that must be fed before *dependencies* can be added."""
+        missing: list[Key] = []
+        for dependency in dependencies:
+            if dependency.refused or dependency.name in self.problem.members:
+                continue
+            if both(self.where, dependency.marker) != FALSE:
+                package = self.universe.package(dependency.name)
+                if not isinstance(package, Package):
+                    missing += package
+        return missing
 
     def _expand_candidate(
         self, owner: int, index: int, extra: NormalizedName | None, node: int
-    ) -> Missing | Cut | None:
+    ) -> Cut | None:
+        """Add one part of a candidate; all its facts are there."""
         package = self.graph.packages[owner]
-        if (node, index) in self.graph.edges:
-            return None
         dependencies = self.universe.of_candidate(package, index, extra)
-        if dependencies is None:
-            key = package.key(index)
-            return Missing((key,))
+        assert dependencies is not None
         terms = ((owner, 1 << index),) if extra is None else ((owner, 1 << index), (node, 1))
         if isinstance(dependencies, Unusable):
             self.graph.add(terms[:1], Barred("metadata", dependencies.reason), TRUE)
             self.graph.follow(node, index, [])
             return None
         if extra is None:
-            stopped = self._check_python(package, owner, index)
-            if stopped is not None:
-                return stopped
-        return self._follow(node, terms, index, dependencies)
+            cut = self._check_python(package, owner, index)
+            if cut is not None:
+                return cut
+        self._follow(node, terms, index, dependencies)
+        return None
 
     def _check_python(self, package: Package, node: int, index: int) -> Cut | None:
         """Requires-Python of the metadata, for indexes whose listings do not say it."""
@@ -118,19 +149,11 @@ class Expansion:
 
     def _follow(
         self, node: int, terms: tuple[tuple[int, int], ...], slot: int, dependencies: tuple[Dependency, ...]
-    ) -> Missing | None:
+    ) -> None:
         """Add the dependencies kept under (node, slot): one incompatibility each with *terms*."""
         problem = self.problem
         where = self.where
         active = [d for d in dependencies if both(where, d.marker) != FALSE]
-        missing: list[Key] = []
-        for dependency in active:
-            if not dependency.refused and dependency.name not in problem.members:
-                package = self.universe.package(dependency.name)
-                if not isinstance(package, Package):
-                    missing += package
-        if missing:
-            return Missing(tuple(dict.fromkeys(missing)))
         edges: list[Edge] = []
         masks: dict[int, tuple[Diagram, int]] = {}
         for dependency in active:
@@ -156,7 +179,6 @@ class Expansion:
                 self.graph.add((*terms, (other, 2)), dependency.cause, marker)
                 edges.append(Edge(other, marker, 1, dependency))
         self.graph.follow(node, slot, edges)
-        return None
 
     def _follow_member(
         self, terms: tuple[tuple[int, int], ...], dependency: Dependency, edges: list[Edge]

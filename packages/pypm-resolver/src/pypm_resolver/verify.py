@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
     FALSE,
+    TRUE,
     Diagram,
     InvalidMarker,
     all_of,
@@ -25,9 +27,7 @@ from pypm_model.markers import (
     disjoint,
     either,
     evaluate,
-    implies,
     minus,
-    negate,
     parse,
     requires_python,
     sample,
@@ -184,7 +184,8 @@ class _Check:
         if fact is None:
             self._say("facts", package.name, f"{label} is locked, but its metadata was never seen")
             return
-        if not implies(where, requires_python(lower_bound(fact.requires_python))):
+        strict = requires_python(lower_bound(fact.requires_python))
+        if self._real(minus(where, strict)) != FALSE:
             text = f"{label} needs Python {fact.requires_python}, and is locked {describe(where)}"
             self._say("requires-python", package.name, text)
         self._check_files(package, where, label)
@@ -235,6 +236,7 @@ class _Check:
             if self._has_extras(edge, requirement, targets[0]):
                 left = minus(left, inside)
             self._check_version(self.packages[targets[0]], requirement, who, ask)
+        left = self._real(left)
         if left != FALSE:
             text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(left)}"
             self._say("missing", name, text)
@@ -297,26 +299,26 @@ class _Check:
                     met = both(
                         self.reach.get((first, "", ""), FALSE), self.reach.get((second, "", ""), FALSE)
                     )
-                    if self._separate(met):
+                    met = self._real(met)
+                    if met != FALSE:
                         pair = f"{self.packages[first].version} and {self.packages[second].version}"
                         self._say("ambiguous", name, f"{name} {pair} are both selected {describe(met)}")
 
-    def _separate(self, met: Diagram) -> bool:
-        """Whether *met* is more than choices nobody can make: two members, each in an environment alone."""
-        if met == FALSE:
-            return False
-        if self.request.shared_environment or len(self.members) < 2:
-            return True
-        own = [
-            any_of(parse(f"{flag!r} in dependency_groups") for flag in _flags(member))
-            for member in self.members.values()
-        ]
-        alone = FALSE
-        for position, one in enumerate(own):
-            alone = either(
-                alone, all_of((met, one, *(negate(o) for i, o in enumerate(own) if i != position)))
-            )
-        return alone != FALSE
+    def _real(self, where: Diagram) -> Diagram:
+        """*where* without choices nobody can make: members without a shared environment are installed
+        one at a time. Only asked of what looks wrong, as it costs one step per member."""
+        if where == FALSE or self.request.shared_environment or len(self.members) < 2:
+            return where
+        return both(where, self._alone)
+
+    @cached_property
+    def _alone(self) -> Diagram:
+        nobody, one = TRUE, FALSE
+        for member in self.members.values():
+            active = any_of(parse(f"{flag!r} in dependency_groups") for flag in _flags(member))
+            one = either(minus(one, active), both(nobody, active))
+            nobody = minus(nobody, active)
+        return one
 
     def _check_samples(self, regions: Sequence[Diagram]) -> None:
         """Walk single environments by the texts: one in each of *regions*."""
