@@ -27,7 +27,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = [str(folder) for pattern in ("packages/*/src", "tools/*/src") for folder in sorted(ROOT.glob(pattern))]
+SOURCES = [
+    str(folder) for pattern in ("packages/*/src", "tools/*/src") for folder in sorted(ROOT.glob(pattern))
+]
 WORK = ROOT / ".pypm"
 SEED = ("packaging", "platformdirs", "truststore")
 """Third-party packages without which pypm-index, pypm-store and pypm-env cannot be imported."""
@@ -40,9 +42,7 @@ def main() -> int:
     """Runs pypm with this process's arguments and gives its exit code."""
     arguments = sys.argv[1:] or ["sync"]
     paths = tool_paths()
-    command = (
-        f"import sys; sys.path[:0] = {[*SOURCES, *paths]!r}; from pypm._entry import main; sys.exit(main(sys.argv[1:]))"
-    )
+    command = f"import sys; sys.path[:0] = {[*SOURCES, *paths]!r}; from pypm._entry import main; sys.exit(main(sys.argv[1:]))"
     argv = [sys.executable, "-c", command, *arguments]
     if os.name == "posix":
         sys.stdout.flush()
@@ -120,7 +120,9 @@ def fetch(name: str, filename: str) -> bytes:
         token = base64.b64encode(f"{index.credentials.user}:{index.credentials.password}".encode()).decode()
         headers["Authorization"] = f"Basic {token}"
     if indexes.certificates:
-        os.environ.setdefault("SSL_CERT_DIR" if os.path.isdir(indexes.certificates) else "SSL_CERT_FILE", indexes.certificates)
+        os.environ.setdefault(
+            "SSL_CERT_DIR" if os.path.isdir(indexes.certificates) else "SSL_CERT_FILE", indexes.certificates
+        )
     url, kind, body = get(f"{index.url}{name}/", headers)
     page = simple_json.read(body, url) if "json" in kind else simple_html.read(body, url)
     for file in page.files:

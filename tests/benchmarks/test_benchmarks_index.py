@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.index_server import FileFacts, IndexServer
-from kit.wheels import make_sdist, make_wheel
 
 from benchmarks.index import LocalIndex
 from benchmarks.recording import NotThere, Recorder, Source, SourceFailed
+from kit.index_server import FileFacts, IndexServer
+from kit.wheels import make_sdist, make_wheel
 
 WHEEL = "acme-1.0-py3-none-any.whl"
 

@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pypm_workspace.discover import discover
 
 from benchmarks.workspaces import (
     BACKENDS,
@@ -18,6 +17,7 @@ from benchmarks.workspaces import (
     member_names,
     write,
 )
+from pypm_workspace.discover import discover
 
 WORKLOADS = [
     WEB_PROJECT,

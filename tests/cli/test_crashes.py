@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
 from kit.transcripts import Stage, pypm, run
 from kit.wheels import make_project, make_wheel
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kit.transcripts import Stage, run
 from kit.wheels import make_wheel
 

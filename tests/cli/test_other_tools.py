@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.transcripts import Stage, run
-from kit.wheels import make_project, make_wheel
 from packaging.pylock import Pylock
 from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name
+
+from kit.transcripts import Stage, run
+from kit.wheels import make_project, make_wheel
 
 
 @pytest.fixture

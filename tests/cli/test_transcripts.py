@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from kit.transcripts import is_slow, play
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.transcript"))

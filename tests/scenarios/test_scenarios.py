@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.universe import Release, Universe, request, versions
 from pypm_model.names import normalize
 from pypm_model.requests import BuildPolicy, PrereleasePolicy, Request

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.wheels import make_wheel
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist

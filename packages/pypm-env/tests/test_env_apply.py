@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from pypm_env.apply import MissingTree
 from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, WantedDist

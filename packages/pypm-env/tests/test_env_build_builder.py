@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from kit.builds import HATCHLING, build_environment, contents, is_installed, own_result
 from kit.wheels import make_project
 from pypm_env.build.builder import Builder, build_wheel, prepare_metadata

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from kit.builds import this_interpreter
 from pypm_env.build.environment import BuildEnvironment, LaidOut, lay_out
 

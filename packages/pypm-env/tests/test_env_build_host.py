@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kit.builds import build_environment, this_interpreter
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.hooks import Answered, Ended, HookCall, NoHook, Outcome, Raised, Unavailable

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from kit.builds import HATCHLING, build_environment, contents
 from kit.wheels import make_project
 from pypm_env.build.builder import Builder

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from pypm_env.build.scratch import reap, scratch_folder
 
 OWNER = """

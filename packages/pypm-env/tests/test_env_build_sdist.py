@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from kit.builds import build_environment, contents
 from kit.wheels import make_project, make_sdist, sha256
 from pypm_env.build.builder import Builder

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from pypm_env.build.system import (
     LEGACY_BACKEND,
     LEGACY_REQUIRES,

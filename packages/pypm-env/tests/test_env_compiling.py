@@ -9,11 +9,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from pypm_env.compiling import compile_in_background, compile_trees, run, uncompiled
 from pypm_store.tree import bytecode
 
 if TYPE_CHECKING:
     from conftest import Bench
+
     from pypm_store.tree import Tree
 
 

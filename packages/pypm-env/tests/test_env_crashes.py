@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pypm_env.apply as apply_module
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import pypm_env.apply as apply_module
 from pypm_env.dists import Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.plan import after, plan

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+
 from pypm_env.finding import (
     Candidate,
     NoPython,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pypm_env.dists import Installed, InstalledDist, Wanted, WantedDist
 from pypm_env.interpreters import Interpreter, Layout
 from pypm_env.plan import ForeignEnvironment, Plan, after, plan

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import packaging
 import pytest
+
 from pypm_env.build_details import read_build_details
 from pypm_env.elf import read_elf
 from pypm_env.interpreters import Interpreter, interpreter_from_text

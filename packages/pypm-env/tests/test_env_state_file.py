@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pypm_env
 from hypothesis import given
 from hypothesis import strategies as st
+
+import pypm_env
 from pypm_env.dists import InstalledDist, WantedDist
 from pypm_env.stamp import environment_fingerprint
 from pypm_env.state_file import State, read_state, write_state

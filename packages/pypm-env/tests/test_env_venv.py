@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pypm_env.interpreters import Interpreter, Layout
 from pypm_env.probe import probe
 from pypm_env.venv import (

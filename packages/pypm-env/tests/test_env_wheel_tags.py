@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from packaging import tags
+
 from pypm_env.wheel_tags import Libc, TagFacts, platform_tags, wheel_tags
 
 

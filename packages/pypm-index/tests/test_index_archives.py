@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import make_sdist, make_wheel, write_zip
 from pypm_index.metadata_fetch import of_wheel_file
 from pypm_index.metadata_text import read

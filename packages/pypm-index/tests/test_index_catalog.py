@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.index_server import FileFacts, IndexServer
 from kit.wheels import core_metadata, make_sdist, make_wheel, sha256, write_zip
 from pypm_index.catalog import Catalog

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from kit.index_server import IndexServer
 from kit.wheels import core_metadata, make_sdist, make_wheel, sha256
 from pypm_index.catalog import Catalog

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kit.index_server import IndexServer
 from kit.wheels import make_wheel, sha256
 from pypm_index.errors import FileGone, IndexFailed, IndexUnreachable, OfflineMissing, WrongHash, WrongSize

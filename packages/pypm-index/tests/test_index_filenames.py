@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.tags import parse_tag
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename, parse_wheel_filename
+
 from pypm_index.filenames import FileName, expand, parse, project_names, tags_of
 from pypm_model.versions import sort_key
 

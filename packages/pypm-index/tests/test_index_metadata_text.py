@@ -7,8 +7,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.wheels import core_metadata
 from packaging.metadata import parse_email
+
+from kit.wheels import core_metadata
 from pypm_index.metadata_text import Headers, contradictions, facts, read
 from pypm_model.facts import Metadata, MetadataKey, NoMetadata
 from pypm_model.names import normalize

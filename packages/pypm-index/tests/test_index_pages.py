@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pypm_index import simple_html, simple_json
 from pypm_index.addresses import (
     filename_of,

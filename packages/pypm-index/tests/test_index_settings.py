@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from pypm_index import pip_config
 from pypm_index.credentials import Wallet, read_netrc
 from pypm_index.cutoffs import Cutoffs, InvalidTime, earliest, moment, span

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from kit.index_server import IndexServer
 from kit.wheels import make_wheel
 from pypm_index.connections import Pool, ProxyUnusable

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from pypm_model import lock_text
 from pypm_model.freshness import Stale, ask_text, manifest_of, marker_texts, settings_of, stale
 from pypm_model.locks import Lock, LockedPackage

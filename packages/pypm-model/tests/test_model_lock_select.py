@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from packaging import tags
+
 from pypm_model.artifacts import Artifact
 from pypm_model.environments import Environment
 from pypm_model.lock_select import (

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from pypm_model import lock_text, lock_toml
 from pypm_model.artifacts import Artifact
 from pypm_model.lock_conflicts import salvage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms, parse_tag
+
 from pypm_model.markers import (
     FALSE,
     TRUE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pypm_model.markers import FALSE, both, evaluate, negate, parse, sample, witness
 
 LINUX = {

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nab_markersets.markersets import MarkerSet
 from packaging.markers import Marker, UndefinedComparison
+
 from pypm_model import markers
 from pypm_model.markers import (
     FALSE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pypm_model.errors import PypmError
 from pypm_model.markers import FALSE, TRUE, InvalidMarker, both, diagram, negate, parse, text
 

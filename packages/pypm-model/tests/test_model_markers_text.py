@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from packaging.markers import Marker
+
 from pypm_model import markers
 from pypm_model.activation import extra_flag, group_flag
 from pypm_model.markers import (

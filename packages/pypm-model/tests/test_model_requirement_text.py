@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import InvalidRequirement as OracleInvalid
 from packaging.requirements import Requirement as Oracle
 from packaging.utils import canonicalize_name
+
 from pypm_model.names import normalize
 from pypm_model.requirement_text import InvalidRequirement, parse, to_text
 from pypm_model.requirements import Requirement

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import InvalidSpecifier as OracleInvalid
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+
 from pypm_model import specifiers, versions
 
 few = st.sampled_from(["0", "1", "2", "3", "10"])

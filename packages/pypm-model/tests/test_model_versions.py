@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import InvalidVersion as OracleInvalid
 from packaging.version import Version as Oracle
+
 from pypm_model import versions
 
 numbers = st.one_of(st.integers(0, 12), st.integers(0, 10**30)).map(str)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from packaging.utils import InvalidWheelFilename as OracleInvalid
 from packaging.utils import parse_wheel_filename as oracle
 from packaging.version import Version
+
 from pypm_model.wheel_tags import InvalidWheelName, parse_wheel_filename
 
 tag_parts = st.lists(

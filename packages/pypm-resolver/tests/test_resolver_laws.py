@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from kit import oracle
 from kit.universe import Release, Universe, member, request
 from pypm_model.lock_reach import reach

@@ -7,6 +7,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kit.universe import Universe
 from pypm_model.facts import FileClass, ListingKey
 from pypm_model.markers import FALSE, TRUE, atoms, both, implies, parse, requires_python

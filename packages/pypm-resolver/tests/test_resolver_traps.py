@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from kit.universe import Release, Universe, ask, direct, member, names, request, versions
 from pypm_model.activation import extra_flag, member_flag
 from pypm_model.facts import DirectKey, ListingKey, MetadataKey, Needs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from kit.universe import Release, Universe, ask, member, request
 from pypm_model.facts import ListingKey, MetadataKey
 from pypm_model.locks import Edge, LockedPackage

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import make_wheel, record, wheel_members, write_zip
 from pypm_store.archive import Limits, UnsafeArchive, WheelArchive, read_wheel_name
 from pypm_store.archive_rules import check_collisions, check_path

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from pypm_store import atomic, exchange
 from pypm_store.atomic import beside_name, remove_tree, write_atomically
 from pypm_store.exchange import replace_tree

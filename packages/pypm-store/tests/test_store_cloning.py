@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from pypm_store import cloning
 from pypm_store.cloning import reflink
 from pypm_store.linking import place

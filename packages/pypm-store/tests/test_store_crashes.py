@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import make_wheel, sha256
 from pypm_store.locks import holding
 from pypm_store.store import Store

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import BACKEND_REQUIRES, make_project, make_sdist, make_wheel, sha256
 from pypm_store.archive import WheelArchive
 from pypm_store.sdist_archive import unpack_sdist

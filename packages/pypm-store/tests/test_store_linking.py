@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import make_wheel, sha256
 from pypm_store import linking
 from pypm_store.linking import Able, Way, able, choose, link_tree

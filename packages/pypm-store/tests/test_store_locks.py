@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from pypm_store import locks
 from pypm_store.locks import CannotLock, StoreBusy, holding
 

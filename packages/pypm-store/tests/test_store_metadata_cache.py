@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import FileClass, Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName

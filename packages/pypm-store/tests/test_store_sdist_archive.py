@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import make_sdist, write_tar, write_zip
 from pypm_store.archive_rules import Limits, UnsafeArchive
 from pypm_store.sdist_archive import unpack_sdist

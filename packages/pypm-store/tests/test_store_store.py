@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from kit.wheels import make_wheel, sha256
 from pypm_store.locations import default_root
 from pypm_store.locks import StoreBusy

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kit.wheels import make_wheel, sha256
 from pypm_store import tree_check, unpacking
 from pypm_store.archive import WheelArchive

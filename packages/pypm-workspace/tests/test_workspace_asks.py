@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from pypm_model.names import normalize
 from pypm_model.requests import Ask, Conflict
 from pypm_model.requirement_text import parse, to_text
@@ -204,9 +205,7 @@ dev = { requires-python = ">=3.12" }
         "fewest",
     )
     assert request.exclude_newer == "2026-01-02T00:00:00Z"
-    assert (
-        request.build.no_build == {"nb"} and request.build.no_binary == {"bin"} and request.build.default
-    )
+    assert request.build.no_build == {"nb"} and request.build.no_binary == {"bin"} and request.build.default
     assert request.conflicts == (
         Conflict(((normalize("a"), "x-1", ""), (normalize("b"), "", ""))),
         Conflict(((workspace.members[0].name, "q", ""), (workspace.members[0].name, "", "g"))),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from pypm_model.errors import PypmError
 from pypm_workspace.discover import UnreadableManifest, discover, find_root
 from pypm_workspace.errors import (

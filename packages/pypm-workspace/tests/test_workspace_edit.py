@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pypm_model.names import normalize
 from pypm_model.requirement_text import parse
 from pypm_workspace.discover import discover

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import normalize as n
 from pypm_model.sources import IndexSource, MemberSource

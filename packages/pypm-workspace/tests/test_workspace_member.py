@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from pypm_model.requirement_text import to_text
 from pypm_workspace.discover import discover
 from pypm_workspace.faults import InvalidManifest

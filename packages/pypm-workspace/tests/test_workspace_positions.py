@@ -9,6 +9,7 @@ import pytest
 import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pypm_workspace.positions import Positions, dotted, undotted
 
 ODD = """\

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from pypm_model.sources import GitSource, IndexSource
 from pypm_workspace.discover import discover
 from pypm_workspace.faults import InvalidManifest

@@ -16,16 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from pypm_model.errors import PypmError
-from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
-from pypm_model.names import NormalizedName
-from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
-from pypm_store.exchange import replace_tree
-from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
-from pypm_store.locks import holding
-from pypm_store.store import Store
-from pypm_store.tree import Tree, bytecode
-
 from pypm_env.compiling import compile_trees
 from pypm_env.contests import Owners, Shared, put_extras, settle
 from pypm_env.dists import MEMBERS_PTH, InstalledDist, WantedDist
@@ -36,9 +26,19 @@ from pypm_env.plan import Amend, Plan, after, plan
 from pypm_env.removal import Remover
 from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
+from pypm_model.errors import PypmError
+from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
+from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
+from pypm_store.exchange import replace_tree
+from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
+from pypm_store.locks import holding
+from pypm_store.store import Store
+from pypm_store.tree import Tree, bytecode
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MissingTree(PypmError):
     """The store has not (or no longer) what is to be installed."""
 
@@ -56,7 +56,7 @@ class MissingTree(PypmError):
         return "sync again: it will be fetched"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Changes:
     """What was done."""
 

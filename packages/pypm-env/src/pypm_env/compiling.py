@@ -13,9 +13,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pypm_store.tree import Tree, bytecode, list_bytecode, read_tree
-
 from pypm_env.interpreters import Interpreter
+from pypm_store.tree import Tree, bytecode, list_bytecode, read_tree
 
 _SCRIPT = Path(__file__).with_name("compile_script.py")
 _START = """

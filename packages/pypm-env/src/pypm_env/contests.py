@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from pypm_env.dists import WantedDist
+from pypm_env.placing import Extra, Target, extras, not_linked, path_line
+from pypm_env.removal import remove_bytecode
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, Warned
 from pypm_model.names import NormalizedName
@@ -21,14 +24,10 @@ from pypm_store.atomic import write_all
 from pypm_store.linking import Way, place
 from pypm_store.tree import Tree
 
-from pypm_env.dists import WantedDist
-from pypm_env.placing import Extra, Target, extras, not_linked, path_line
-from pypm_env.removal import remove_bytecode
-
 Shared = tuple[tuple[str, tuple[NormalizedName, ...]], ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PathTaken(PypmError):
     """A file stands where a folder must be, or the other way round."""
 

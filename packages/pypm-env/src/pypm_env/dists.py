@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
-from pypm_model.names import NormalizedName
-
 from pypm_env.interpreters import Interpreter
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 """How files come into an environment: ``auto`` is a hard link where store and environment are on one
 device, else a copy. Farms of symbolic links are another kind of environment."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WantedDist:
     """One distribution that should be installed."""
 
@@ -30,7 +30,7 @@ class WantedDist:
     """Asked for by a member itself, not only by another package (PEP 376, REQUESTED)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """What an environment should be. *dists* hold each name once."""
 
@@ -39,7 +39,7 @@ class Wanted:
     link_mode: LinkMode = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InstalledDist:
     """One distribution that is installed."""
 
@@ -67,7 +67,7 @@ MEMBERS_PTH = "_pypm_members.pth"
 Kind = Literal["absent", "ours", "foreign", "occupied"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Installed:
     """What an environment is, as far as its record and a look at it say."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from pypm_model.records import record
 
 _PT_INTERP = 3
 _I386, _ARM = 3, 40
 _ARM_ABI_MASK, _ARM_ABI_5, _ARM_HARD_FLOAT = 0xFF000000, 0x05000000, 0x00000400
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Elf:
     """The facts wheel tags hang on."""
 

@@ -18,17 +18,18 @@ from typing import ClassVar
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from pypm_model.errors import PypmError
 
 from pypm_env.interpreters import OLDEST, Interpreter
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, environment_python, is_environment, probe
 from pypm_env.python_requests import PythonRequest, may_fit, misfit, parse_request
+from pypm_model.errors import PypmError
+from pypm_model.records import record
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?", re.IGNORECASE)
 PIN_FILE = ".python-version"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Places:
     """What a search looks at, so that a test can give another machine's."""
 
@@ -49,7 +50,7 @@ class Places:
         return Path(self.environ.get("PYENV_ROOT") or default)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A file that may be an interpreter."""
 
@@ -58,7 +59,7 @@ class Candidate:
     """The version its name promises, or empty."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NoPython(PypmError):
     """No interpreter fits. *asked_by* says where the request comes from; *found* what there is."""
 
@@ -85,7 +86,7 @@ class NoPython(PypmError):
         return "install a Python that fits, or name one with --python PATH"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """A request and where it was written."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pypm_model.names import normalize
-
 from pypm_env.dists import MEMBERS_PTH, Installed, InstalledDist, WantedDist
 from pypm_env.state_file import JOURNAL, STATE, State, read_state
 from pypm_env.venv import read_config
+from pypm_model.names import normalize
 
 _PYTHONS = ("bin/python", "Scripts/python.exe")
 

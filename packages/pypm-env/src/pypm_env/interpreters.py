@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from pypm_model.environments import Environment
+from pypm_model.records import record
 
 OLDEST = (3, 8)
 """The oldest Python pypm makes environments for."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """Where things lie inside an environment of the interpreter: paths relative to it, with ``/``.
 
@@ -28,7 +29,7 @@ class Layout:
     """Headers go into a folder per distribution below it: ``include/site/python3.12``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interpreter:
     """One interpreter that was found and answered."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
+from pypm_model.records import record
 
 _LONGEST_SHEBANG = 127
 """Bytes with ``#!`` that every kernel in use reads: Linux before 5.1 cuts at 128, macOS at 512."""
@@ -28,7 +29,7 @@ _SHELL_PLAIN = re.compile(r"[^'\"\\$`\n\r!]*")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidEntryPoint(PypmError):
     """A script entry point that names nothing to call."""
 
@@ -44,7 +45,7 @@ class InvalidEntryPoint(PypmError):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LauncherKit:
     """What launchers of one environment are made from."""
 

@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pypm_store.atomic import remove_tree
-
 from pypm_env.dists import MEMBERS_PTH
 from pypm_env.state_file import JOURNAL, STATE
+from pypm_store.atomic import remove_tree
 
 # The names `pypm_store.atomic.beside_name` gives.
 _BESIDE = r"\.(?:{})\.\d+\.[0-9a-f]{{8}}\.new"

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pypm_model.errors import PypmError
-from pypm_store.tree import Tree
-
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter, Layout
 from pypm_env.launchers import LauncherKit, launcher, script_with_interpreter, windows_programs
 from pypm_env.record_file import Row, quote, read_rows, row_of, write_rows
 from pypm_env.venv import python_path
+from pypm_model.errors import PypmError
+from pypm_model.records import record
+from pypm_store.tree import Tree
 
 INSTALLER = b"pypm\n"
 _WRITTEN = ("INSTALLER", "REQUESTED", "direct_url.json")
@@ -26,7 +26,7 @@ _ENVIRONMENT_FILES = ("pyvenv.cfg", ".gitignore", "pypm-state", "pypm-journal", 
 _PROTECTED_SCRIPTS = ("activate", "deactivate", "python", "pypy", "graalpy")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ProtectedPath(PypmError):
     """A wheel wants to write over a file the environment itself is made of."""
 
@@ -39,7 +39,7 @@ class ProtectedPath(PypmError):
         return f"{self.distribution} would write over the environment's own {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """Where things go: one environment, which may still stand beside its final place."""
 
@@ -52,7 +52,7 @@ class Target:
     """From site-packages to the root: ``../../..``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extra:
     """One file outside the tree's ``site/``."""
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from pypm_env.dists import Installed, InstalledDist, Wanted, WantedDist
 from pypm_model.errors import PypmError
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 
-from pypm_env.dists import Installed, InstalledDist, Wanted, WantedDist
 
-
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ForeignEnvironment(PypmError):
     """The folder holds an environment that pypm did not make, or no environment at all."""
 
@@ -37,14 +37,14 @@ class ForeignEnvironment(PypmError):
         return "move it away: pypm would have to delete what is in it"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remove:
     """Take *installed* out."""
 
     installed: InstalledDist
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Install:
     """Put *dist* in, where *replaces* (of the same name) was."""
 
@@ -52,7 +52,7 @@ class Install:
     replaces: tuple[InstalledDist, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Amend:
     """Only whether it was asked for by a member itself has changed."""
 
@@ -60,7 +60,7 @@ class Amend:
     dist: WantedDist
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """How a plan is made; see `plan`."""
 
@@ -69,7 +69,7 @@ class Options:
     adopt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """What `apply` will do. All tuples are sorted by name."""
 

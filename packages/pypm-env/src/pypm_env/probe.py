@@ -13,7 +13,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pypm_env.build_details import read_build_details
 from pypm_env.elf import read_elf
 from pypm_env.interpreters import Interpreter, Layout, interpreter_from_text
 from pypm_env.wheel_tags import Libc, TagFacts, wheel_tags
+from pypm_model.records import record
 
 _FORMAT = "1"
 """Raised whenever what is asked or remembered changes."""
@@ -28,7 +28,7 @@ _SCRIPT = Path(__file__).with_name("probe_script.py")
 _MARK = "pypm-probe:"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeCache:
     """Where answers are kept between runs: texts by key. `NO_CACHE` forgets."""
 
@@ -39,7 +39,7 @@ class ProbeCache:
 NO_CACHE = ProbeCache(lambda key: None, lambda key, value: None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Skipped:
     """A file that cannot be used as an interpreter, and why: one phrase without a full stop."""
 

@@ -16,19 +16,19 @@ another word                 an executable of that name on ``PATH``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from pypm_env.interpreters import Interpreter
+from pypm_model.records import record
 
 _IMPLEMENTATIONS = {"cpython": "cpython", "cp": "cpython", "pypy": "pypy", "pp": "pypy", "graalpy": "graalpy"}
 _NAMED = re.compile(r"(cpython|pypy|graalpy|python|cp|pp)(?![a-z])@?(.*)", re.IGNORECASE)
 _NODOT = re.compile(r"([23])(\d{1,2})")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PythonRequest:
     """One parsed request; every field that is set must fit."""
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from pypm_env.record_file import read_rows
 from pypm_model.errors import PypmError
 
-from pypm_env.record_file import read_rows
 
-
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CannotRemove(PypmError):
     """A distribution has no list of its files."""
 

@@ -14,11 +14,9 @@ Fields are separated by tabs; in a field ``\\``, tab and line ends are escaped. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from pypm_model.names import NormalizedName
-
 from pypm_env.dists import InstalledDist, WantedDist
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
 
 STATE = "pypm-state"
 """The record's name in the environment's folder."""
@@ -29,7 +27,7 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """The record's content."""
 

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pypm_model.errors import PypmError
-
 from pypm_env.activation import activation_scripts
 from pypm_env.interpreters import Interpreter
+from pypm_model.errors import PypmError
 
 CONFIG = "pyvenv.cfg"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ExternallyManaged(PypmError):
     """Something was to be installed into an interpreter itself that another tool manages (PEP 668)."""
 
@@ -38,7 +37,7 @@ class ExternallyManaged(PypmError):
         return "install into an environment: pypm makes .venv in the workspace"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NoLauncher(PypmError):
     """A Windows installation without the launchers its environments start with."""
 

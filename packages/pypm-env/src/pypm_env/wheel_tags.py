@@ -9,9 +9,10 @@ must be what ``sys_tags()`` says inside it, in the same order (PEP 425, 600, 656
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from packaging import tags
+
+from pypm_model.records import record
 
 _LEGACY_MANYLINUX = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 _MANYLINUX_ARCHITECTURES = frozenset(
@@ -21,7 +22,7 @@ _LAST_MINOR_OF_OLD_GLIBC = 50
 """What packaging assumes as the last minor version of a glibc series once a newer series exists."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Libc:
     """The C library an interpreter is linked against: *name* is ``glibc`` or ``musl``."""
 
@@ -30,7 +31,7 @@ class Libc:
     minor: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TagFacts:
     """What decides the tags of one interpreter."""
 

@@ -6,16 +6,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pypm_model.facts import Direct, Metadata, NoMetadata
-from pypm_model.requests import BuildPolicy
-from pypm_store.metadata_cache import MetadataCache
-from pypm_store.sdist_archive import unpack_sdist
-
 from pypm_index import metadata_text
 from pypm_index.direct import DirectNeedsBuild
 from pypm_index.errors import BadSource
 from pypm_index.metadata_fetch import NeedsBuild
 from pypm_index.ports import BuildMetadata, BuildNeed
+from pypm_model.facts import Direct, Metadata, NoMetadata
+from pypm_model.requests import BuildPolicy
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.sdist_archive import unpack_sdist
 
 KIND = "built-metadata"
 """Kind of a small fact: METADATA by sha256 of the sdist. Apart from what an index said, so that a run

@@ -22,6 +22,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from pypm_index import later
+from pypm_index.cutoffs import Cutoffs
+from pypm_index.errors import OfflineMissing
+from pypm_index.file_table import FileTable
+from pypm_index.kept import Kept, KeptListing
+from pypm_index.ledger import Ledger
+from pypm_index.locating import locate, relocate
+from pypm_index.metadata_text import contradictions
+from pypm_index.ports import BuildMetadata, Fetcher
+from pypm_index.raw_pages import RawPages
+from pypm_index.settings import Index, Indexes
 from pypm_model.artifacts import Artifact, Located
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, Warned, ignore
@@ -43,18 +54,6 @@ from pypm_model.versions import sort_key
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow, Page
 from pypm_store.store import Store
-
-from pypm_index import later
-from pypm_index.cutoffs import Cutoffs
-from pypm_index.errors import OfflineMissing
-from pypm_index.file_table import FileTable
-from pypm_index.kept import Kept, KeptListing
-from pypm_index.ledger import Ledger
-from pypm_index.locating import locate, relocate
-from pypm_index.metadata_text import contradictions
-from pypm_index.ports import BuildMetadata, Fetcher
-from pypm_index.raw_pages import RawPages
-from pypm_index.settings import Index, Indexes
 
 if TYPE_CHECKING:
     from pypm_index.direct import DirectNeedsBuild, Workplace

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pypm_index import filenames
+from pypm_index.listings import is_older
 from pypm_model.names import NormalizedName
 from pypm_model.requests import BuildPolicy
 from pypm_store.pages import FileRow
-
-from pypm_index import filenames
-from pypm_index.listings import is_older
 
 _systems = ("any", "manylinux", "linux", "macosx", "win", "musllinux")
 _machines = ("any", "x86_64", "universal2", "amd64", "aarch64", "arm64")

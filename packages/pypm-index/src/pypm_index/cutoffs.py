@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 
 
 class InvalidTime(ValueError):
     """The text is no time, date or span; says what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cutoffs:
     """Which cut-off is in force for a package: its own, else its index's, else that for all."""
 

@@ -11,19 +11,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
-
-from pypm_model.artifacts import Artifact, Located
-from pypm_model.events import Listener, ignore
-from pypm_model.facts import Direct, DirectKey
-from pypm_model.markers.coverage import atoms
-from pypm_model.names import normalize
-from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
-from pypm_model.versions import is_valid, sort_key
-from pypm_store.metadata_cache import MetadataCache
-from pypm_store.sdist_archive import unpack_sdist
-from pypm_store.store import Store
 
 from pypm_index import filenames, metadata_text
 from pypm_index.addresses import filename_of, redacted, without_userinfo
@@ -36,6 +25,17 @@ from pypm_index.metadata_text import Headers
 from pypm_index.ports import BuildNeed, Fetcher
 from pypm_index.sdist_metadata import NotAnSdist, of_folder, of_sdist, of_unpacked
 from pypm_index.wheel_tail import NotAWheel
+from pypm_model.artifacts import Artifact, Located
+from pypm_model.events import Listener, ignore
+from pypm_model.facts import Direct, DirectKey
+from pypm_model.markers.coverage import atoms
+from pypm_model.names import normalize
+from pypm_model.records import record
+from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
+from pypm_model.versions import is_valid, sort_key
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.sdist_archive import unpack_sdist
+from pypm_store.store import Store
 
 KIND = "direct-metadata"
 """Kind of a small fact: METADATA by pinned source."""
@@ -45,7 +45,7 @@ _MAX_AGE = 600
 """Seconds in which a branch, or a file at an address, need not be asked for again."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workplace:
     """What looking at direct sources needs."""
 
@@ -66,7 +66,7 @@ class Workplace:
         return Git(self.store.folder("git"), self.environ)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DirectNeedsBuild:
     """Only a build would tell; the tree is ready. Call `finished` with the METADATA text, and
     `discard` in any case."""

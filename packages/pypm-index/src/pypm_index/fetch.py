@@ -12,15 +12,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pypm_model.artifacts import Located
-from pypm_model.events import Advanced, Finished, Listener, Started, ignore
-from pypm_store.files import digest_of
-from pypm_store.store import Incoming, Store, WrongDigest
-
 from pypm_index.addresses import redacted
 from pypm_index.errors import FileGone, IndexFailed, IndexUnreachable, OfflineMissing, WrongHash, WrongSize
 from pypm_index.ports import Fetcher, Stream
 from pypm_index.settings import Index
+from pypm_model.artifacts import Located
+from pypm_model.events import Advanced, Finished, Listener, Started, ignore
+from pypm_store.files import digest_of
+from pypm_store.store import Incoming, Store, WrongDigest
 
 WORK = "download"
 WORKERS = 8

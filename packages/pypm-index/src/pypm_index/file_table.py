@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pypm_index.kept import Kept, Version
+from pypm_index.releases import address
+from pypm_index.settings import Index, Indexes
 from pypm_model.artifacts import Artifact
 from pypm_model.names import NormalizedName
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow
-
-from pypm_index.kept import Kept, Version
-from pypm_index.releases import address
-from pypm_index.settings import Index, Indexes
 
 if TYPE_CHECKING:
     from pypm_index.find_links import Folder

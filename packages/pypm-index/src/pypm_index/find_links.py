@@ -10,18 +10,17 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from pypm_model.facts import Listing, ListingKey
-from pypm_model.names import NormalizedName, normalize
-from pypm_store.files import digest_of
-from pypm_store.metadata_cache import MetadataCache
-from pypm_store.pages import FileRow
-
 from pypm_index import filenames, simple_html
 from pypm_index.errors import BadIndex, BadPage
 from pypm_index.listings import listing
 from pypm_index.records import NO_METADATA, FileRecord, Page, UnreadablePage
 from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
+from pypm_model.facts import Listing, ListingKey
+from pypm_model.names import NormalizedName, normalize
+from pypm_store.files import digest_of
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.pages import FileRow
 
 KIND = "file-sha256"
 """Kind of a small fact: sha256 of a file by size, time of change and path."""

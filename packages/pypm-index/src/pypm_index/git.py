@@ -14,10 +14,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from pypm_store.locks import holding
-
 from pypm_index.addresses import redacted
 from pypm_index.errors import GitFailed
+from pypm_store.locks import holding
 
 _commit = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SECONDS = 600.0

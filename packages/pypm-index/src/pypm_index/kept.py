@@ -10,15 +10,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey, NoMetadata
-from pypm_model.names import NormalizedName
-from pypm_model.requests import BuildPolicy
-from pypm_store.metadata_cache import MetadataCache
-from pypm_store.pages import FileRow, Page
-from pypm_store.pages import PageContent as Written
 
 from pypm_index import later
 from pypm_index.choice import best, usable
@@ -26,6 +19,13 @@ from pypm_index.cutoffs import Cutoffs
 from pypm_index.listings import listing
 from pypm_index.raw_pages import RawPages
 from pypm_index.settings import Index
+from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey, NoMetadata
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
+from pypm_model.requests import BuildPolicy
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.pages import FileRow, Page
+from pypm_store.pages import PageContent as Written
 
 if TYPE_CHECKING:
     from pypm_index.page_fetch import PageContent
@@ -49,7 +49,7 @@ _READ_AGAIN = 8
 Version = tuple[NormalizedName, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeptListing:
     """An earlier answer of one index for one name."""
 
@@ -58,7 +58,7 @@ class KeptListing:
     """None: the index did not have the name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Unwritten:
     """A page of this run."""
 

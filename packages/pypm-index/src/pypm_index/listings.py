@@ -9,12 +9,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from pypm_index import filenames
+from pypm_index.releases import Releases
 from pypm_model import specifiers, versions
 from pypm_model.facts import FileClass, Listing, ListingKey
 from pypm_model.markers.coverage import atoms
-
-from pypm_index import filenames
-from pypm_index.releases import Releases
 
 
 class Dated(NamedTuple):

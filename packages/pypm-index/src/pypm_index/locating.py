@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pypm_model.artifacts import Artifact, Located
-from pypm_model.names import NormalizedName
-from pypm_store.metadata_cache import MetadataCache
-from pypm_store.pages import FileRow
-
 from pypm_index.addresses import files_base
 from pypm_index.errors import FileGone
 from pypm_index.filenames import project_names
 from pypm_index.kept import BASE
 from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
+from pypm_model.artifacts import Artifact, Located
+from pypm_model.names import NormalizedName
+from pypm_store.metadata_cache import MetadataCache
+from pypm_store.pages import FileRow
 
 
 class RowsOf(Protocol):

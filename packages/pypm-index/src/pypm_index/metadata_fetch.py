@@ -17,11 +17,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-from pypm_model.facts import Metadata, MetadataKey, NoMetadata
-from pypm_store.pages import FileRow
 
 from pypm_index import metadata_text
 from pypm_index.addresses import origin_text, redacted
@@ -31,12 +27,15 @@ from pypm_index.records import NO_METADATA
 from pypm_index.releases import address, has_metadata
 from pypm_index.sdist_metadata import NotAnSdist, of_sdist
 from pypm_index.wheel_tail import TAIL, NotAWheel, read_metadata
+from pypm_model.facts import Metadata, MetadataKey, NoMetadata
+from pypm_model.records import record
+from pypm_store.pages import FileRow
 
 Obtain = Callable[[FileRow, str], Path]
 """(row, name of its index) to the file: in the store, downloaded if need be, its digest checked."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NeedsBuild:
     """Only a build of this sdist would tell."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pypm_model import specifiers
 from pypm_model.facts import Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName, is_valid, normalize
+from pypm_model.records import record
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.requirements import Requirement
 from pypm_model.versions import InvalidVersion, sort_key
@@ -28,7 +28,7 @@ _field = re.compile(
 _fold = re.compile(r"\s*\n[ \t]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Headers:
     """The fields as written; those that occur once are empty if missing."""
 

@@ -7,17 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-from pypm_model.artifacts import Artifact, Located
-from pypm_model.events import Listener
-from pypm_model.facts import Direct, DirectKey, Metadata, MetadataKey, NoMetadata
-from pypm_model.names import NormalizedName
-from pypm_store.files import digest_of
-from pypm_store.pages import FileRow
-from pypm_store.pages import Page as KeptPage
-from pypm_store.store import Store
 
 from pypm_index.crew import Crew, Done
 from pypm_index.direct import DirectNeedsBuild, Workplace, look
@@ -29,12 +20,21 @@ from pypm_index.raw_pages import RawPages
 from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 from pypm_index.transport import Transport
+from pypm_model.artifacts import Artifact, Located
+from pypm_model.events import Listener
+from pypm_model.facts import Direct, DirectKey, Metadata, MetadataKey, NoMetadata
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
+from pypm_store.files import digest_of
+from pypm_store.pages import FileRow
+from pypm_store.pages import Page as KeptPage
+from pypm_store.store import Store
 
 WORKERS = 32
 """Threads that wait for servers. More gain nothing once each question takes a thread's time to read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PageJob:
     """Token of a page that is being fetched."""
 
@@ -42,7 +42,7 @@ class PageJob:
     name: NormalizedName
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MetadataJob:
     """Token of a version's metadata."""
 
@@ -50,7 +50,7 @@ class MetadataJob:
     row: FileRow
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DirectJob:
     """Token of a direct source."""
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-
-from pypm_model.facts import Listing, ListingKey
-from pypm_model.names import NormalizedName
-from pypm_store.pages import Page as KeptPage
+from dataclasses import replace
 
 from pypm_index import simple_html, simple_json
 from pypm_index.addresses import files_base, redacted
@@ -19,13 +15,17 @@ from pypm_index.raw_pages import RawPages, digest
 from pypm_index.records import Page, UnreadablePage
 from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
+from pypm_model.facts import Listing, ListingKey
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
+from pypm_store.pages import Page as KeptPage
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 DEFAULT_MAX_AGE = 600
 """Seconds that a page counts as fresh if the server does not say."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PageContent:
     """What a page says, read and sorted."""
 
@@ -49,7 +49,7 @@ class PageContent:
         return variants
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PageAnswer:
     """How an index answered for one name."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Response:
     """A whole answer. Header names are in lower case."""
 
@@ -68,7 +68,7 @@ class Fetcher(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildNeed:
     """Metadata that only a build backend can tell."""
 

@@ -11,11 +11,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from pypm_index.ports import Response
 from pypm_model.names import NormalizedName
 from pypm_store.atomic import write_atomically
 from pypm_store.pages import Page
-
-from pypm_index.ports import Response
 
 
 class RawPages:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
+
+from pypm_model.records import record
 
 NO_METADATA = "-"
 """Said of a file beside which there is no metadata file."""
@@ -45,7 +46,7 @@ class Light(NamedTuple):
     """For `Page.record`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """A project page."""
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from pypm_index import filenames
+from pypm_index.addresses import shared_start
+from pypm_index.records import NO_METADATA, FileRecord, Light, Page
 from pypm_model.artifacts import Artifact
 from pypm_model.names import NormalizedName
 from pypm_model.versions import sort_key
 from pypm_store.pages import FileRow
-
-from pypm_index import filenames
-from pypm_index.addresses import shared_start
-from pypm_index.records import NO_METADATA, FileRecord, Light, Page
 
 _Group = tuple[list[str], dict[str, Light]]
 """Spellings of a version, and its files by name."""

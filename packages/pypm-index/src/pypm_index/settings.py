@@ -17,12 +17,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pypm_index.addresses import origin, userinfo, without_userinfo
 from pypm_index.errors import BadIndex, UnknownIndex
+from pypm_model.records import record
 
 DEFAULT_INDEX_URL = "https://pypi.org/simple/"
 """The public index; this is the only place where its address stands."""
@@ -31,7 +32,7 @@ DEFAULT_INDEX_NAME = "pypi"
 FIND_LINKS_NAME = "find-links"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credentials:
     """User and password for one origin. Never shown: the record prints without them."""
 
@@ -39,7 +40,7 @@ class Credentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Index:
     """One index. Equal indexes are the same index under the same name."""
 
@@ -77,7 +78,7 @@ class Index:
         return "PYPM_INDEX_" + re.sub(r"[^A-Z0-9]", "_", self.name.upper())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PipConfig:
     """What pip's own variables and files say (see `pypm_index.pip_config`)."""
 
@@ -86,7 +87,7 @@ class PipConfig:
     """A file with certificates."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Indexes:
     """All indexes, and how they are to be reached."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Artifact:
     """One wheel or sdist. Facts the index does not give are empty or None."""
 
@@ -31,7 +31,7 @@ class Artifact:
         return self.filename.endswith(".whl")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Located:
     """An artifact with where to get it now. ``url`` may hold credentials: never store or print it."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Environment:
     """Marker values and wheel tags of one interpreter, best tag first (PEP 425, PEP 508)."""
 

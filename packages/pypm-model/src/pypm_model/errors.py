@@ -7,11 +7,13 @@ code that raises them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
+from pypm_model.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Place:
     """A place in a user's file: the file as the user would type it, and the line (from 1) if known."""
 

@@ -6,10 +6,11 @@ A listener is any ``Callable[[Event], None]``; it must be quick and may be calle
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """Work of one kind begins: ``resolve``, ``download``, ``unpack``, ``build``, ``link``."""
 
@@ -19,7 +20,7 @@ class Started:
     """Bytes for downloads, items for the rest; 0 when not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Advanced:
     """*amount* more of it is done."""
 
@@ -28,7 +29,7 @@ class Advanced:
     amount: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """Done, or given up: failures are raised, not sent."""
 
@@ -36,7 +37,7 @@ class Finished:
     subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Warned:
     """Something the user should know and that stops nothing; *code* is documented, kebab-case."""
 

@@ -6,15 +6,16 @@ immutable; a fresher answer is a new object (its version bits must not be mixed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class ListingKey:
     """All versions of *name*: on the index named *index*, or, if empty, on the first (in order of
     priority, explicit ones left out) that has the name."""
@@ -23,7 +24,7 @@ class ListingKey:
     index: str = ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class MetadataKey:
     """Dependencies of one version, as found on the index that answered the listing."""
 
@@ -32,7 +33,7 @@ class MetadataKey:
     index: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DirectKey:
     """What is at a direct source: answered by a `Direct`."""
 
@@ -43,7 +44,7 @@ class DirectKey:
 Key = ListingKey | MetadataKey | DirectKey
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileClass:
     """Files of a version that are alike for resolving.
 
@@ -58,7 +59,7 @@ class FileClass:
     tags: tuple[str, ...] | None
 
 
-@dataclass(frozen=True)
+@record(slots=False)
 class Listing:
     """All versions of one package on one index. Bit *i* of every mask speaks of ``versions[i]``."""
 
@@ -90,7 +91,7 @@ class Listing:
         return (1 << len(self.versions)) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Absent:
     """No index that was asked has the package (404 or 410 from each): a fact, not an error."""
 
@@ -99,7 +100,7 @@ class Absent:
     """Names of the indexes, in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Metadata:
     """Dependencies of one version, from the file named in *origin*."""
 
@@ -114,7 +115,7 @@ class Metadata:
     """Requires-Dist lines that are no valid requirement, as written."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoMetadata:
     """The version cannot be used: nothing says what it depends on. *reason* is one sentence."""
 
@@ -124,7 +125,7 @@ class NoMetadata:
     """Only building the sdist would tell, and that is not allowed for this name."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Direct:
     """What a direct source holds, with the source pinned down (commit, sha256)."""
 
@@ -142,7 +143,7 @@ class Direct:
 Fact = Listing | Absent | Metadata | NoMetadata | Direct
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Needs:
     """What the session must know to go on, and what it will probably ask next."""
 

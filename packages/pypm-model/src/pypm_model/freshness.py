@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pypm_model import marker_text, specifiers, versions
 from pypm_model.locks import Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.marker_text import InvalidMarkerText
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirement_text import to_text
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
@@ -38,7 +38,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stale:
     """One difference between a lock and what is asked now."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pypm_model.lock_order import package_order
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """The versions of one package, before and after, in PEP 440 order; empty: it was, or is, not locked.
 
@@ -32,7 +32,7 @@ class Change:
         return f"~ {self.name} {', '.join(self.old)} -> {', '.join(self.new)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockDiff:
     """Differences in order of names. Members themselves are among the packages."""
 

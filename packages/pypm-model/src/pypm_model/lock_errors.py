@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
 from pypm_model.locks import FORMAT
+from pypm_model.records import record
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockTooNew(PypmError):
     """The lock was written by a newer pypm, in a format this one does not know."""
 
@@ -31,7 +32,7 @@ class LockTooNew(PypmError):
         return (Place(self.file),)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockFault:
     """One thing that is wrong in a lock's text. *line* (from 1) is None where it is not known."""
 
@@ -43,7 +44,7 @@ class LockFault:
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockUnreadable(PypmError):
     """The text is no TOML, or its tables are no lock; *faults* has at least one."""
 
@@ -70,7 +71,7 @@ class LockUnreadable(PypmError):
         return tuple([fault.message for fault in self.faults]) if len(self.faults) > 1 else ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockConflicted(PypmError):
     """The text holds the conflict markers of a merge; *lines* are where conflicts begin."""
 

@@ -15,6 +15,7 @@ from pypm_model.environments import Environment
 from pypm_model.errors import PypmError
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Pin, Root
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import BuildPolicy
 from pypm_model.sources import IndexSource, MemberSource, PathSource, UrlSource
 from pypm_model.wheel_tags import InvalidWheelName
@@ -23,7 +24,7 @@ ANY_BUILD = BuildPolicy(default=True)
 """Every sdist may be built."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotLocked(PypmError):
     """The lock has no such entry point: a member, or a member's extra or group, was added since."""
 
@@ -44,7 +45,7 @@ class NotLocked(PypmError):
         return "run 'pypm lock'"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockUnsound(PypmError):
     """The lock contradicts itself, as after a merge that no longer fits."""
 
@@ -61,7 +62,7 @@ class LockUnsound(PypmError):
         return "run 'pypm lock', it keeps the versions that fit"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PythonNotCovered(PypmError):
     """The interpreter is none that *package* (empty: the lock as a whole) allows."""
 
@@ -79,7 +80,7 @@ class PythonNotCovered(PypmError):
         return "choose another interpreter with --python"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EnvironmentNotCovered(PypmError):
     """The lock was made for *environments* (markers) only, and this is none of them."""
 
@@ -94,7 +95,7 @@ class EnvironmentNotCovered(PypmError):
         return "add it to 'environments' in pypm-workspace.toml and run 'pypm lock'"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Misfit:
     """A package none of whose files can be used, and why not."""
 
@@ -108,7 +109,7 @@ class Misfit:
         return f"{self.name} {self.version} {self.reason}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NoFileFits(PypmError):
     """Packages none of whose files the environment can use; at least one."""
 

@@ -6,17 +6,16 @@ Reading, writing, selecting and comparing live in modules of their own (`lock_te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.artifacts import Artifact
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.sources import Source
 
 FORMAT = 1
 """The format this pypm writes; it reads this one and older ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edge:
     """One dependency of a locked package. An edge holds where its marker does.
 
@@ -33,7 +32,7 @@ class Edge:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manifest:
     """What a member's manifest asked when the lock was made: requirement texts, sorted, normalised.
 
@@ -47,7 +46,7 @@ class Manifest:
     groups: tuple[tuple[NormalizedName, tuple[str, ...]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockedPackage:
     """One (name, version, source)."""
 
@@ -67,7 +66,7 @@ class LockedPackage:
     """Sorted by file name: the sdist and the wheels some covered environment can use."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockSettings:
     """The settings a lock was made under that are not their defaults, as canonical texts."""
 
@@ -76,7 +75,7 @@ class LockSettings:
     ``constraints``, ``overrides``, ``excludes``, ``shared-environment``, ``no-build``..."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lock:
     """A whole `pypm.lock`. Packages are sorted by name, version, source; members among them."""
 
@@ -90,7 +89,7 @@ class Lock:
     packages: tuple[LockedPackage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Root:
     """An entry point into a lock: a member with some extras and groups.
 
@@ -103,7 +102,7 @@ class Root:
     project: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pin:
     """One package to install in one environment."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
@@ -19,6 +18,7 @@ from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import FALSE, Diagram, all_of, assume, both, parse, python_bounds, text
 from pypm_model.markers import requires_python as python_region
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_model.specifiers import merge
 
@@ -26,7 +26,7 @@ Locate = Callable[[LockedPackage, Artifact], str]
 """Gives the address of a file, without credentials."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupNames:
     """How flags are called in the exported file."""
 
@@ -58,7 +58,11 @@ def workspace_names(lock: Lock) -> GroupNames:
             claim(member_flag(package.name), package.name, "member")
     for package in members:
         for group, _ in package.groups:
-            claim(group_flag(package.name, group), group if package.name == ROOT else f"{package.name}-{group}", "group")
+            claim(
+                group_flag(package.name, group),
+                group if package.name == ROOT else f"{package.name}-{group}",
+                "group",
+            )
     for package in members:
         for extra, _ in package.extras:
             claim(extra_flag(package.name, extra), f"{package.name}-{extra}", "extra")
@@ -90,9 +94,12 @@ def to_pylock(
     Members are ``directory`` entries, editable unless *editable* is False; without *members* they are
     left out, and what they need from elsewhere stays: pip refuses folders beside files with hashes.
     """
-    spelled = {**{f: ("extras", n) for f, n in names.extras}, **{f: ("dependency_groups", n) for f, n in names.groups}}
+    spelled = {
+        **{f: ("extras", n) for f, n in names.extras},
+        **{f: ("dependency_groups", n) for f, n in names.groups},
+    }
     fixed = {flag: flag in names.always for flag in _all_flags(lock) if flag not in spelled}
-    python = _python(lock, {flag for flag in (*spelled, *names.always)})
+    python = _python(lock, {*spelled, *names.always})
     region = _region(lock, python)
     entries = []
     for position, where in sorted(reach(lock).items()):
@@ -148,8 +155,12 @@ def _spell(marker: str, spelled: dict[str, tuple[str, NormalizedName]]) -> str:
     """*marker* with our flags in PEP 751's terms. Flags hold no quotes, so replacing texts is safe."""
     for flag, (variable, name) in spelled.items():
         for quote in "'\"":
-            marker = marker.replace(f"{quote}{flag}{quote} in dependency_groups", f"{quote}\0{name}{quote} in {variable}")
-            marker = marker.replace(f"{quote}{flag}{quote} not in dependency_groups", f"{quote}\0{name}{quote} not in {variable}")
+            marker = marker.replace(
+                f"{quote}{flag}{quote} in dependency_groups", f"{quote}\0{name}{quote} in {variable}"
+            )
+            marker = marker.replace(
+                f"{quote}{flag}{quote} not in dependency_groups", f"{quote}\0{name}{quote} not in {variable}"
+            )
     return marker.replace("\0", "")
 
 
@@ -169,7 +180,9 @@ def _entry(package: LockedPackage, marker: str, locate: Locate, editable: bool) 
         case PathSource(path, _, sha256):
             lines.append(_table("archive", [("path", path), ("hashes", sha256)]))
         case UrlSource(url, subdirectory, sha256):
-            lines.append(_table("archive", [("url", url), ("subdirectory", subdirectory), ("hashes", sha256)]))
+            lines.append(
+                _table("archive", [("url", url), ("subdirectory", subdirectory), ("hashes", sha256)])
+            )
         case GitSource(url, ref, commit, subdirectory):
             pairs = [("type", "git"), ("url", url), ("requested-revision", ref), ("commit-id", commit)]
             lines.append(_table("vcs", [*pairs, ("subdirectory", subdirectory)]))

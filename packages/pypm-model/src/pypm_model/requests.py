@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pypm_model.errors import Place
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """Who asked: a table in a member's file.
 
@@ -29,7 +30,7 @@ class Origin:
         return f"{self.file} [{self.table}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ask:
     """One requirement with who asked and where the package must come from."""
 
@@ -40,7 +41,7 @@ class Ask:
     A name that several sources serve by marker gives one `Ask` per source with its marker."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemberRequest:
     """One member as it enters the resolution. The virtual root is a member named ``(root)``."""
 
@@ -57,7 +58,7 @@ class MemberRequest:
     """Sorted by name, ``include-group`` expanded."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrereleasePolicy:
     """``if-necessary`` (no stable version fits, or a requirement names one), ``allow``, ``never``,
     or ``only``: ``allow`` for *names*, ``never`` for others."""
@@ -66,7 +67,7 @@ class PrereleasePolicy:
     names: frozenset[NormalizedName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildPolicy:
     """Whose sdists may be built (their backends run): names, or all with ``default = True``."""
 
@@ -82,7 +83,7 @@ class BuildPolicy:
         return name not in self.no_build and (self.default or name in self.allow)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conflict:
     """Members, extras or groups that are never installed together (declared by the user).
 
@@ -92,7 +93,7 @@ class Conflict:
     items: tuple[tuple[NormalizedName, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preference:
     """A version to keep if it fits: from the old lock, or from both sides of a merge."""
 
@@ -102,7 +103,7 @@ class Preference:
     """The region it was chosen for; empty: everywhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """Everything that decides a resolution, besides the facts. Equal requests and facts give equal
     resolutions, whatever the order of members in the manifest: members are sorted by name."""
@@ -134,7 +135,7 @@ class Request:
     """Conflicts and decisions after which the answer is `Undecided`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Where:
     """An origin with its line, for showing: ``packages/a/pyproject.toml:12``."""
 

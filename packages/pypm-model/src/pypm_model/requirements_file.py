@@ -18,8 +18,8 @@ def to_requirements(
     """The requirements file for *roots*: one package a line (its hashes below it), in the lock's order.
 
     Members are paths, relative to the workspace root: where it has any, pip must be run there and
-    cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the mixture. Without *members* what they need
-    from elsewhere is there alone.
+    cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the
+    mixture. Without *members* what they need from elsewhere is there alone.
     """
     region = python_region(lock.requires_python)
     if lock.environments:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.locks import LockedPackage
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Ask
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resolution:
     """One universal answer: valid in every environment and for every choice of extras and groups."""
 
@@ -22,7 +21,7 @@ class Resolution:
     steps: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """One line of a conflict's story: a leaf (who asked for what, what an index has not) or a
     conclusion drawn from earlier lines. *uses* are positions of earlier reasons in the story."""
@@ -33,7 +32,7 @@ class Reason:
     uses: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unsolvable:
     """Nothing fits, and why. Every reason is true of the facts that were fed."""
 
@@ -46,7 +45,7 @@ class Unsolvable:
     """Packages in the story."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Undecided:
     """The step budget ran out: neither solved nor shown to be impossible."""
 

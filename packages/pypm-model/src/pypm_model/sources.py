@@ -5,24 +5,24 @@ Two packages of one name and version from different sources are different packag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class IndexSource:
     """A package index, by the name the workspace gives it; the address is a setting, never in a lock."""
 
     index: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class MemberSource:
     """A member of the workspace: its folder relative to the root, with ``/``; ``.`` is the root."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class PathSource:
     """A folder, wheel or sdist on this machine that is no member; relative to the root, with ``/``."""
 
@@ -32,7 +32,7 @@ class PathSource:
     """Of the file; empty for a folder."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class UrlSource:
     """A wheel or sdist at an address, without credentials and without a fragment."""
 
@@ -42,7 +42,7 @@ class UrlSource:
     """Empty in a manifest that gives none; always there in a lock."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class GitSource:
     """A commit in a git repository."""
 

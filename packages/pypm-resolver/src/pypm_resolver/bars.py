@@ -6,7 +6,6 @@ from pypm_model.facts import Listing
 from pypm_model.markers import FALSE, TRUE, Diagram, any_of, either, negate, parse
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.versions import InvalidVersion
-
 from pypm_resolver.candidates import bars_prereleases
 from pypm_resolver.fitting import Fitting
 from pypm_resolver.graph import Graph

@@ -13,7 +13,6 @@ from pypm_model.markers import FALSE, Diagram, both, implies
 from pypm_model.names import NormalizedName
 from pypm_model.requests import PrereleasePolicy
 from pypm_model.sources import IndexSource
-
 from pypm_resolver.package import Package
 from pypm_resolver.problem import Problem
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pypm_model.markers import FALSE, Diagram, both, implies, minus
 from pypm_model.names import NormalizedName
-
 from pypm_resolver.bars import unfit
 from pypm_resolver.candidates import best, in_order, is_lowest, is_mixed, kept
 from pypm_resolver.files import Cover

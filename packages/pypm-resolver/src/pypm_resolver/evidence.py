@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.names import NormalizedName
-
 from pypm_resolver.files import lower_bound
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Incompatibility, Wanted, leaves
 from pypm_resolver.package import Package

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.facts import Key
 from pypm_model.markers import FALSE, TRUE, Diagram, both, implies
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.specifiers import bits
 from pypm_model.versions import sort_key
-
 from pypm_resolver.bars import bar
 from pypm_resolver.files import strict_region
 from pypm_resolver.fitting import Cut, Fitting
@@ -20,7 +18,7 @@ from pypm_resolver.reach import scope as scope_of
 from pypm_resolver.universe import Dependency, Unusable
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Missing:
     """The search can not go on without these facts."""
 

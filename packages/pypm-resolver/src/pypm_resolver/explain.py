@@ -15,7 +15,6 @@ from pypm_model.markers import FALSE, Diagram, all_of, describe, text
 from pypm_model.names import NormalizedName
 from pypm_model.requests import Ask
 from pypm_model.resolutions import Reason, Unsolvable
-
 from pypm_resolver.evidence import Evidence, bounds
 from pypm_resolver.graph import NodeKey
 from pypm_resolver.hints import hints

@@ -13,7 +13,6 @@ Two questions, kept apart because they are answered with different rigour:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from pypm_model.markers import (
     python_bounds,
     requires_python,
 )
+from pypm_model.records import record
 from pypm_model.specifiers import Clause, InvalidSpecifier
 from pypm_model.specifiers import parse as parse_specifier
 from pypm_model.versions import key_of
@@ -170,7 +170,7 @@ def _join(first: Cover, second: Cover) -> Cover:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expected:
     """The environments in which a version is expected to have a file."""
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.markers import FALSE, Diagram, all_of, any_of, both, implies, minus, negate, parse
-
+from pypm_model.records import record
 from pypm_resolver.files import PLATFORMS, Cover, Expected
 from pypm_resolver.package import Package
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     """The region must be solved in two: where *marker* holds, and where it does not. Where the better
     candidate can be used is said first: what is solved first is kept afterwards if it fits."""

@@ -4,11 +4,10 @@ incompatibilities made from them."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pypm_model.markers import FALSE, TRUE, Diagram, both, implies
 from pypm_model.names import NormalizedName
-
+from pypm_model.records import record
 from pypm_resolver.incompatibility import Cause, Incompatibility, Structure
 from pypm_resolver.package import Package
 from pypm_resolver.problem import Item, ItemKey
@@ -19,7 +18,7 @@ NodeKey = tuple[str, ...]
 """``("package", name)``, ``("extra", name, extra)`` or ``("item", member, extra, group)``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edge:
     """A dependency that was followed: by the node it is kept under, on *target*."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pypm_model.names import NormalizedName
-
 from pypm_resolver.evidence import Evidence, bounds
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Incompatibility, Wanted
 from pypm_resolver.package import Package

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from pypm_model.markers import TRUE, Diagram
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Ask
 from pypm_model.requirements import Requirement
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """A member (or its extra or group) asks for a package."""
 
@@ -25,7 +26,7 @@ class Wanted:
     """What counts: the ask's own requirement or the override that replaces it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Depends:
     """A version of a package depends on another package (``extra``: only with that extra)."""
 
@@ -33,14 +34,14 @@ class Depends:
     extra: NormalizedName | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constrained:
     """A constraint of the workspace."""
 
     ask: Ask
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Barred:
     """Versions nobody may choose. *kind* is one of ``yanked``, ``too-new``, ``python``, ``files``,
     ``prerelease``, ``metadata``, ``url``, ``source``; *detail* is the sentence's own fact."""
@@ -49,7 +50,7 @@ class Barred:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Structure:
     """True by construction: the root asks for every member, an extra comes with its member."""
 

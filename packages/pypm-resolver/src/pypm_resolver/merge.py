@@ -11,7 +11,6 @@ from pypm_model.names import NormalizedName
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import MemberSource
 from pypm_model.versions import sort_key
-
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
 from pypm_resolver.graph import NodeKey

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
 
 from pypm_model.facts import Absent, Direct, DirectKey, FileClass, Listing, MetadataKey
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import BuildPolicy
 from pypm_model.sources import IndexSource, Source
 from pypm_model.specifiers import InvalidSpecifier, bits, lenient
 from pypm_model.versions import is_prerelease, sort_key
-
 from pypm_resolver.files import Cover, covers
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """Where some of the candidates come from: the bits from *offset* up to *end*."""
 

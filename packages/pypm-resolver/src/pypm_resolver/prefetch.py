@@ -9,7 +9,6 @@ from __future__ import annotations
 from pypm_model.facts import Key
 from pypm_model.markers import FALSE, both
 from pypm_model.names import NormalizedName
-
 from pypm_resolver.candidates import bars_prereleases, best, is_lowest, is_mixed, kept
 from pypm_resolver.package import Package
 from pypm_resolver.region import Region

@@ -9,7 +9,6 @@ an environment, and whatever takes part in a declared conflict.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import DirectKey
@@ -27,11 +26,11 @@ from pypm_model.markers import (
     requires_python,
 )
 from pypm_model.names import ROOT, NormalizedName, normalize
+from pypm_model.records import record
 from pypm_model.requests import Ask, Request
 from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource, GitSource, MemberSource, PathSource, Source, UrlSource
 from pypm_model.specifiers import exact_pins
-
 from pypm_resolver.direct_urls import direct_source, same_place
 from pypm_resolver.files import Expected, expected
 from pypm_resolver.incompatibility import Wanted
@@ -41,7 +40,7 @@ ItemKey = tuple[NormalizedName, str, str]
 """(member, extra or "", group or "")."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """A member, one of its extras or one of its groups."""
 
@@ -53,7 +52,7 @@ class Item:
     asks: tuple[Wanted, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pin:
     """A source members ask for, and the region in which they do."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pypm_model.markers import FALSE, Diagram, all_of, both, either, implies
-
 from pypm_resolver.graph import Graph
 
 

@@ -7,11 +7,9 @@ may be due to requirements that never hold together, and then the region is cut 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.markers import FALSE, Diagram, both, implies
 from pypm_model.names import NormalizedName
-
+from pypm_model.records import record
 from pypm_resolver.choosing import Choosing
 from pypm_resolver.expansion import Expansion, Missing
 from pypm_resolver.files import strict_region
@@ -26,14 +24,14 @@ PATIENCE = 5
 """Conflicts between two packages after which the rejected one is chosen before the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """There is no solution; *proof* has no terms. Without markers it fails in all of the region."""
 
     proof: Incompatibility
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """One candidate for everything the region needs."""
 

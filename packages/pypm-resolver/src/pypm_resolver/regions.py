@@ -8,12 +8,10 @@ what the regions before it have chosen, so that versions differ between regions 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, parse, python_bounds
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.versions import sort_key
-
 from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
 from pypm_resolver.graph import NodeKey
@@ -23,7 +21,7 @@ from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Region
 from pypm_resolver.universe import Universe
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Solved:
     """A region and what was found for it."""
 
@@ -31,7 +29,7 @@ class Solved:
     found: Found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Impossible:
     """A region in which there is no solution, for reasons that hold in all of it."""
 

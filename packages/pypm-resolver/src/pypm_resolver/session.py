@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pypm_model.facts import Fact, Needs
 from pypm_model.requests import Request
 from pypm_model.resolutions import Resolution, Undecided, Unsolvable
-
 from pypm_resolver.expansion import Missing
 from pypm_resolver.explain import explain
 from pypm_resolver.knowledge import Knowledge

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from pypm_model.facts import Absent, Direct, DirectKey, Key, Listing, ListingKey, Metadata, NoMetadata
 from pypm_model.markers import FALSE, Diagram, InvalidMarker, any_of, minus, parse, without_extras
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, IndexSource, PathSource, Source, UrlSource
-
 from pypm_resolver.direct_urls import direct_source
 from pypm_resolver.incompatibility import Depends, Wanted
 from pypm_resolver.knowledge import Knowledge
@@ -18,7 +17,7 @@ from pypm_resolver.package import Package
 from pypm_resolver.problem import Item, ItemKey, Problem, source_of
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dependency:
     """One thing a candidate, an extra of it, or an item depends on, and where."""
 
@@ -32,7 +31,7 @@ class Dependency:
     """Why the dependency makes its owner unusable, where it does."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unusable:
     """The candidate can not be used, whatever else is chosen."""
 

@@ -8,7 +8,6 @@ sample hit it; a few sampled environments are walked besides, on the marker text
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
@@ -34,17 +33,17 @@ from pypm_model.markers import (
     without_extras,
 )
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Ask, MemberRequest, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains, lenient
-
 from pypm_resolver.files import lower_bound
 from pypm_resolver.problem import Problem
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Violation:
     """One way in which a resolution is wrong; *text* is one sentence that names package and region."""
 

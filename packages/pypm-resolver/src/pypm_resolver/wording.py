@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pypm_model.requirements import Requirement
-
 from pypm_resolver.package import Package
 
 RUNS = 3

@@ -8,7 +8,6 @@ The rules, each with a name that `UnsafeArchive.rule` carries, are listed in thi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import new as new_hash
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +15,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pypm_model.names import normalize
+from pypm_model.records import record
 from pypm_model.versions import InvalidVersion, sort_key
-
 from pypm_store.archive_rules import (
     DEFAULT_LIMITS,
     Limits,
@@ -44,7 +43,7 @@ _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _ROOMS = {"purelib": "site", "platlib": "site", "scripts": "scripts", "headers": "headers", "data": "data"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WheelName:
     """What a wheel's file name says: ``name-version(-build)?-python-abi-platform(-anything)?.whl``."""
 

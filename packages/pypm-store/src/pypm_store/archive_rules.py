@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
+from pypm_model.records import record
 
 _plain = re.compile(r"[\w+-][\w+.-]*(?:/[\w+-][\w+.-]*)*", re.ASCII)
 """Most paths: no need to look closer."""
@@ -22,7 +23,7 @@ _interpreter = re.compile(
 WINDOWS = os.name == "nt"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnsafeArchive(PypmError):
     """An archive breaks a rule that keeps it inside its own place, or is not what it says it is."""
 
@@ -46,7 +47,7 @@ class UnsafeArchive(PypmError):
         return "the file may have been tampered with or made by a broken tool; report it to its publisher"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """How large an archive may become. The defaults leave room for every archive seen in the wild."""
 

@@ -24,7 +24,7 @@ _BUSY_SECONDS = 30.0
 T = TypeVar("T")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CacheUnusable(PypmError):
     """The metadata cache cannot be read or written: the disk is full, or another process never lets go."""
 

@@ -14,7 +14,6 @@ from pypm_model.artifacts import Artifact
 from pypm_model.facts import FileClass, Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName
 from pypm_model.requirements import Requirement
-
 from pypm_store.pages import FileRow
 
 _ITEM, _FIELD, _ROW, _PART = "\x1c", "\x1f", "\x1e", "\x1d"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lease:
     """What one owner (an environment's folder) uses."""
 

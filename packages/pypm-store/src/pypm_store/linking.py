@@ -10,10 +10,10 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pypm_model.records import record
 from pypm_store.atomic import beside_name
 from pypm_store.cloning import reflink
 from pypm_store.tree import Tree
@@ -29,7 +29,7 @@ _CANNOT = {
 """A way that fails with one of these does not work for this pair (or, EMLINK, for this file)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Able:
     """What a store's and an environment's folder can do together."""
 

@@ -32,7 +32,7 @@ _POLL = 0.02
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class StoreBusy(PypmError):
     """Another pypm holds a lock and did not let go in time."""
 
@@ -49,7 +49,7 @@ class StoreBusy(PypmError):
         return "wait for it to finish, or end it, and try again"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CannotLock(PypmError):
     """A lock file cannot be made: no permission, no space."""
 

@@ -29,7 +29,6 @@ from typing import Any, Self, TypeVar
 from pypm_model.events import Warned
 from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName
-
 from pypm_store.cache_file import CacheFile, CacheUnusable
 from pypm_store.fact_codec import (
     decode_files,

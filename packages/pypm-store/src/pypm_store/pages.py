@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import Listing
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 
 SETTLED = (200, 404, 410)
 """Statuses that say something about a name: it is there, or it is not."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FileRow:
     """One file of a version as an index page has it, with what is needed to get it."""
 
@@ -26,7 +26,7 @@ class FileRow:
     none. None: the index does not say that it can."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """How an index answered for one name, and how long that answer is good for."""
 
@@ -51,7 +51,7 @@ class Page:
         return 0 <= now - self.fetched < self.max_age
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PageContent:
     """A page with everything that was read from it."""
 

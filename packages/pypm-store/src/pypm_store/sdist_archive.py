@@ -77,7 +77,9 @@ def _unpack_tar(path: Path, folder: Path, name: str, mode: str, limits: Limits) 
                 members.append(member)
             paths = [_plain(member.name) for member in members]
             regular = {one: member for one, member in zip(paths, members, strict=True) if member.isreg()}
-            contents = [_content(name, one, member, regular) for one, member in zip(paths, members, strict=True)]
+            contents = [
+                _content(name, one, member, regular) for one, member in zip(paths, members, strict=True)
+            ]
             if sum(content.size for content in contents if content is not None) > allowed:
                 raise UnsafeArchive(name, "too-large", detail="it unpacks to more than can be right")
             root = _root(name, [one for one, content in zip(paths, contents, strict=True) if content])

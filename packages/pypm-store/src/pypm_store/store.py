@@ -24,10 +24,11 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from pypm_model.records import record
 from pypm_store.archive import DEFAULT_LIMITS, Limits, WheelArchive
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.exchange import replace_tree
@@ -48,7 +49,7 @@ _key = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache made by pypm.\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Built:
     """A wheel that was built on this machine."""
 

@@ -18,10 +18,11 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 from pypm_store.entry_points import EntryPoint
 
@@ -42,7 +43,7 @@ class TopLevel(NamedTuple):
     kind: TopLevelKind
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tree:
     """One unpacked wheel. Paths have ``/`` and are relative to their room."""
 

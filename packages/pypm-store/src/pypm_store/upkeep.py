@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pypm_model.records import record
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.leases import drop_dead_leases, leased, read_leases
 from pypm_store.locks import StoreBusy, holding
@@ -16,7 +17,7 @@ from pypm_store.locks import StoreBusy, holding
 _KINDS = ("files", "trees", "built", "envs", "git", "metadata", "other")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """Bytes by kind: ``files``, ``trees``, ``built``, ``envs``, ``git``, ``metadata``, ``other``."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pypm_model import markers
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Ask, MemberRequest, Origin
 from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource, MemberSource
-
 from pypm_workspace.configuration import Asked, Member, Settings, SourceRule
 from pypm_workspace.direct_reference import direct_reference
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Backend:
     """What a member's build backend said about fields its manifest leaves to it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 
@@ -11,9 +10,9 @@ from pypm_model import markers, specifiers, versions
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Origin
 from pypm_model.sources import IndexSource, MemberSource
-
 from pypm_workspace.configuration import IndexSetting, Member, Settings, SourceRule, Written
 from pypm_workspace.edges import MemberEdge, asked_by, edges_between
 from pypm_workspace.errors import ConflictingIndexes, DuplicateMember, InvalidWorkspace, NarrowerSibling
@@ -25,7 +24,7 @@ DEFAULT_INDEX = "pypi"
 Placer = Callable[[Origin | Written], Place]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checked:
     """What the checks found out about a sound workspace."""
 
@@ -39,8 +38,9 @@ def check(members: Sequence[Member], settings: Settings, *, lenient: bool, place
     """The workspace's Pythons and warnings, or all that is wrong between its members as one error.
 
     *lenient* is for uv workspaces: they are locked for the Pythons that all members share, as uv has
-    it; where they share none, a narrower sibling narrows its dependents, with a warning. Raises `DuplicateMember`, `NarrowerSibling`, `ConflictingIndexes`, `InvalidManifest` (a
-    source that names no member or index), or `InvalidWorkspace` with several of them.
+    it; where they share none, a narrower sibling narrows its dependents, with a warning.
+    Raises `DuplicateMember`, `NarrowerSibling`, `ConflictingIndexes`, `InvalidManifest` (a source that
+    names no member or index), or `InvalidWorkspace` with several of them.
     """
     errors: list[PypmError] = _duplicates(members, place)
     if errors:

@@ -5,10 +5,11 @@ The same records come from `pypm-workspace.toml`, from uv's tables and from a sn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 
@@ -51,7 +52,7 @@ class SourceRule(NamedTuple):
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IndexSetting:
     """One package index. *url* may hold credentials: never print or lock it."""
 
@@ -64,7 +65,7 @@ class IndexSetting:
     written: Written = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """A task of a member, or one that members inherit."""
 
@@ -82,7 +83,7 @@ class Task:
     written: Written = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CatalogEntry:
     """The range that a bare name means."""
 
@@ -91,7 +92,7 @@ class CatalogEntry:
     written: Written
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PluginPin:
     """A native plugin this workspace uses."""
 
@@ -100,7 +101,7 @@ class PluginPin:
     sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoundaryRule:
     """Which members (names, globs or tags) may or may not depend on which."""
 
@@ -112,7 +113,7 @@ class BoundaryRule:
     written: Written = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Build:
     """A member's ``[build-system]``."""
 
@@ -122,7 +123,7 @@ class Build:
     backend_path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """One project of the workspace as its manifest states it; nothing applied or looked up yet."""
 
@@ -172,7 +173,7 @@ class Member:
         return self.name == ROOT
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConflictItem:
     """One side of a declared conflict; an empty member means the project the text stands in."""
 
@@ -181,7 +182,7 @@ class ConflictItem:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Everything that holds for the workspace as a whole."""
 

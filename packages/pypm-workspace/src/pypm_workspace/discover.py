@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
-
+from pypm_model.records import record
 from pypm_workspace import uv
 from pypm_workspace.discovery import PROJECT, WORKSPACE, Discovery
 from pypm_workspace.errors import NoWorkspace
@@ -29,7 +29,7 @@ VARIABLE = "PYP_WORKSPACE_ROOT"
 _pruned = frozenset({"__pycache__", "node_modules"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RootFound:
     """Where the workspace is, and why there."""
 
@@ -155,7 +155,7 @@ def _bytes(path: str) -> bytes | None:
         return None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnreadableManifest(PypmError):
     """The system refused to give a manifest."""
 

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from pypm_model.errors import PypmError
 from pypm_model.events import Warned
-
 from pypm_workspace import uv
 from pypm_workspace.checks import check
 from pypm_workspace.configuration import Member, Settings, Written, completed

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Origin
 from pypm_model.requirements import Requirement
-
 from pypm_workspace.configuration import Asked, Member
 
 KINDS = ("runtime", "extra", "group", "build")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemberEdge:
     """*parent* asks for *child*, both members."""
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from pypm_model import names, requirement_text
 from pypm_model.errors import Place, PypmError
+from pypm_model.records import record
 from pypm_model.requirements import Requirement
-
 from pypm_workspace.faults import Fault, InvalidManifest
 from pypm_workspace.positions import KeyPath, Positions, Spot
 from pypm_workspace.requirement_lists import inserted, name_of, parsed, quoted, with_new_list, without
@@ -25,7 +25,7 @@ from pypm_workspace.toml_reading import read_toml
 _BOM = "\ufeff"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """A list of requirements in a manifest."""
 
@@ -49,7 +49,7 @@ class Target:
         return self.kind if self.kind == "dependencies" else f"{self.kind} `{self.name}`"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotEditable(PypmError):
     """The list cannot be edited: it is no list, or the build backend makes it."""
 
@@ -67,7 +67,7 @@ class NotEditable(PypmError):
         return (Place(self.file),)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotAsked(PypmError):
     """A requirement is to be removed from where it is not."""
 

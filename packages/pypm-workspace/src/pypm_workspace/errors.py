@@ -8,7 +8,7 @@ from typing import ClassVar
 from pypm_model.errors import Place, PypmError
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NoWorkspace(PypmError):
     """No manifest was found from *folder* upwards, or *variable* names a folder without one."""
 
@@ -34,7 +34,7 @@ class NoWorkspace(PypmError):
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MemberWithoutManifest(PypmError):
     """A `members` entry matched a folder that has no pyproject.toml (or does not exist)."""
 
@@ -58,7 +58,7 @@ class MemberWithoutManifest(PypmError):
         return (Place(f"{self.folder}/pyproject.toml"), self.place)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MemberOutsideRoot(PypmError):
     """A `members` entry leads out of the workspace's folder, by `..` or through a symbolic link."""
 
@@ -85,7 +85,7 @@ class MemberOutsideRoot(PypmError):
         return (self.place, Place(self.folder))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DuplicateMember(PypmError):
     """Two members bear one name (after normalisation)."""
 
@@ -107,7 +107,7 @@ class DuplicateMember(PypmError):
         return (self.first, self.second)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NarrowerSibling(PypmError):
     """A member depends on a sibling that does not support all of its Pythons."""
 
@@ -142,7 +142,7 @@ class NarrowerSibling(PypmError):
         return (self.asked, self.stated, self.own)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ConflictingIndexes(PypmError):
     """Two manifests give one index name different addresses (not shown: they may hold secrets)."""
 
@@ -164,7 +164,7 @@ class ConflictingIndexes(PypmError):
         return (self.first, self.second)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidWorkspace(PypmError):
     """Several of the errors above at once."""
 
@@ -189,7 +189,7 @@ class InvalidWorkspace(PypmError):
         return self.errors
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownMember(PypmError):
     """A selection names a member that does not exist."""
 

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
-
+from pypm_model.records import record
 from pypm_workspace.positions import KeyPath, Positions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """One thing that is wrong in one file."""
 
@@ -31,7 +31,7 @@ class Fault:
         return f"{self.place}: {self.note}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidManifest(PypmError):
     """One or more manifests cannot be used; *faults* holds everything found, in order of the text."""
 

@@ -9,7 +9,6 @@ from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
 from pypm_model.specifiers import InvalidSpecifier
-
 from pypm_workspace.configuration import Asked
 from pypm_workspace.direct_reference import direct_reference
 from pypm_workspace.faults import Complaints

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import networkx as nx
-from pypm_model.names import NormalizedName
 
+from pypm_model.names import NormalizedName
 from pypm_workspace.configuration import Member
 from pypm_workspace.edges import KINDS, MemberEdge
 from pypm_workspace.workspace import Workspace

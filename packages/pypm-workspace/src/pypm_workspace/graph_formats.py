@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from pypm_model import requirement_text
-
 from pypm_workspace.configuration import Member
 from pypm_workspace.edges import MemberEdge
 from pypm_workspace.graph import Graph

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pypm_model import names
 from pypm_model.names import NormalizedName
-
 from pypm_workspace.configuration import Asked
 from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import Table, array_at, described, name_at, requirement_at, table_at

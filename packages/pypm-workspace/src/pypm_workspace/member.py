@@ -12,7 +12,6 @@ from dataclasses import replace
 from pypm_model import names, versions
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.versions import InvalidVersion
-
 from pypm_workspace import uv
 from pypm_workspace.configuration import Asked, Build, Member
 from pypm_workspace.faults import Complaints, nearest

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from pypm_model.errors import Place
 from pypm_model.requests import Origin
-
 from pypm_workspace.configuration import Written
 from pypm_workspace.positions import Positions, undotted
 

@@ -11,7 +11,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from pypm_model.records import record
 
 KeyPath = tuple[str | int, ...]
 """Keys from the document's root; an ``int`` is a position in an array (of values or of tables)."""
@@ -30,7 +31,7 @@ _escape = re.compile(r'\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[btnfre"\\])')
 _escaped = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spot:
     """One key or array item. All numbers are offsets into the text; ends are exclusive."""
 

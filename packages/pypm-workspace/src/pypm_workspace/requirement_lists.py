@@ -12,7 +12,6 @@ from typing import Any
 from pypm_model import requirement_text
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
-
 from pypm_workspace.positions import KeyPath, Positions, Spot, dotted
 
 _comma = re.compile(r"(?:[ \t\r\n]+|#[^\n]*+)*+,")  # a comma inside a comment is none

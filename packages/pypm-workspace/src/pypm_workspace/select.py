@@ -19,7 +19,6 @@ from fnmatch import translate
 
 from pypm_model import names
 from pypm_model.names import NormalizedName
-
 from pypm_workspace.configuration import Member
 from pypm_workspace.errors import UnknownMember
 from pypm_workspace.faults import nearest

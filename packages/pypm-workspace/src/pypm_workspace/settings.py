@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
 from pypm_model import names
 from pypm_model.names import NormalizedName
-
 from pypm_workspace.configuration import (
     BoundaryRule,
     CatalogEntry,

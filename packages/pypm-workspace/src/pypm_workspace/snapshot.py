@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from hashlib import blake2b
 from typing import Any
 from zlib import crc32
@@ -18,9 +18,9 @@ from zlib import crc32
 from pypm_model import names
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
-
 from pypm_workspace.checks import Checked
 from pypm_workspace.configuration import (
     Asked,
@@ -75,7 +75,7 @@ def _format() -> str:
 FORMAT = _format()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remembered:
     """What one manifest said. A manifest is a member's, the workspace's (settings), or both."""
 

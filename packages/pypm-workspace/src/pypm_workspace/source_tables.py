@@ -7,7 +7,6 @@ from typing import Any
 from pypm_model import markers
 from pypm_model.markers import InvalidMarker
 from pypm_model.sources import IndexSource, MemberSource
-
 from pypm_workspace.configuration import SourceRule
 from pypm_workspace.direct_reference import KEYS, table_source
 from pypm_workspace.faults import Complaints, nearest

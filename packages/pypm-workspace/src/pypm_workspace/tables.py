@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
 from pypm_model import names, specifiers
 from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
 from pypm_model.specifiers import InvalidSpecifier
-
 from pypm_workspace.moments import moment, seconds
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import tomlkit
-from pypm_model import names, requirement_text
-from pypm_model.sources import GitSource, IndexSource, PathSource, Source, UrlSource
 from tomlkit.items import Array
 
+from pypm_model import names, requirement_text
+from pypm_model.sources import GitSource, IndexSource, PathSource, Source, UrlSource
 from pypm_workspace.configuration import Asked, Settings
 
 

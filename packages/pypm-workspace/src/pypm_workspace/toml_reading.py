@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pypm_model.errors import Place
-
 from pypm_workspace.faults import Fault
 
 _parse: Callable[[str], dict[str, Any]] = tomllib.loads

@@ -6,14 +6,14 @@ uv's own affair and no fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pypm_model import names
 from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
 from pypm_model.names import NormalizedName
-
+from pypm_model.records import record
 from pypm_workspace.configuration import (
     Asked,
     ConflictItem,
@@ -53,7 +53,7 @@ _strategies = {"highest": "highest", "lowest": "lowest", "lowest-direct": "lowes
 _forks = {"requires-python": "requires-python", "fewest": "fewest"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UvMember:
     """What one project's ``[tool.uv]`` adds to it."""
 

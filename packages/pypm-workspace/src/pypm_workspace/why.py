@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappop, heappush
 
 from pypm_model.errors import Place
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Origin
 from pypm_model.requirement_text import to_text
 from pypm_model.requirements import Requirement
 from pypm_model.sources import MemberSource
-
 from pypm_workspace.edges import asked_by
 from pypm_workspace.workspace import Workspace
 
@@ -24,7 +24,7 @@ _SEARCH = 50_000
 """Partial paths looked at before giving up on finding more."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """A member, or one version of another package (no version: not locked)."""
 
@@ -33,7 +33,7 @@ class Node:
     member: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """*parent* asks for *child*."""
 
@@ -57,7 +57,7 @@ class Step:
         return onward.kind == "runtime" or (onward.kind == "extra" and onward.label in self.extras)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Why:
     """The answer. No paths: the package is not in the graph."""
 

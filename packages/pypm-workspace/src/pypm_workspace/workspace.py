@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from pypm_model import names
 from pypm_model.errors import Place
 from pypm_model.events import Warned
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import (
     BuildPolicy,
     Conflict,
@@ -19,7 +20,6 @@ from pypm_model.requests import (
     PrereleasePolicy,
     Request,
 )
-
 from pypm_workspace.asks import AskMaker, Backend
 from pypm_workspace.checks import Checked, all_indexes
 from pypm_workspace.configuration import IndexSetting, Member, Settings, Task, Written
@@ -30,7 +30,7 @@ from pypm_workspace.places import Places
 from pypm_workspace.snapshot import Remembered, to_snapshot
 
 
-@dataclass(frozen=True)
+@record(slots=False)
 class Workspace:
     """Everything the manifests of one workspace say. Equal manifests give equal workspaces."""
 

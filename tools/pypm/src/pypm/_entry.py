@@ -51,7 +51,7 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
     i = 0
     while i < len(arguments):
         word = arguments[i]
-        if word in COMMON_FLAGS or word.split("=", 1)[0] in COMMON_OPTIONS and "=" in word:
+        if word in COMMON_FLAGS or (word.split("=", 1)[0] in COMMON_OPTIONS and "=" in word):
             common.append(word)
             i += 1
         elif word in COMMON_OPTIONS:

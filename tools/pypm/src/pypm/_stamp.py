@@ -20,8 +20,12 @@ from pypm._verbs import VERSION
 NAME = "pypm.stamp"
 _HEAD = f"pypm-stamp 1 {VERSION} {sys.version_info[0]}.{sys.version_info[1]}"
 _SILENT = frozenset({"-q", "--quiet", "--no-progress", "--offline", "--locked"})
-_SELECTION_FLAGS = frozenset({"--frozen", "--all-extras", "--all-groups", "--no-default-groups", "--inexact", "--no-editable"})
-_SELECTION_OPTIONS = frozenset({"-p", "--member", "--extra", "--group", "--only-group", "--python", "--index-url", "--cache-dir"})
+_SELECTION_FLAGS = frozenset(
+    {"--frozen", "--all-extras", "--all-groups", "--no-default-groups", "--inexact", "--no-editable"}
+)
+_SELECTION_OPTIONS = frozenset(
+    {"-p", "--member", "--extra", "--group", "--only-group", "--python", "--index-url", "--cache-dir"}
+)
 
 
 def key_of(arguments: list[str]) -> str | None:
@@ -41,7 +45,9 @@ def key_of(arguments: list[str]) -> str | None:
         elif word not in _SILENT:
             return None
         i += 1
-    settings = [f"{k}={v}" for k, v in os.environ.items() if k.startswith(("PYPM_", "PYP_")) and k != "PYP_DEBUG"]
+    settings = [
+        f"{k}={v}" for k, v in os.environ.items() if k.startswith(("PYPM_", "PYP_")) and k != "PYP_DEBUG"
+    ]
     text = "\x1f".join(sorted(chosen) + sorted(settings))
     return text.replace("\n", "\x1e")
 
@@ -152,7 +158,5 @@ def write(
 
 def remove(root: str) -> None:
     """Forgets the state: done before an environment is changed."""
-    try:
+    if os.path.lexists(f"{root}/.venv/{NAME}"):
         os.unlink(f"{root}/.venv/{NAME}")
-    except OSError:
-        pass

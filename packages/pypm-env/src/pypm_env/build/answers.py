@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from pypm_model.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Metadata:
     """The text of a METADATA file."""
 

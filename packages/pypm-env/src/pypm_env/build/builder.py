@@ -19,11 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pypm_model.errors import PypmError
-from pypm_model.events import Advanced, Finished, Listener, Started, ignore
-from pypm_store.files import digest_of
-from pypm_store.store import Store
-
 from pypm_env.build.answers import (
     Metadata,
     checked_requirements,
@@ -41,6 +36,10 @@ from pypm_env.build.jobs import FORGETFUL, Built, Described, Job, Memory, Result
 from pypm_env.build.keys import Made, Repositories, folder_key, is_unchanged, source_key, steering
 from pypm_env.build.scratch import scratch_folder
 from pypm_env.build.system import BuildSystem, read_build_system
+from pypm_model.errors import PypmError
+from pypm_model.events import Advanced, Finished, Listener, Started, ignore
+from pypm_store.files import digest_of
+from pypm_store.store import Store
 
 T = TypeVar("T")
 

@@ -14,11 +14,11 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pypm_env.interpreters import Interpreter
 from pypm_env.venv import create, python_path
+from pypm_model.records import record
 
 _PATHS = "_pypm_build.pth"
 _dropped = re.compile(
@@ -31,7 +31,7 @@ _entry = re.compile(r"([^\s=\[#;][^=]*?)\s*=\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*
 _program = re.compile(r"[\w.+-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildEnvironment:
     """What is installed for a build: an interpreter and unpacked wheels, nothing else."""
 
@@ -51,7 +51,7 @@ class BuildEnvironment:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaidOut:
     """A build environment on disk."""
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
+from pypm_model.records import record
 
 LAST_LINES = 20
 """How much of a failed hook's output an error carries."""
 _TAIL_BYTES = 65_536
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BuildFailed(PypmError):
     """A backend could not do what was asked of it."""
 
@@ -45,7 +46,7 @@ def last_lines(log: Path, count: int = LAST_LINES) -> tuple[str, ...]:
     return tail(log).lines(count)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tail:
     """The end of a log."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pypm_model.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class HookCall:
     """One call of one hook, in the folder it speaks of."""
 
@@ -35,33 +36,33 @@ _BUILD = ("wheel_directory", "config_settings", "metadata_directory")
 _OTHERS = ("metadata_directory", "config_settings")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """The hook returned *value*."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoHook:
     """The backend does not have this hook."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unavailable:
     """The backend cannot be imported."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Raised:
     """The hook raised."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ended:
     """The hook's process ended without an answer, or was ended."""
 

@@ -25,11 +25,12 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pypm_env.build.system import BuildSystem
+from pypm_model.records import record
 
 Kind = Literal["wheel", "editable", "metadata"]
 Names = Literal["none", "folders", "all"]
@@ -41,7 +42,7 @@ _from_repository = re.compile(
 _separators = re.compile(r"[-_.]+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Inputs:
     """What a result is made from, besides the build environment and the settings."""
 

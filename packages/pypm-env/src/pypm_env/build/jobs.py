@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-
-from pypm_model.errors import PypmError
 
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.inputs import Kind
 from pypm_env.build.system import BuildSystem
+from pypm_model.errors import PypmError
+from pypm_model.records import record
 
 Settings = Mapping[str, str | list[str]]
 """Config settings as PEP 517 passes them to hooks."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """One result wanted from one source tree."""
 
@@ -41,7 +41,7 @@ class Job:
         return self.name or self.folder.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Built:
     """A wheel, editable or not."""
 
@@ -55,7 +55,7 @@ class Built:
     """What it is kept under; None: it is not kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Described:
     """Core metadata of a project, as its backend gives it."""
 
@@ -70,7 +70,7 @@ Result = Built | Described | PypmError
 """An error is the job's own: others are not touched by it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Memory:
     """Where texts are remembered by key; called in the thread of the builder's caller only."""
 

@@ -14,13 +14,13 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.inputs import Inputs, Kind, inputs
 from pypm_env.build.system import BuildSystem
+from pypm_model.records import record
 
 FORMAT = "1"
 """Raised whenever what is hashed, or how, changes: older results are then never found again."""
@@ -40,7 +40,7 @@ _no_source = {"__pycache__", "node_modules", "CVS"}
 _made_at_top = {"build", "dist"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Made:
     """What a result is made from, now: to be compared with the same after the build."""
 

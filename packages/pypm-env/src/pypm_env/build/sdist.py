@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
-
-from pypm_model.errors import PypmError
-from pypm_model.events import Listener, ignore
-from pypm_store.sdist_archive import unpack_sdist
 
 from pypm_env.build.builder import Builder
 from pypm_env.build.environment import BuildEnvironment
@@ -22,13 +18,17 @@ from pypm_env.build.host_process import remove
 from pypm_env.build.inputs import Kind
 from pypm_env.build.jobs import Built, Described, Job, Result, Settings
 from pypm_env.build.system import BuildSystem, NothingToBuild, read_build_system
+from pypm_model.errors import PypmError
+from pypm_model.events import Listener, ignore
+from pypm_model.records import record
+from pypm_store.sdist_archive import unpack_sdist
 
 Prepare = Callable[[tuple[str, ...]], BuildEnvironment]
 """Makes a build environment that holds these requirements, resolved and installed; raises `PypmError`
 if there is none. Called once for each distinct, sorted tuple."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """A tree to build from, and what for: a `Job` without its environment."""
 

@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Specifier
+
 from pypm_model.errors import Place, PypmError
+from pypm_model.records import record
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 """The backend of a tree that names none (PEP 517)."""
@@ -26,7 +28,7 @@ _object = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)
 _position = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BuildSystem:
     """How one tree is built, checked."""
 
@@ -52,7 +54,7 @@ class BuildSystem:
         return table if isinstance(table, Mapping) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """One thing that is wrong in a manifest, and its line (from 1) if known."""
 
@@ -61,7 +63,7 @@ class Fault:
     column: int | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidBuildSystem(PypmError):
     """A tree's `pyproject.toml` cannot be read or its ``[build-system]`` is wrong; all faults at once."""
 
@@ -81,7 +83,7 @@ class InvalidBuildSystem(PypmError):
         return tuple(Place(self.file, fault.line, fault.column) for fault in self.faults)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NothingToBuild(PypmError):
     """A folder holds neither `pyproject.toml` nor `setup.py`, so that no backend could build it."""
 
@@ -216,7 +218,7 @@ def _syntax_fault(message: str) -> Fault:
     return Fault(f"not TOML: {message[: found.start()]}", int(found[1]), int(found[2]))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Lines:
     """Finds lines of the ``[build-system]`` table in the text: tomllib keeps no positions."""
 

@@ -62,7 +62,7 @@ STEP_LIMIT = 150_000
 (pairs of many extras) can be exponential in their number."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TooComplex(PypmError):
     """A set of environments hangs on too many conditions at once to be worked out."""
 

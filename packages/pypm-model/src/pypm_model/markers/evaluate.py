@@ -46,7 +46,9 @@ def evaluate(
 
     Raises ``KeyError`` for a variable that *d* asks and *environment* has not.
     """
-    active: _Active | None = None  # made when asked for: most markers ask for no flags, and there may be thousands
+    active: _Active | None = (
+        None  # made when asked for: most markers ask for no flags, and there may be thousands
+    )
     while d not in (TRUE, FALSE):
         keys, children = branches(d)
         variable = ORDER[top(d)]

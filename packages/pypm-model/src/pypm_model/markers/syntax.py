@@ -37,7 +37,7 @@ _blank = re.compile(r"[ \t]*")
 _parsed: dict[str, Diagram] = {"": TRUE}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidMarker(PypmError, ValueError):
     """The text is no marker, or compares what cannot be compared."""
 

@@ -17,7 +17,9 @@ from pypm_workspace.edit import Target
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = [
-    click.option("-p", "--member", "members", multiple=True, metavar="NAME", help="This member (repeatable)."),
+    click.option(
+        "-p", "--member", "members", multiple=True, metavar="NAME", help="This member (repeatable)."
+    ),
     click.option("--group", metavar="G", help="In this dependency group."),
     click.option("-D", "--dev", is_flag=True, help="In the group dev."),
     click.option("--extra", metavar="E", help="In this extra."),

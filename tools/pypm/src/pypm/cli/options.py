@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +14,12 @@ import click
 from pypm.cli.render.progress import Progress
 from pypm.ops.selection import Selection
 from pypm.ops.world import World, truth
+from pypm_model.records import record
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Common:
     """How to run: the same for all verbs."""
 
@@ -46,14 +47,27 @@ _COMMON = [
 ]
 
 _SELECTION = [
-    click.option("-p", "--member", "members", multiple=True, metavar="NAME", help="Only this member (repeatable; NAME... with its dependencies, ...NAME with its dependents)."),
-    click.option("--extra", "extras", multiple=True, metavar="E", help="With this extra of the selected members."),
+    click.option(
+        "-p",
+        "--member",
+        "members",
+        multiple=True,
+        metavar="NAME",
+        help="Only this member (repeatable; NAME... with what it needs, ...NAME with what needs it).",
+    ),
+    click.option("--extra", "extras", multiple=True, metavar="E", help="With this extra of theirs."),
     click.option("--all-extras", is_flag=True, help="With all extras."),
     click.option("--group", "groups", multiple=True, metavar="G", help="With this dependency group."),
-    click.option("--only-group", "only_groups", multiple=True, metavar="G", help="Only this dependency group, without the members themselves."),
+    click.option(
+        "--only-group",
+        "only_groups",
+        multiple=True,
+        metavar="G",
+        help="Only this group, not the members themselves.",
+    ),
     click.option("--all-groups", is_flag=True, help="With all dependency groups."),
     click.option("--no-default-groups", is_flag=True, help="Without the default groups (dev)."),
-]  # fmt: skip
+]
 
 
 def common(command: F) -> F:
@@ -104,4 +118,3 @@ def world(common: Common) -> Iterator[World]:
             offline=offline,
             refresh=common.refresh or truth(environ.get("PYPM_REFRESH", "")),
         )
-

@@ -18,5 +18,7 @@ def process_environment(venv: Path, environ: Mapping[str, str]) -> dict[str, str
     changed = dict(environ)
     changed.pop("PYTHONHOME", None)
     changed["VIRTUAL_ENV"] = str(venv)
-    changed["PATH"] = os.pathsep.join(filter(None, [str(scripts_folder(venv)), environ.get("PATH", os.defpath)]))
+    changed["PATH"] = os.pathsep.join(
+        filter(None, [str(scripts_folder(venv)), environ.get("PATH", os.defpath)])
+    )
     return changed

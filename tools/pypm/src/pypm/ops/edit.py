@@ -19,6 +19,7 @@ from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource
@@ -31,7 +32,7 @@ from pypm_workspace.select import member_at
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NotARequirement(PypmError):
     """What was to be added is no requirement."""
 
@@ -48,7 +49,7 @@ class NotARequirement(PypmError):
         return "write it like httpx, 'httpx>=0.28' or 'name @ git+https://...'; a member is added by its name"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WhichMember(PypmError):
     """The current folder belongs to no member, and none was named."""
 
@@ -65,7 +66,7 @@ class WhichMember(PypmError):
         return f"name one with -p ({shown}), or add to a group of the workspace with --group"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EditOptions:
     """What to add or remove, and where."""
 
@@ -78,7 +79,7 @@ class EditOptions:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EditReport:
     """What was written: (file, requirement) for each, the lock's change, and the sync's."""
 
@@ -106,7 +107,9 @@ def add(world: World, options: EditOptions) -> EditReport:
         manifests = _edited(workspace, members, with_texts(texts))
         locked = _locked(tools, workspace, manifests)
         if options.bound:
-            bounded = [_bounded(text, each, workspace, locked) for text, each in zip(texts, asked, strict=True)]
+            bounded = [
+                _bounded(text, each, workspace, locked) for text, each in zip(texts, asked, strict=True)
+            ]
             if bounded != texts:
                 texts = bounded
                 manifests = _edited(workspace, members, with_texts(texts))
@@ -147,7 +150,11 @@ def _targets(world: World, workspace: Workspace, options: EditOptions) -> tuple[
     here = member_at(workspace, folder_in(workspace, world))
     if here is None or (here.is_virtual and options.target.kind != "group"):
         names = tuple(member.name for member in workspace.members if not member.is_virtual)
-        if here is None and options.target.kind == "group" and (Path(workspace.root) / "pyproject.toml").exists():
+        if (
+            here is None
+            and options.target.kind == "group"
+            and (Path(workspace.root) / "pyproject.toml").exists()
+        ):
             # A root that has no group yet is no member, but it is where the first one goes.
             return (Member(NormalizedName("(root)"), "", "."),)
         raise WhichMember(names)
@@ -202,4 +209,3 @@ def _finish(
     write_lock(workspace, locked)
     report = sync(world, SyncOptions(stamp_key=key_of([]))) if options.sync else None
     return EditReport(written, changes, report)
-

@@ -21,12 +21,13 @@ from pypm.ops.tools import VENV
 from pypm.ops.world import World
 from pypm_model.errors import Place, PypmError
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import record
 from pypm_workspace.configuration import Member, Task
 from pypm_workspace.select import reach
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CommandNotFound(PypmError):
     """No such program in the environment or on PATH."""
 
@@ -43,7 +44,7 @@ class CommandNotFound(PypmError):
         return f"tasks here: {', '.join(self.tasks)}" if self.tasks else None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownNeed(PypmError):
     """A task needs one that nobody defines."""
 
@@ -61,7 +62,7 @@ class UnknownNeed(PypmError):
         return (self.place,)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     """A process to become."""
 

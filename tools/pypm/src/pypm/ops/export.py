@@ -21,13 +21,14 @@ from pypm_model.errors import PypmError
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
+from pypm_model.records import record
 from pypm_model.requirements_file import to_requirements
 from pypm_model.sources import IndexSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class OneMemberOnly(PypmError):
     """A pylock file is of the whole workspace or of one member."""
 
@@ -39,7 +40,7 @@ class OneMemberOnly(PypmError):
         return f"a pylock file is of the whole workspace or of one member, not of {len(self.members)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExportOptions:
     """*form* is ``pylock.toml`` or ``requirements.txt``; *output* a file, None for the text alone."""
 

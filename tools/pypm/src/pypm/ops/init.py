@@ -9,6 +9,7 @@ from typing import ClassVar
 from pypm.ops.world import World
 from pypm_model import names
 from pypm_model.errors import PypmError
+from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 from pypm_workspace.discover import discover
 from pypm_workspace.errors import NoWorkspace
@@ -19,7 +20,7 @@ WORKSPACE = "pypm-workspace.toml"
 _SKIPPED = {"node_modules", "build", "dist", "venv", "__pycache__"}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AlreadyThere(PypmError):
     """There is a project or workspace already."""
 
@@ -36,7 +37,7 @@ class AlreadyThere(PypmError):
         return None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BadProjectName(PypmError):
     """The name is none a project may have."""
 
@@ -52,7 +53,7 @@ class BadProjectName(PypmError):
         return "give one with --name"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InitOptions:
     """*folder* relative to the current one; *workspace* makes a workspace file; *package* a module too."""
 
@@ -63,7 +64,7 @@ class InitOptions:
     requires_python: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InitReport:
     """Files that were written, relative to the folder, and what was made."""
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 import pypm
 from pypm.ops.world import World
 from pypm_model.errors import PypmError
+from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 
 _HEAD = "#!{python} -IS\n"
@@ -41,12 +42,12 @@ except ImportError:
     from nt import _exit
 _exit(code)
 """
-_WINDOWS = "@\"{python}\" -IS \"%~dp0pypm-launcher.py\" %*\r\n"
+_WINDOWS = '@"{python}" -IS "%~dp0pypm-launcher.py" %*\r\n'
 SHEBANG_LIMIT = 127
 """Bytes of a first line that every supported kernel reads whole."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NoFolderOnPath(PypmError):
     """No folder on PATH can be written to."""
 
@@ -61,7 +62,7 @@ class NoFolderOnPath(PypmError):
         return "name one: pypm self link DIR"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LauncherInTheWay(PypmError):
     """A file of that name exists and is not ours."""
 
@@ -72,7 +73,7 @@ class LauncherInTheWay(PypmError):
         return f"{self.path} exists and was not written by pypm"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Linked:
     """Where the launcher was written, and whether its folder is on PATH."""
 

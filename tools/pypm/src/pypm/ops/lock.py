@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pypm.ops.locking import Locking, check_lock, lock_workspace, stale_error, write_lock
@@ -12,10 +11,11 @@ from pypm.ops.world import World
 from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.names import ROOT
+from pypm_model.records import record
 from pypm_model.sources import MemberSource
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockOptions:
     """*check* asks only; *dry_run* (and ``--diff``) writes nothing."""
 
@@ -25,7 +25,7 @@ class LockOptions:
     upgrade_packages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LockReport:
     """What became of the lock."""
 

@@ -20,6 +20,7 @@ from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import atoms, coverage
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import record
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
@@ -31,7 +32,7 @@ from pypm_workspace.workspace import Workspace
 Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Locking:
     """How to lock.
 
@@ -45,7 +46,7 @@ class Locking:
     locked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Locked:
     """A lock that fits the workspace, and what became of the old one."""
 
@@ -62,7 +63,7 @@ class Locked:
         return self.text != self.old_text
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockMissing(PypmError):
     """There is no lock, and none may be made now."""
 
@@ -77,7 +78,7 @@ class LockMissing(PypmError):
         return "run `pypm lock` and commit the file"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LockStale(PypmError):
     """The lock is not the one these manifests give, and must not be changed now."""
 
@@ -97,7 +98,7 @@ class LockStale(PypmError):
         return "run `pypm lock`"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownUpgrade(PypmError):
     """A package to be upgraded is not in the lock."""
 
@@ -201,7 +202,9 @@ def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
     """The error that tells each reason with its place."""
     return LockStale(
         LOCK,
-        tuple((str(reason), (workspace.place(reason.origin),) if reason.origin else ()) for reason in reasons),
+        tuple(
+            (str(reason), (workspace.place(reason.origin),) if reason.origin else ()) for reason in reasons
+        ),
     )
 
 

@@ -25,13 +25,13 @@ from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
 from pypm_index.direct import obtain
 from pypm_index.fetch import fetch_each
-from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Finished, Started
 from pypm_model.lock_select import select
 from pypm_model.locks import Lock, Manifest, Pin, Root
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import record
 from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
@@ -47,7 +47,7 @@ UNPACKERS = 2
 """Threads that unpack; more cost more than they bring (see environments in the documentation)."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BuildNotAllowed(PypmError):
     """Only an sdist fits, and its build backend may not run."""
 
@@ -60,10 +60,12 @@ class BuildNotAllowed(PypmError):
 
     @property
     def hint(self) -> str:
-        return f'allow it: [resolution] build = {{ allow = ["{self.name}"] }}, or choose a version with a wheel'
+        return (
+            f'allow it: [resolution] build = {{ allow = ["{self.name}"] }}, or choose a version with a wheel'
+        )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class BadBuildRequirement(PypmError):
     """A project's build backend asks for something that is no requirement."""
 
@@ -75,7 +77,7 @@ class BadBuildRequirement(PypmError):
         return f"a build asks for {self.requirement!r}, which is no requirement: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Wheel:
     """A wheel to be unpacked. *path* is where it is, if it is no file of an index."""
 
@@ -84,7 +86,7 @@ class _Wheel:
     path: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Project:
     """A source tree to be built."""
 
@@ -93,7 +95,7 @@ class _Project:
     editable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Provided:
     """What can be installed now."""
 
@@ -203,7 +205,9 @@ def _lock_build(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...
     with tools.new_catalog() as catalog:
         resolution = resolve(request, catalog, _build_place, tools.world.listener)
         wanted = [
-            (p.name, p.version, p.source.index) for p in resolution.packages if isinstance(p.source, IndexSource)
+            (p.name, p.version, p.source.index)
+            for p in resolution.packages
+            if isinstance(p.source, IndexSource)
         ]
         files = catalog.all_files(wanted)
     packages = []
@@ -364,9 +368,7 @@ def filename_of(source: PathSource | UrlSource) -> str:
 # --- records -------------------------------------------------------------------------------------
 
 
-def _wanted(
-    tools: Tools, pin: Pin, digest: str, *, editable: bool = False, version: str = ""
-) -> WantedDist:
+def _wanted(tools: Tools, pin: Pin, digest: str, *, editable: bool = False, version: str = "") -> WantedDist:
     package = pin.package
     return WantedDist(
         package.name,

@@ -22,7 +22,7 @@ _SHOWN = 3
 """Places shown of those that ask for a name nothing can be learned of."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CannotResolve(PypmError):
     """The members' requirements cannot all be met: the derivation, in reading order."""
 
@@ -45,7 +45,7 @@ class CannotResolve(PypmError):
         return "; ".join(self.hints) or None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ResolutionUndecided(PypmError):
     """The step budget ran out before an answer was found: this is not a proof that there is none."""
 
@@ -63,7 +63,7 @@ class ResolutionUndecided(PypmError):
         return f"most conflicts were about {', '.join(self.names[:5])}: tighter bounds on them would help"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnsoundResolution(PypmError):
     """The independent check found the resolver's answer wrong: a fault in pypm; nothing was written."""
 

@@ -18,7 +18,7 @@ from pypm_workspace.select import select
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnknownChoice(PypmError):
     """An extra or group that none of the selected members has."""
 
@@ -63,10 +63,14 @@ def roots_of(world: World, workspace: Workspace, lock: Lock, selection: Selectio
     found = []
     for member in members:
         defaults = set() if selection.no_default_groups or only else set(workspace.default_groups(member))
-        chosen = tuple(g for g in has_groups[member.name] if selection.all_groups or g in groups or g in defaults)
+        chosen = tuple(
+            g for g in has_groups[member.name] if selection.all_groups or g in groups or g in defaults
+        )
         project = not (member.is_virtual or only)
         if project or chosen:
-            taken = tuple(e for e in has_extras[member.name] if project and (selection.all_extras or e in extras))
+            taken = tuple(
+                e for e in has_extras[member.name] if project and (selection.all_extras or e in extras)
+            )
             found.append(Root(member.name, taken, chosen, project))
     return tuple(found)
 

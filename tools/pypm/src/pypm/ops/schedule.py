@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(order=True)
 class Run:
     """One task in one member."""
 
@@ -27,7 +28,7 @@ class Run:
         return f"{self.member}:{self.task}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job:
     """A run with its command and the runs that must have succeeded before it."""
 
@@ -39,7 +40,7 @@ class Job:
     """Variables set for this command alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """How one run ended; *code* is None for one that never started because another failed."""
 
@@ -47,7 +48,7 @@ class Finished:
     code: int | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TaskCycle(PypmError):
     """Tasks that wait for each other."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Selection:
     """As spelled on the command line; resolved against a workspace by `roots`."""
 

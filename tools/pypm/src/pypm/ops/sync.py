@@ -34,12 +34,13 @@ from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_select import LockUnsound, select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import ROOT, normalize
+from pypm_model.records import record
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SyncOptions:
     """What to install, and how."""
 
@@ -57,7 +58,7 @@ class SyncOptions:
     """Leave a stamp under this key (`pypm._stamp.key_of`); None: no stamp."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SyncReport:
     """What was done, or with *dry_run* would be."""
 
@@ -81,7 +82,7 @@ class SyncReport:
         }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MembersApart(PypmError):
     """The workspace's members do not share an environment, and these cannot be installed together."""
 
@@ -250,4 +251,3 @@ def _leave_stamp(
         missing.append(PIN_FILE)
     say = f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
     _stamp.write(workspace.root, key, say, files, folders, missing)
-

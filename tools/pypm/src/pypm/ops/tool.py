@@ -34,7 +34,11 @@ def tool_paths(root: Path, environ: Mapping[str, str]) -> list[str]:
     lock = read((root / "pypm.lock").read_text(encoding="utf-8"))
     interpreter = choose(sys.executable, places=Places(environ, root))
     pins = select(lock, interpreter.environment, [Root(PYPM)])
-    wanted = [(p.package.name, p.package.source.index, p.file) for p in pins if isinstance(p.package.source, IndexSource) and p.file]
+    wanted = [
+        (p.package.name, p.package.source.index, p.file)
+        for p in pins
+        if isinstance(p.package.source, IndexSource) and p.file
+    ]
     store = Store.open(environ=environ)
     with store.using():
         missing = [each for each in wanted if store.tree(each[2].sha256) is None]

@@ -123,9 +123,7 @@ class Tools:
             lambda keys: self.cache.values(METADATA, keys),
             lambda texts: self.cache.put_values(METADATA, texts),
         )
-        return self._stack.enter_context(
-            Builder(store=self.store, memory=memory, environ=self.world.environ)
-        )
+        return self._stack.enter_context(Builder(store=self.store, memory=memory, environ=self.world.environ))
 
     def scratch(self) -> Path:
         """A new empty folder that goes away with these tools."""
@@ -175,6 +173,6 @@ def cutoffs_of(settings: Settings) -> Cutoffs:
 
     fixed = settings.exclude_newer
     relative = moment(f"{settings.cooldown}s", datetime.now(UTC)) if settings.cooldown else ""
-    packages = {name: fixed for name in settings.cooldown_except}
+    packages = dict.fromkeys(settings.cooldown_except, fixed)
     packages.update((name, when) for name, when in settings.exclude_newer_package)
     return Cutoffs(earliest(fixed, relative), packages=packages)

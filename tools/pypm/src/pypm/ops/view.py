@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from pypm.ops.locking import lock_text
@@ -15,6 +14,7 @@ from pypm_model.errors import Place
 from pypm_model.lock_text import read
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import record
 from pypm_workspace.configuration import Member
 from pypm_workspace.graph import graph
 from pypm_workspace.graph_formats import render
@@ -33,7 +33,7 @@ def graph_text(world: World, form: str) -> str:
     return render(graph(open_workspace(world)), form)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """Why a package is there, with a place for each step that a manifest asks for."""
 
@@ -85,7 +85,7 @@ def current_lock(workspace: Workspace) -> Lock | None:
     return None if text is None else read(text, LOCK)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Branch:
     """One line of a tree."""
 
@@ -185,4 +185,6 @@ def members_json(workspace: Workspace, members: tuple[Member, ...]) -> str:
         }
         for member in members
     ]
-    return json.dumps({"root": workspace.root, "name": workspace.name, "members": rows}, sort_keys=True) + "\n"
+    return (
+        json.dumps({"root": workspace.root, "name": workspace.name, "members": rows}, sort_keys=True) + "\n"
+    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pypm_model.events import Listener, ignore
+from pypm_model.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class World:
     """Everything a verb may know of the process it runs in; a test makes its own."""
 

@@ -12,7 +12,11 @@ from pypm.ops.view import graph_text
 
 @click.command()
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "dot", "mermaid"]), default="text", help="How (text)."
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "dot", "mermaid"]),
+    default="text",
+    help="How (text).",
 )
 @common
 def command(common: Common, form: str) -> int:

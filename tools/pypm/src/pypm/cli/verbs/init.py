@@ -20,7 +20,12 @@ from pypm.ops.init import InitOptions, init
 @click.option("--requires-python", metavar="RANGE", help="The Pythons of the new project (>=3.11).")
 @common
 def command(
-    common: Common, folder: str, name: str | None, workspace: bool, no_package: bool, requires_python: str | None
+    common: Common,
+    folder: str,
+    name: str | None,
+    workspace: bool,
+    no_package: bool,
+    requires_python: str | None,
 ) -> int:
     """Start a project in FOLDER, or a workspace around the projects that are below it.
 

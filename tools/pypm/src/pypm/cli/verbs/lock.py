@@ -13,14 +13,21 @@ from pypm.ops.lock import LockOptions, lock
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing: exit 1 unless the lock is what the manifests give.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing: exit 1 unless the lock is what the manifests give."
+)
 @click.option("--diff", "show_diff", is_flag=True, help="Write nothing: print what would change.")
 @click.option("--dry-run", is_flag=True, help="Write nothing: say what would be done.")
 @click.option("-U", "--upgrade", is_flag=True, help="Forget all pins: the newest versions that fit.")
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Forget this pin.")
 @common
 def command(
-    common: Common, check: bool, show_diff: bool, dry_run: bool, upgrade: bool, upgrade_packages: tuple[str, ...]
+    common: Common,
+    check: bool,
+    show_diff: bool,
+    dry_run: bool,
+    upgrade: bool,
+    upgrade_packages: tuple[str, ...],
 ) -> int:
     """Write pypm.lock: one universal lock for all members.
 

@@ -15,7 +15,7 @@ from pypm.ops.view import list_members, members_json
 @click.argument("members", nargs=-1)
 @common
 def command(common: Common, members: tuple[str, ...]) -> int:
-    """List the members: name, version and folder. MEMBERS narrows the list (NAME..., ...NAME, globs, paths)."""
+    """List the members: name, version, folder. MEMBERS narrows the list (NAME..., ...NAME, globs, paths)."""
     with world(common) as here:
         workspace, chosen = list_members(here, Selection(members=members))
     if common.json:

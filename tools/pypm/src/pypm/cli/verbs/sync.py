@@ -22,7 +22,9 @@ from pypm.ops.sync import SyncOptions, sync
 @click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Forget this pin.")
 @click.option("--inexact", is_flag=True, help="Leave what is installed and not in the lock.")
 @click.option("--reinstall", is_flag=True, help="Install everything again.")
-@click.option("--reinstall-package", "reinstall_packages", multiple=True, metavar="NAME", help="Install this again.")
+@click.option(
+    "--reinstall-package", "reinstall_packages", multiple=True, metavar="NAME", help="Install this again."
+)
 @click.option("--no-editable", is_flag=True, help="Install members as ordinary wheels.")
 @click.option("--compile", "compile_", is_flag=True, help="Compile bytecode now rather than at first import.")
 @click.option("--force", is_flag=True, help="Replace an environment that pypm did not make.")

@@ -17,7 +17,7 @@ from pypm.ops.view import why_package
 @click.option("--limit", type=click.IntRange(min=1), default=100, help="Show so many paths (100).")
 @common
 def command(common: Common, name: str, limit: int) -> int:
-    """Show every path from a member to package NAME, with the requirement on each edge and where it stands."""
+    """Show every path from a member to package NAME, with the requirement on each edge and its place."""
     with world(common) as here:
         answer = why_package(here, name, limit)
     if common.json:
@@ -32,10 +32,14 @@ def command(common: Common, name: str, limit: int) -> int:
         sys.stdout.write(f"{path[0].parent.name}\n")
         for depth, step in enumerate(path, 1):
             version = f" {step.child.version}" if step.child.version else ""
-            told = f" ({step.kind} {step.label})" if step.label else (" (build)" if step.kind == "build" else "")
+            told = (
+                f" ({step.kind} {step.label})" if step.label else (" (build)" if step.kind == "build" else "")
+            )
             place = answer.places.get(step)
             where = f"  {place}" if place else ""
-            sys.stdout.write(f"{'  ' * depth}-> {step.child.name}{version}: {step.requirement}{told}{where}\n")
+            sys.stdout.write(
+                f"{'  ' * depth}-> {step.child.name}{version}: {step.requirement}{told}{where}\n"
+            )
     if answer.why.more:
         say(f"... and more; --limit shows more than {limit}")
     return 0

@@ -1,0 +1,93 @@
+"""A record behaves like a frozen dataclass, but for what only the type checker forbids."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pypm_model.records import record
+
+
+@record
+class Point:
+    x: int
+    y: int = 0
+    note: str = field(default="", compare=False)
+    secret: str = field(default="s3", repr=False, compare=False)
+
+
+@record
+class Other:
+    x: int
+    y: int = 0
+    note: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Model:
+    a: int
+    b: tuple[int, ...] = ()
+
+
+@record(order=True)
+class Ordered:
+    a: int
+    b: tuple[int, ...] = ()
+
+
+@record(slots=False)
+class Lazy:
+    a: int
+
+    @cached_property
+    def double(self) -> int:
+        return self.a * 2
+
+
+values = st.tuples(st.integers(-2, 2), st.lists(st.integers(-1, 1), max_size=2).map(tuple))
+
+
+def test_fields_replace_match_and_copies_work_as_for_a_dataclass() -> None:
+    point = Point(1, note="n")
+    assert [each.name for each in fields(point)] == ["x", "y", "note", "secret"]
+    assert replace(point, y=5) == Point(1, 5) and asdict(point)["note"] == "n"
+    assert copy.copy(point) == point and pickle.loads(pickle.dumps(point)) == point
+    match point:
+        case Point(x, y):
+            assert (x, y) == (1, 0)
+    assert not hasattr(point, "__dict__")
+
+
+def test_equality_counts_the_class_and_the_compared_fields() -> None:
+    assert Point(1, note="a") == Point(1, note="b") and hash(Point(1, note="a")) == hash(Point(1, note="b"))
+    assert Point(1) != Other(1) and Point(1) != (1, 0) and len({Point(1), Other(1), Point(1)}) == 2
+
+
+def test_what_is_not_to_be_shown_is_not() -> None:
+    assert repr(Point(1, note="n")) == "Point(x=1, y=0, note='n')"
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(TypeError):
+        Point()  # type: ignore[call-arg]
+
+
+def test_without_slots_properties_are_cached() -> None:
+    lazy = Lazy(2)
+    assert lazy.double == 4 and lazy.__dict__["double"] == 4 and lazy == Lazy(2)
+
+
+@given(values, values)
+def test_order_and_equality_are_those_of_a_dataclass(
+    one: tuple[int, tuple[int, ...]], two: tuple[int, tuple[int, ...]]
+) -> None:
+    ours, theirs = (Ordered(*one), Ordered(*two)), (Model(*one), Model(*two))
+    for compare in ("__eq__", "__lt__", "__le__", "__gt__", "__ge__"):
+        assert getattr(ours[0], compare)(ours[1]) == getattr(theirs[0], compare)(theirs[1])
+    assert (hash(ours[0]) == hash(ours[1])) or one != two
