@@ -42,7 +42,9 @@ def main() -> int:
     """Runs pypm with this process's arguments and gives its exit code."""
     arguments = sys.argv[1:] or ["sync"]
     paths = tool_paths()
-    command = f"import sys; sys.path[:0] = {[*SOURCES, *paths]!r}; from pypm._entry import main; sys.exit(main(sys.argv[1:]))"
+    path = [*SOURCES, *paths]
+    start = "from pypm._entry import main; sys.exit(main(sys.argv[1:]))"
+    command = f"import sys; sys.path[:0] = {path!r}; {start}"
     argv = [sys.executable, "-c", command, *arguments]
     if os.name == "posix":
         sys.stdout.flush()

@@ -19,31 +19,29 @@ MEMBERS = sorted(
     p.parent for p in [*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("tools/*/pyproject.toml")]
 )
 THINKING = {"pypm_model", "pypm_resolver", "pypm_workspace"}
-WORLD = set(
-    [
-        "asyncio",
-        "concurrent",
-        "http",
-        "httpx",
-        "multiprocessing",
-        "os",
-        "pathlib",
-        "random",
-        "secrets",
-        "selectors",
-        "shutil",
-        "signal",
-        "socket",
-        "sqlite3",
-        "ssl",
-        "subprocess",
-        "tempfile",
-        "threading",
-        "time",
-        "urllib",
-        "uuid",
-    ]
-)
+WORLD = {
+    "asyncio",
+    "concurrent",
+    "http",
+    "httpx",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "selectors",
+    "shutil",
+    "signal",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+    "urllib",
+    "uuid",
+}
 """Standard modules through which a thinking member could touch the world."""
 WORLD_ALLOWED = {
     # The one member that reads manifests does so here and nowhere else.

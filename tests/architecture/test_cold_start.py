@@ -10,30 +10,28 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [str(p / "src") for p in [*ROOT.glob("packages/*"), *ROOT.glob("tools/*")] if (p / "src").is_dir()]
-HEAVY = set(
-    [
-        "asyncio",
-        "click",
-        "httpx",
-        "json",
-        "logging",
-        "networkx",
-        "packaging",
-        "pathlib",
-        "pydantic",
-        "re",
-        "rich",
-        "rtoml",
-        "sqlite3",
-        "ssl",
-        "subprocess",
-        "tempfile",
-        "tomlkit",
-        "tomllib",
-        "typing",
-        "urllib",
-    ]
-)
+HEAVY = {
+    "asyncio",
+    "click",
+    "httpx",
+    "json",
+    "logging",
+    "networkx",
+    "packaging",
+    "pathlib",
+    "pydantic",
+    "re",
+    "rich",
+    "rtoml",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "tomlkit",
+    "tomllib",
+    "typing",
+    "urllib",
+}
 
 
 def modules_after(code: str, cwd: Path = ROOT) -> set[str]:
