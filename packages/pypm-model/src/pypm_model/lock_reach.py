@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
 from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse
-from pypm_model.names import NormalizedName
+from pypm_model.names import ROOT, NormalizedName
 
 Node = tuple[int, str]
 """(position in ``Lock.packages``, extra or an empty text for the package itself)."""
@@ -66,6 +66,20 @@ def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagr
     for (position, _), where in known.items():
         met[position] = either(met.get(position, FALSE), where)
     return met
+
+
+def everything(lock: Lock) -> tuple[Root, ...]:
+    """Every member with all its extras and groups."""
+    return tuple(
+        Root(
+            package.name,
+            tuple(extra for extra, _ in package.extras),
+            tuple(group for group, _ in package.groups),
+            project=package.name != ROOT,
+        )
+        for package in lock.packages
+        if package.manifest is not None
+    )
 
 
 def _entries(

@@ -16,6 +16,7 @@ from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
 from pypm_model.lock_conflicts import salvage
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
+from pypm_model.lock_reach import everything, reach
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import atoms, coverage
@@ -209,11 +210,25 @@ def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
 
 
 def _pins(lock: Lock) -> Pins:
-    found: dict[NormalizedName, list[Preference]] = {}
-    for package in lock.packages:
+    """The versions of a lock, where it has several of a package each with the environments it is for."""
+    found: dict[NormalizedName, list[int]] = {}
+    for position, package in enumerate(lock.packages):
         if isinstance(package.source, IndexSource):
-            found.setdefault(package.name, []).append(Preference(package.version, package.source.index))
-    return tuple((name, tuple(found[name])) for name in sorted(found))
+            found.setdefault(package.name, []).append(position)
+    where: Mapping[int, markers.Diagram] = {}
+    if any(len(positions) > 1 for positions in found.values()):
+        where = reach(lock, everything(lock))
+
+    def preference(position: int, *, alone: bool) -> Preference:
+        package = lock.packages[position]
+        assert isinstance(package.source, IndexSource)
+        marker = "" if alone else markers.text(where.get(position, markers.FALSE))
+        return Preference(package.version, package.source.index, marker)
+
+    return tuple(
+        (name, tuple(preference(each, alone=len(found[name]) == 1) for each in found[name]))
+        for name in sorted(found)
+    )
 
 
 def complete(

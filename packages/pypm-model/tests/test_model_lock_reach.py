@@ -1,0 +1,160 @@
+"""Where packages are needed, and the lists (PEP 751, requirements files) that are made from it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.pylock import Pylock
+
+from pypm_model.artifacts import Artifact
+from pypm_model.lock_reach import everything, reach
+from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Root
+from pypm_model.markers import evaluate, parse, text
+from pypm_model.names import ROOT, NormalizedName
+from pypm_model.pylock import member_names, to_pylock, workspace_names
+from pypm_model.requirements_file import to_requirements
+from pypm_model.sources import IndexSource, MemberSource
+
+LINUX = {"sys_platform": "linux", "python_full_version": "3.12.1", "platform_machine": "x86_64"}
+WINDOWS = {"sys_platform": "win32", "python_full_version": "3.11.4", "platform_machine": "AMD64"}
+MARKERS = ["", "sys_platform == 'win32'", "sys_platform == 'linux'", "python_version >= '3.12'"]
+
+
+def name(value: str) -> NormalizedName:
+    return NormalizedName(value)
+
+
+def package(title: str, *edges: Edge, version: str = "1.0") -> LockedPackage:
+    wheel = Artifact(f"{title}-{version}-py3-none-any.whl", "0" * 64, 10)
+    return LockedPackage(name(title), version, IndexSource("pypi"), dependencies=edges, files=(wheel,))
+
+
+def member(
+    title: str, *edges: Edge, extras: dict[str, tuple[Edge, ...]] | None = None, **groups: tuple[Edge, ...]
+) -> LockedPackage:
+    return LockedPackage(
+        name(title),
+        "1.0",
+        MemberSource(title),
+        dependencies=edges,
+        extras=tuple((name(e), found) for e, found in (extras or {}).items()),
+        groups=tuple((name(g), found) for g, found in groups.items()),
+        manifest=Manifest(">=3.11"),
+    )
+
+
+@st.composite
+def locks(draw: st.DrawFn) -> Lock:
+    titles = [f"p{i}" for i in range(draw(st.integers(1, 5)))]
+
+    def edges() -> tuple[Edge, ...]:
+        picks = draw(st.lists(st.sampled_from(titles), max_size=3, unique=True))
+        return tuple(Edge(name(t), (), draw(st.sampled_from(MARKERS))) for t in picks)
+
+    packages = [package(t, *edges()) for t in titles]
+    packages += [member(m, *edges(), extras={"x": edges()}, g=edges()) for m in ("m1", "m2")]
+    return Lock(requires_python=">=3.11", packages=tuple(sorted(packages, key=lambda p: p.name)))
+
+
+def walked(lock: Lock, roots: Collection[Root], environment: dict[str, str]) -> set[str]:
+    """What a plain walk in one environment meets."""
+    by_name = {p.name: p for p in lock.packages}
+    waiting: list[tuple[Edge, ...]] = []
+    met = set()
+    for root in roots:
+        package = by_name[root.member]
+        if root.project:
+            met.add(str(root.member))
+            waiting.append(package.dependencies)
+            waiting += [edges for extra, edges in package.extras if extra in root.extras]
+        waiting += [edges for group, edges in package.groups if group in root.groups]
+    while waiting:
+        for edge in waiting.pop():
+            if evaluate(parse(edge.marker), environment) and edge.name not in met:
+                met.add(str(edge.name))
+                waiting.append(by_name[edge.name].dependencies)
+    return met
+
+
+@given(locks(), st.sets(st.sampled_from(["m1", "m2"])), st.booleans(), st.booleans())
+def test_reach_is_what_a_walk_meets_in_every_environment(
+    lock: Lock, members: set[str], extra: bool, group: bool
+) -> None:
+    roots = [
+        Root(name(m), (name("x"),) if extra else (), (name("g"),) if group else ()) for m in sorted(members)
+    ]
+    flags = set(members)
+    flags |= {f"{m}[x]" for m in members if extra} | {f"{m}:g" for m in members if group}
+    for environment in (LINUX, WINDOWS):
+        expected = walked(lock, roots, environment)
+        chosen = {
+            str(lock.packages[i].name) for i, d in reach(lock, roots).items() if evaluate(d, environment)
+        }
+        by_flags = {
+            str(lock.packages[i].name) for i, d in reach(lock).items() if evaluate(d, environment, flags)
+        }
+        assert chosen == by_flags == expected
+
+
+@given(locks())
+def test_an_exported_lock_selects_what_the_walk_meets(lock: Lock) -> None:
+    data = tomllib.loads(
+        to_pylock(lock, workspace_names(lock), lambda p, a: f"https://example.test/{a.filename}")
+    )
+    pylock = Pylock.from_dict(data)
+    environment = {**LINUX, "implementation_name": "cpython", "os_name": "posix", "platform_system": "Linux"}
+    environment |= {"platform_python_implementation": "CPython", "python_version": "3.12"}
+    environment |= {"implementation_version": "3.12.1", "platform_release": "6", "platform_version": "1"}
+    for groups, root in (
+        (["m1"], Root(name("m1"))),
+        (["m2", "m2-x"], Root(name("m2"), (name("x"),))),
+        (["m1-g"], Root(name("m1"), (), (name("g"),), project=False)),
+    ):
+        selected = pylock.select(environment=environment, dependency_groups=groups, extras=[])  # type: ignore[arg-type]
+        assert {package.name for package, _ in selected} == walked(lock, [root], LINUX)
+
+
+def test_one_member_keeps_the_names_of_its_extras_and_groups() -> None:
+    lock = Lock(
+        packages=(
+            member("m", extras={"x": (Edge(name("p")),)}, dev=(Edge(name("q")),)),
+            package("p"),
+            package("q"),
+        )
+    )
+    data = tomllib.loads(
+        to_pylock(lock, member_names(lock, name("m")), lambda p, a: "https://example.test/f")
+    )
+    assert (data["extras"], data["dependency-groups"]) == (["x"], ["dev"])
+    assert [p.get("marker") for p in data["packages"]] == [
+        None,
+        "'x' in extras",
+        "'dev' in dependency_groups",
+    ]
+
+
+def test_clashing_names_of_groups_are_told_apart() -> None:
+    lock = Lock(packages=(member("a", b=(Edge(name("p")),)), member("a-b"), package("p")))
+    assert dict(workspace_names(lock).groups) == {"a": "a", "a-b": "a-b", "a:b": "a-b-group"}
+
+
+def test_everything_is_every_member_with_all_it_has() -> None:
+    root = LockedPackage(ROOT, "", MemberSource("."), groups=((name("dev"), ()),), manifest=Manifest())
+    lock = Lock(packages=(root, member("a", extras={"x": ()}, g=()), package("p")))
+    assert everything(lock) == (
+        Root(ROOT, (), (name("dev"),), project=False),
+        Root(name("a"), (name("x"),), (name("g"),)),
+    )
+
+
+def test_a_requirements_file_has_markers_and_hashes() -> None:
+    win = Edge(name("p"), (), "sys_platform == 'win32'")
+    lock = Lock(
+        requires_python=">=3.11", packages=(package("p"), package("q", win), member("z", Edge(name("q"))))
+    )
+    lines = to_requirements(lock, [Root(name("z"))]).splitlines()
+    assert lines == ["p==1.0 ; sys_platform == 'win32'", "q==1.0", "-e ./z"]
+    assert text(reach(lock, [Root(name("z"))])[0]) == "sys_platform == 'win32'"
