@@ -6,10 +6,12 @@ right under every cut-off that is later than the newest upload, which is most of
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
 from pypm_index import filenames
+from pypm_index.records import Light
 from pypm_index.releases import Releases
 from pypm_model import specifiers, versions
 from pypm_model.facts import FileClass, Listing, ListingKey
@@ -41,42 +43,49 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
     newest = ""
     undated = False
     reasons: list[tuple[int, str]] = []
-    classes: dict[tuple[str, str | None], int] = {}
-    for position, version in enumerate(releases.versions):
-        bit = 1 << position
+    classes: dict[tuple[str, ...], int] = {}
+    bit = 1
+    # Two turns for every file of every page: written for few calls.
+    for position, (version, files) in enumerate(zip(releases.versions, releases.lights, strict=True)):
         if versions.is_prerelease(version):
             prereleases |= bit
-        files = list(releases.lights(position))
-        for file in files:
-            uploaded = file.uploaded or UNDATED
-            if uploaded > newest:
-                newest = uploaded
+        kept: Collection[Light] = files
+        some_yanked = False
+        for _, uploaded, _, reason, _ in files:
+            if (uploaded or UNDATED) > newest:
+                newest = uploaded or UNDATED
+            if reason is not None:
+                some_yanked = True
         if cutoff:
-            old = [file for file in files if is_older(file.uploaded, cutoff)]
+            old = [file for file in files if is_older(file[1], cutoff)]
             if len(old) < len(files):
-                undated = undated or not all(file.uploaded for file in files)
+                undated = undated or not all(file[1] for file in files)
             if not old:
                 too_new |= bit
             # What is yanked is judged by the files that count; of a version that is wholly too new, by all.
-            files = old or files
-        kept = [file for file in files if file.yanked is None]
-        if not kept:
-            yanked |= bit
-            kept = files
-            reason = min([file.yanked for file in files if file.yanked], default="")
-            if reason:
-                reasons.append((position, reason))
+            kept = old or files
+        if some_yanked:
+            counting, kept = kept, [file for file in kept if file[3] is None]
+            if not kept:
+                yanked |= bit
+                kept = counting
+                why = min([file[3] for file in counting if file[3]], default="")
+                if why:
+                    reasons.append((position, why))
         if not too_new & bit:
-            for file in kept:
-                filename = file.filename
-                kind = (
-                    file.requires_python,
-                    filenames.tags_of(filename) if filename.endswith(".whl") else None,
-                )
+            for filename, _, requires_python, _, _ in kept:
+                if filename.endswith(".whl"):
+                    _, python, abi, platform = filename.rsplit("-", 3)
+                    kind: tuple[str, ...] = (requires_python, python, abi, platform)
+                else:
+                    kind = (requires_python,)
                 classes[kind] = classes.get(kind, 0) | bit
+        bit <<= 1
     merged: dict[FileClass, int] = {}
-    for (requires_python, tags), mask in classes.items():
-        kind_of_file = FileClass(_specifier(requires_python), None if tags is None else _atoms(tags))
+    for (requires_python, *tags), mask in classes.items():
+        kind_of_file = FileClass(
+            _specifier(requires_python), _atoms("-".join(tags).removesuffix(".whl")) if tags else None
+        )
         merged[kind_of_file] = merged.get(kind_of_file, 0) | mask
     found = Listing(
         key=key,

@@ -32,18 +32,12 @@ class FileRecord(NamedTuple):
     empty, yes, its digest not given; else yes, and this is its sha256."""
 
 
-class Light(NamedTuple):
-    """What deciding between versions needs of a link; the rest waits in *raw* until it is asked for.
+Light = tuple[str, str, str, str | None, Any]
+"""What deciding between versions needs of a link: file name, time of upload, Requires-Python as written,
+reason for a yank (None: not yanked), and the rest, for `Page.record`, which waits until it is asked for.
 
-    A page may have ten thousand links, of which a lock uses ten.
-    """
-
-    filename: str
-    uploaded: str
-    requires_python: str
-    yanked: str | None
-    raw: Any
-    """For `Page.record`."""
+A page may have ten thousand links, of which a lock uses ten: a plain tuple is made in a third of the time.
+"""
 
 
 @record
@@ -53,7 +47,7 @@ class Page:
     lights: Sequence[Light]
     """In the order of the page."""
     record: Callable[[Any], FileRecord]
-    """The whole record of a light's *raw*."""
+    """The whole record of a light's last item."""
     speaks_of_metadata: bool
     """Whether any link says if a metadata file is beside it: then silence about a file means no."""
     status: str = ""
@@ -68,7 +62,7 @@ class Page:
         """A page of whole records."""
         records = tuple(files)
         lights = [
-            Light(file.filename, file.uploaded, file.requires_python, file.yanked, file) for file in records
+            (file.filename, file.uploaded, file.requires_python, file.yanked, file) for file in records
         ]
         speaks = any(file.metadata is not None for file in records)
         return cls(lights, _itself, speaks, status, reason, newer)
@@ -76,7 +70,7 @@ class Page:
     @property
     def files(self) -> tuple[FileRecord, ...]:
         """All records, in the order of the page."""
-        return tuple([self.record(light.raw) for light in self.lights])
+        return tuple([self.record(raw) for *_, raw in self.lights])
 
 
 def _itself(record: FileRecord) -> FileRecord:

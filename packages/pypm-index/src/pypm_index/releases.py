@@ -8,7 +8,7 @@ metadata file, None where it does not speak of metadata at all: read rows throug
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pypm_index import filenames
 from pypm_index.addresses import shared_start
@@ -45,9 +45,10 @@ class Releases:
         self._silence = NO_METADATA if page.speaks_of_metadata else None
         self._rows: dict[str, tuple[FileRow, ...]] = {}
 
-    def lights(self, position: int) -> Iterable[Light]:
-        """The files of the version at *position*, in any order."""
-        return self._lights[position].values()
+    @property
+    def lights(self) -> Iterable[Collection[Light]]:
+        """The files of each of `versions`, in any order."""
+        return [files.values() for files in self._lights]
 
     def rows(self, version: str) -> tuple[FileRow, ...]:
         """The files of *version* (spelled as in `versions`), sorted by name; empty if there is no
@@ -58,7 +59,7 @@ class Releases:
             if position is None:
                 return ()
             lights = self._lights[position]
-            rows = tuple([_row(self._record(lights[name].raw), self._silence) for name in sorted(lights)])
+            rows = tuple([_row(self._record(lights[name][-1]), self._silence) for name in sorted(lights)])
             self._rows[version] = rows
         return rows
 
@@ -82,27 +83,26 @@ def _groups(name: NormalizedName, lights: Iterable[Light]) -> dict[str, _Group]:
     """Files by the sort key of their version."""
     groups: dict[str, _Group] = {}
     spellings: dict[str, _Group] = {}
-    common: dict[tuple[str, str], dict[str, Light]] = {}
+    known: dict[str, dict[str, Light]] = {}
     for light in lights:
         filename = light[0]
-        # Most files are one of many wheels of a version: what comes first in their names is known.
-        pieces = filename.split("-") if filename.endswith(".whl") else ()
-        if len(pieces) == 5:
-            files = common.get((pieces[0], pieces[1]))
-            if files is not None:
-                files.setdefault(filename, light)
+        # Most files are one of many wheels of a version: what comes before their tags is known then.
+        is_wheel = filename.endswith(".whl")
+        start = filename.rsplit("-", 3)[0] if is_wheel else ""
+        files = known.get(start)
+        if files is None:
+            parsed = filenames.parse(filename, name)
+            if parsed is None:
                 continue
-        parsed = filenames.parse(filename, name)
-        if parsed is None:
-            continue
-        version = parsed.version
-        group = spellings.get(version)
-        if group is None:
-            group = spellings[version] = groups.setdefault(sort_key(version), ([], {}))
-            group[0].append(version)
-        group[1].setdefault(filename, light)
-        if len(pieces) == 5:
-            common[pieces[0], pieces[1]] = group[1]
+            version = parsed.version
+            group = spellings.get(version)
+            if group is None:
+                group = spellings[version] = groups.setdefault(sort_key(version), ([], {}))
+                group[0].append(version)
+            files = group[1]
+            if is_wheel:
+                known[start] = files
+        files.setdefault(filename, light)
     return groups
 
 

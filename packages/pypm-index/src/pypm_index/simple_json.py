@@ -34,8 +34,8 @@ def read(body: bytes, url: str) -> Page:
     if not isinstance(files, list):
         raise UnreadablePage("its JSON has no list of files")
     status, reason = _status(data)
-    lights = [light for entry in files if (light := _light(entry)) is not None]
-    speaks = any(_said(light.raw) is not None for light in lights)
+    lights = _lights(files)
+    speaks = any(_said(raw) is not None for *_, raw in lights)
     return Page(lights, partial(_record, base=url), speaks, status, reason, newer)
 
 
@@ -64,38 +64,43 @@ def _status(data: dict[str, Any]) -> tuple[str, str]:
     return word, reason if isinstance(reason, str) else ""
 
 
-def _light(entry: Any) -> Light | None:
+def _lights(entries: list[Any]) -> list[Light]:
+    """The links that are understood, in order."""
     # Called for every link of every page, and written for few calls.
-    if type(entry) is not dict:
-        return None
-    get = entry.get
-    filename = get("filename")
-    if type(filename) is not str or not filename or "/" in filename or type(get("url")) is not str:
-        return None
-    uploaded, requires_python, yanked = get("upload-time"), get("requires-python"), get("yanked")
-    return Light(
-        filename,
-        whole_seconds(uploaded) if uploaded else "",
-        requires_python if type(requires_python) is str else "",
-        # PEP 691: anything true means yanked, a text is the reason.
-        (yanked if type(yanked) is str else "") if yanked else None,
-        entry,
-    )
+    lights: list[Light] = []
+    for entry in entries:
+        if type(entry) is not dict:
+            continue
+        get = entry.get
+        filename = get("filename")
+        if type(filename) is not str or not filename or "/" in filename or type(get("url")) is not str:
+            continue
+        uploaded, requires_python, yanked = get("upload-time"), get("requires-python"), get("yanked")
+        lights.append(
+            (
+                filename,
+                whole_seconds(uploaded) if uploaded else "",
+                requires_python if type(requires_python) is str else "",
+                # PEP 691: anything true means yanked, a text is the reason.
+                (yanked if type(yanked) is str else "") if yanked else None,
+                entry,
+            )
+        )
+    return lights
 
 
 def _record(entry: dict[str, Any], base: str) -> FileRecord:
-    light = _light(entry)
-    assert light is not None, "only links that have been understood are asked for"
+    ((filename, uploaded, requires_python, yanked, _),) = _lights([entry])
     hashes, size, said = entry.get("hashes"), entry.get("size"), _said(entry)
     sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
     return FileRecord(
-        light.filename,
+        filename,
         join(base, entry["url"]),
         sha256.lower() if isinstance(sha256, str) and len(sha256) == 64 else "",
         size if type(size) is int and size >= 0 else None,
-        light.uploaded,
-        light.requires_python,
-        light.yanked,
+        uploaded,
+        requires_python,
+        yanked,
         None if said is None else _metadata(said),
     )
 
