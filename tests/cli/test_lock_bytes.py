@@ -84,3 +84,15 @@ def test_pages_as_html_without_metadata_files_give_the_same_choice(stage: Stage)
     shutil.rmtree(stage.home / "cache")
     stage.server.format, stage.server.metadata_flags, stage.server.metadata_files = "html", False, False
     assert locked(stage, stage.root, "--upgrade") == first
+
+
+def test_an_index_without_digests_gives_the_bytes_of_one_with(stage: Stage) -> None:
+    root = stage.root
+    write_workspace(root, MEMBERS)
+    stage.server.hashes = False
+    without = locked(stage, root)
+    assert b'sha256 = ""' not in without and without.count(b"sha256 = ") > 5
+    (root / "pypm.lock").unlink()
+    stage.server.hashes = True
+    shutil.rmtree(stage.environ["PYPM_CACHE_DIR"])
+    assert locked(stage, root) == without

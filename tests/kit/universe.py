@@ -51,6 +51,8 @@ class Release:
     sdist: bool = True
     yanked: str | None = None
     too_new: bool = False
+    needs_build: bool = False
+    """Its metadata is unreadable because only a build would tell it."""
     unreadable: str = ""
     """Nothing says what it depends on, for this reason."""
 
@@ -147,7 +149,7 @@ def listing(key: ListingKey, index: str, releases: Releases) -> Listing:
 def metadata(key: MetadataKey, release: Release) -> Metadata | NoMetadata:
     """Dependencies of one version."""
     if release.unreadable:
-        return NoMetadata(key, release.unreadable)
+        return NoMetadata(key, release.unreadable, needs_build=release.needs_build)
     return Metadata(
         key,
         tuple(parse(text) for text in release.requires),

@@ -265,9 +265,9 @@ def test_namespaces_and_equal_files_are_no_conflict(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("order", [("aa", "bb"), ("bb", "aa")])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_of_two_owners_the_last_by_name_wins_and_the_other_gets_it_back(
-    bench: Bench, order: tuple[str, str], threads: int
+    bench: Bench, order: tuple[str, str], workers: int
 ) -> None:
     script = {"console_scripts": {"tool": "tests:main"}}
     dists = {
@@ -286,10 +286,10 @@ def test_of_two_owners_the_last_by_name_wins_and_the_other_gets_it_back(
         return [_python(bench, "import tests; tests.main()"), shown[0].split()[-1], shown[1]]
 
     for name in order:  # one after the other, then both at once
-        bench.sync(dists[name], inexact=True, threads=threads)
+        bench.sync(dists[name], inexact=True, workers=workers)
     assert content() == ["bb", "bb", "bb"]
     bench.events.clear()
-    bench.sync(*dists.values(), reinstall=True, threads=threads)
+    bench.sync(*dists.values(), reinstall=True, workers=workers)
     assert content() == ["bb", "bb", "bb"]
     (warning,) = [event for event in bench.events if isinstance(event, Warned)]
     assert warning.code == "file-conflict"

@@ -180,7 +180,7 @@ def test_stopped_at_every_kind_of_step(bench: Bench, monkeypatch: pytest.MonkeyP
             # What cleans up after an error would not run after a kill.
             patch.setattr(apply_module, "remove_tree", lambda path: 0)
             try:
-                bench.sync(*sets[goal], threads=1)
+                bench.sync(*sets[goal], workers=1)
             except _Stop:
                 stopped += 1
         other = (goal + count) % 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.tags import parse_tag
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename, parse_wheel_filename
 
-from pypm_index.filenames import FileName, expand, parse, project_names, tags_of
+from pypm_index.filenames import FileName, expand, parse, project_names
 from pypm_model.versions import sort_key
 
 names = st.sampled_from(["foo", "foo_bar", "Foo.Bar", "a1", "zope.interface"])
@@ -34,7 +34,6 @@ def test_wheels(name: str, version: str, build: str, tag: str) -> None:
     assert (
         set(expand(found.tags)) == {str(one) for one in judged_tags} == {str(one) for one in parse_tag(tag)}
     )
-    assert tags_of(filename) == found.tags
     assert parse(filename, "another") is None
     assert project_names(filename) == (judged_name,)
 

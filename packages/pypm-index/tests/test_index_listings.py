@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 
+from hypothesis import given
+from hypothesis import strategies as st
+from pypm_index import filenames
 from pypm_index.listings import listing
 from pypm_index.records import NO_METADATA, FileRecord, Page
 from pypm_index.releases import Releases, address, has_metadata
 from pypm_model.facts import FileClass, Listing, ListingKey
 from pypm_model.names import normalize
+from pypm_model.versions import sort_key
 
 NAME = normalize("foo")
 KEY = ListingKey(NAME)
@@ -128,3 +132,29 @@ def test_a_thousand_files_are_quick_enough_to_list() -> None:
     )
     found = listed(*files)
     assert len(found.versions) == 1000 and len(found.classes) == 10
+
+
+_heads = st.sampled_from(["foo", "Foo", "fo_o", "fo.o", "foo-", "fo", "foo-1", ""])
+_tails = st.sampled_from(
+    ["-py3-none-any.whl", "-2-py3-none-any.whl", "-x-py3-none-any.whl", "-cp311-cp311-win_amd64.whl"]
+    + [".tar.gz", ".zip", "-1.tar.gz", ".egg", "", ".whl", "-any.whl", ".tar.gz.whl"]
+)
+_texts = st.sampled_from(["1", "1.0", "1.0.0", "1.0rc1", "1.0_1", "2-1", "bad", "1.0.", "v1", "1" * 120])
+
+
+@given(
+    st.sampled_from(["foo", "fo-o", "foo-1"]),
+    st.lists(st.builds("{}-{}{}".format, _heads, _texts, _tails), max_size=12),
+)
+def test_each_file_is_where_its_name_alone_would_put_it(project: str, names: list[str]) -> None:
+    name = normalize(project)
+    releases = Releases(name, Page.of([file(one) for one in names]))
+    expected: dict[str, dict[str, str]] = {}
+    for one in names:
+        parsed = filenames.parse(one, name)
+        if parsed is not None:
+            tail = f"{parsed.tags}.whl" if parsed.tags is not None else ""
+            expected.setdefault(sort_key(parsed.version), {})[one] = tail
+    assert releases.keys == tuple(sorted(expected))
+    for key, files in zip(releases.keys, releases.lights, strict=True):
+        assert {light[0]: tail for tail, light in files} == expected[key]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,7 +24,11 @@ from pypm_index.addresses import (
     shared_start,
     without_userinfo,
 )
+from pypm_index.ports import Response
+from pypm_index.raw_pages import RawPages, digest
 from pypm_index.records import NO_METADATA, FileRecord, UnreadablePage
+from pypm_model.names import normalize
+from pypm_store.pages import Page as KeptPage
 
 URL = "https://index.example.test/simple/foo/"
 DIGEST = "ab" * 32
@@ -235,3 +242,16 @@ def test_shared_path_has_exactly_one_form(filename: str, length: int, letter: st
     assert shared_path(url) == (path if shared else "")
     assert files_base(url) == ("https://files.example.test/mirror/" if shared else "")
     assert url[shared_start(url, filename) :] == (path if shared else url)
+
+
+def test_a_page_kept_as_it_came_is_read_again_only_if_it_is_whole(tmp_path: Path) -> None:
+    raw, body = RawPages(tmp_path), b'{"files": []}' * 9
+    for packed in (b"", gzip.compress(body)):
+        answer = Response(200, {"content-type": "application/json"}, URL, body, packed)
+        kept = KeptPage(normalize("foo"), 200, 0.0, 0, digest=digest(answer))
+        raw.write("identity", kept, answer)
+        assert raw.read("identity", kept) == answer
+        assert raw.read("identity", replace(kept, digest="another")) is None
+        (place,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+        place.write_bytes(place.read_bytes()[:-3])
+        assert raw.read("identity", kept) is None

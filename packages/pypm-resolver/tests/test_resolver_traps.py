@@ -478,3 +478,14 @@ def test_t19_nothing_of_a_candidate_is_added_while_facts_are_missing() -> None:
         asked.append(state.keys)
         session.feed([universe.answer(key) for key in state.keys])
     assert asked[2] == (ListingKey(normalize("b")), ListingKey(normalize("c")))
+
+
+def test_t22_sdists_that_may_not_be_built_are_one_line_and_the_hint_allows_them() -> None:
+    told = Release(unreadable="only building a.tar.gz would tell, and that is not allowed", needs_build=True)
+    outcome = failed(Universe({"a": {"1.0": told, "1.1": told, "2.0": told}}), request(["a<2"]))
+    assert [reason.text for reason in outcome.story] == [
+        "app requires a<2",
+        "a 1.1 and earlier have no wheel: only a build would tell the dependencies, and that is not allowed",
+        "so no version of a fits",
+    ]
+    assert outcome.hints == ('allow its build: [resolution] build = { allow = ["a"] }',)

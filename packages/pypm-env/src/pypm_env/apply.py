@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,8 +33,12 @@ from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomica
 from pypm_store.exchange import replace_tree
 from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
 from pypm_store.locks import holding
+from pypm_store.shared_work import share_out
 from pypm_store.store import Store
 from pypm_store.tree import Tree, bytecode
+
+_SHARED = 1500
+"""Files from which a second process, which takes some milliseconds to start, pays."""
 
 
 @dataclass(eq=False, repr=False)
@@ -79,7 +82,7 @@ def apply(
     trees: Mapping[str, Tree] | None = None,
     listener: Listener = ignore,
     compile_bytecode: bool = False,
-    threads: int = 2,
+    workers: int = 2,
     prompt: str = "",
 ) -> Changes:
     """Carry out *done*; all its trees must be in *store*, which gets a lease for the environment.
@@ -88,7 +91,7 @@ def apply(
 
     Two processes at one environment: the second waits, and plans again if the first changed it.
     Without *compile_bytecode* only bytecode that the store has is linked; with it, what is missing is
-    compiled first. Sends ``link`` events, one step per distribution, from any thread.
+    compiled first. Sends ``link`` events, one step per distribution. Up to *workers* (1 or 2) link at once.
 
     Raises `MissingTree`, `PathTaken`, `ProtectedPath`, `InvalidEntryPoint`, `CannotRemove`, `NoLauncher`,
     `ForeignEnvironment` and OSError. Afterwards the environment is as before, or the next apply repairs it.
@@ -107,7 +110,7 @@ def apply(
         if compile_bytecode:
             interpreter = done.wanted.interpreter
             compile_trees(found.values(), interpreter.path, interpreter.cache_tag)
-        work = _Work(done, store, found, listener, threads)
+        work = _Work(done, store, found, listener, workers)
         listener(Started("link", total=len(done.install)))
         changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
         store.lease(folder, {dist.tree for dist in after(done) if dist.tree})
@@ -124,7 +127,7 @@ class _Work:
     trees: dict[NormalizedName, Tree]
     """Of what is to be installed."""
     listener: Listener
-    threads: int
+    workers: int
 
 
 def _lock(store: Store, folder: Path) -> Path:
@@ -225,66 +228,56 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
         return _Linked(None, [], _kept_shared(work, set()))
     way = choose(done.wanted.link_mode, work.store.path, target.site)
     linked = _Linked(way, [], ())
+    # The largest first, so that both processes end together.
     steps = [(step.dist, work.trees[step.dist.name]) for step in done.install]
-    # The largest first, so that threads end together; one shared iterator gives each its next.
-    waiting = iter(sorted(steps, key=lambda step: -len(step[1].files)))
-    lock = threading.Lock()
-    failures: list[BaseException] = []
+    steps.sort(key=lambda step: -len(step[1].files))
 
-    def run() -> None:
-        try:
-            while not failures:
-                with lock:
-                    step = next(waiting, None)
-                if step is None:
-                    return
-                dist, tree = step
-                put, files, pycs = _put(dist, tree, work, target, way, made, contested)
-                with lock:
-                    linked.dists.append(put)
-                    linked.files += files
-                    linked.bytecode += pycs
-                work.listener(Advanced("link", dist.name))
-        except BaseException as error:
-            failures.append(error)
+    def put(number: int) -> _Put:
+        return _put(*steps[number], work, target, way, made)
 
-    helpers = [threading.Thread(target=run, daemon=True) for _ in range(min(work.threads, len(steps)) - 1)]
-    for helper in helpers:
-        helper.start()
-    run()
-    for helper in helpers:
-        helper.join()
-    if failures:
-        raise failures[0]
+    def take(number: int, answer: _Put) -> None:
+        dist, tree = steps[number]
+        record_time, line, files, pycs, taken = answer
+        linked.dists.append(InstalledDist(dist, tree.info, record_time, line))
+        linked.files += files + pycs
+        linked.bytecode += pycs
+        contested.update(taken)
+        work.listener(Advanced("link", dist.name))
+
+    files = sum(len(tree.files) for _, tree in steps)
+    share_out(len(steps), put, take, workers=work.workers if files >= _SHARED else 1)
     linked.shared = _kept_shared(work, contested)
     if contested:
         linked.shared += settle(contested, _owners(work, target), way, work.listener)
     return linked
 
 
-def _put(
-    dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, made: set[str], contested: set[str]
-) -> tuple[InstalledDist, int, int]:
-    """One distribution put in: (what is installed, files, how many of them bytecode)."""
+_Put = tuple[int, str, int, int, list[str]]
+"""(RECORD's time, line for the shared .pth file, files, bytecode files, paths where something was)."""
+
+
+def _put(dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, made: set[str]) -> _Put:
+    """One distribution put in; possibly by another process, and possibly once more after it failed there."""
     site = target.site
     pth, line = path_line(tree, dist)
     left_out = not_linked(tree, pth)
     others = extras(tree, target)
     text = record_text(tree, dist, others, left_out)
     info = f"{site}/{tree.info}/"
+    taken: list[str] = []
     try:
         # RECORD first: from here on whatever is put in can be taken out again.
         make_folders(str(site), [tree.info], made)
         record_time = _write(info + "RECORD", text.encode("utf-8", "surrogateescape"))
         for name, content in info_files(dist):
             _write(info + name, content)
-        put_extras(others, tree, target, way, taken=contested.add)
-        files = link_tree(tree, site, way, made=made, leave_out=left_out, taken=contested.add)
+        put_extras(others, tree, target, way, taken=taken.append)
+        files = link_tree(tree, site, way, made=made, leave_out=left_out, taken=taken.append)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         path = os.path.relpath(error.filename2 or error.filename, site).replace(os.sep, "/")
         raise _owners(work, target).taken(path) from error
     pycs = _link_bytecode(tree, work.plan.wanted.interpreter.cache_tag, site, way, made)
-    return InstalledDist(dist, tree.info, record_time, line), files + pycs, pycs
+    return record_time, line, files, pycs, taken
 
 
 def _link_bytecode(tree: Tree, cache_tag: str, site: Path, way: Way, made: set[str]) -> int:

@@ -279,13 +279,14 @@ class Kept:
         written: list[Written] = []
         newest: dict[str, list[str]] = {}
         base = ""
+        known = self.cache.pages(identity, pages)
         for name, fresh in pages.items():
             page, content = fresh.page, fresh.content
             if content is None:
                 written.append(Written(page, {}, {}))
                 continue
             # The cache compares files version by version: those whose rows it has must be given.
-            for version in self.cache.files_of(identity, name):
+            for version in self.cache.files_of(identity, name) if name in known else ():
                 content.releases.rows(version)
             written.append(Written(page, dict(content.releases.made), content.listings))
             newest[f"{identity} {name}"] = [page.digest, content.plain.newest]

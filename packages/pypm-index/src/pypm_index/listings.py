@@ -11,8 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pypm_index import filenames
-from pypm_index.records import Light
-from pypm_index.releases import Releases
+from pypm_index.releases import Releases, Tagged
 from pypm_model import specifiers, versions
 from pypm_model.facts import FileClass, Listing, ListingKey
 from pypm_model.markers.coverage import atoms
@@ -43,48 +42,45 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
     newest = ""
     undated = False
     reasons: list[tuple[int, str]] = []
-    classes: dict[tuple[str, ...], int] = {}
+    classes: dict[tuple[str, str], int] = {}
     bit = 1
     # Two turns for every file of every page: written for few calls.
-    for position, (version, files) in enumerate(zip(releases.versions, releases.lights, strict=True)):
-        if versions.is_prerelease(version):
+    for position, (sort_key, files) in enumerate(zip(releases.keys, releases.lights, strict=True)):
+        # The end of the key of a version that is neither pre-, post- nor development release.
+        if not sort_key.endswith("!f0z") and versions.is_prerelease(releases.versions[position]):
             prereleases |= bit
-        kept: Collection[Light] = files
+        kept: Collection[Tagged] = files
         some_yanked = False
-        for _, uploaded, _, reason, _ in files:
-            if (uploaded or UNDATED) > newest:
-                newest = uploaded or UNDATED
+        for _, (_, uploaded, _, reason, _) in files:
+            if uploaded > newest or not uploaded:
+                newest = max(newest, uploaded or UNDATED)
             if reason is not None:
                 some_yanked = True
         if cutoff:
-            old = [file for file in files if is_older(file[1], cutoff)]
+            old = [file for file in files if is_older(file[1][1], cutoff)]
             if len(old) < len(files):
-                undated = undated or not all(file[1] for file in files)
+                undated = undated or not all(light[1] for _, light in files)
             if not old:
                 too_new |= bit
             # What is yanked is judged by the files that count; of a version that is wholly too new, by all.
             kept = old or files
         if some_yanked:
-            counting, kept = kept, [file for file in kept if file[3] is None]
+            counting, kept = kept, [file for file in kept if file[1][3] is None]
             if not kept:
                 yanked |= bit
                 kept = counting
-                why = min([file[3] for file in counting if file[3]], default="")
+                why = min([light[3] for _, light in counting if light[3]], default="")
                 if why:
                     reasons.append((position, why))
         if not too_new & bit:
-            for filename, _, requires_python, _, _ in kept:
-                if filename.endswith(".whl"):
-                    _, python, abi, platform = filename.rsplit("-", 3)
-                    kind: tuple[str, ...] = (requires_python, python, abi, platform)
-                else:
-                    kind = (requires_python,)
+            for tail, light in kept:
+                kind = light[2], tail
                 classes[kind] = classes.get(kind, 0) | bit
         bit <<= 1
     merged: dict[FileClass, int] = {}
-    for (requires_python, *tags), mask in classes.items():
+    for (requires_python, tail), mask in classes.items():
         kind_of_file = FileClass(
-            _specifier(requires_python), _atoms("-".join(tags).removesuffix(".whl")) if tags else None
+            _specifier(requires_python), _atoms(tail.removesuffix(".whl")) if tail else None
         )
         merged[kind_of_file] = merged.get(kind_of_file, 0) | mask
     found = Listing(
@@ -104,10 +100,10 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
 
 
 def likely(found: Listing) -> tuple[str, ...]:
-    """The versions that a resolution will most probably want the files of: the newest few."""
+    """The versions that a resolution will most probably want the files of: the newest two."""
     good = found.all & ~(found.yanked | found.too_new | found.prereleases) or found.all
     chosen: list[str] = []
-    while good and len(chosen) < 3:
+    while good and len(chosen) < 2:
         newest = good.bit_length() - 1
         chosen.append(found.versions[newest])
         good ^= 1 << newest

@@ -106,7 +106,7 @@ def fetch_page(
         max_age,
         response.headers.get("etag", ""),
         response.headers.get("last-modified", ""),
-        digest(response.body),
+        digest(response),
         response.url,
     )
     if known is not None and (known.status, known.digest, known.address) == (200, kept.digest, kept.address):

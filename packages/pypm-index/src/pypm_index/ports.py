@@ -21,6 +21,8 @@ class Response:
     url: str
     """Where the answer came from, after redirects."""
     body: bytes
+    packed: bytes = b""
+    """The body as it was sent, if that was gzip: for those who keep it."""
 
 
 class Stream(Protocol):

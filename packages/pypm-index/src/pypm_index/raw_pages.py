@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from pathlib import Path
 
 from pypm_index.ports import Response
@@ -27,10 +28,13 @@ class RawPages:
         """Keeps the body of *response*, whose digest *page* has. That a disk is full is found out by
         what is written next: here nothing depends on it."""
         place = self._place(identity, page.name)
-        head = json.dumps({"url": response.url, "type": response.headers.get("content-type", "")})
+        facts = {"url": response.url, "type": response.headers.get("content-type", "")}
+        if response.packed:
+            facts["packed"] = "gzip"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, head.encode() + b"\n" + response.body, fsync=False)
+            head = json.dumps(facts).encode() + b"\n"
+            write_atomically(place, head + (response.packed or response.body), fsync=False)
         except OSError:
             return
 
@@ -39,16 +43,27 @@ class RawPages:
         try:
             head, _, body = self._place(identity, page.name).read_bytes().partition(b"\n")
             facts = json.loads(head)
-            answer = Response(200, {"content-type": str(facts["type"])}, str(facts["url"]), body)
-        except (OSError, ValueError, KeyError, TypeError):
+            headers = {"content-type": str(facts["type"])}
+            packed = body if facts.get("packed") == "gzip" else b""
+            # Before it is unpacked: what is damaged is not what the digest was made of.
+            if _digest(body) != page.digest:
+                return None
+            if packed:
+                body = zlib.decompress(packed, 47)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error):
             return None
-        return answer if digest(body) == page.digest else None
+        return Response(200, headers, str(facts["url"]), body, packed)
 
     def _place(self, identity: str, name: NormalizedName) -> Path:
         # Some systems have devices for files, whatever the folder: ``nul``, ``aux``.
         return self._folder / identity / f"page-{name}"
 
 
-def digest(body: bytes) -> str:
-    """What tells one content of a page from another."""
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+def digest(response: Response) -> str:
+    """What tells one content of a page from another: of the compressed form, if it came in one. The same
+    page compressed in another way counts as changed, and is read again."""
+    return _digest(response.packed or response.body)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -61,9 +61,7 @@ class Page:
     def of(cls, files: Iterable[FileRecord], status: str = "", reason: str = "", newer: str = "") -> Self:
         """A page of whole records."""
         records = tuple(files)
-        lights = [
-            (file.filename, file.uploaded, file.requires_python, file.yanked, file) for file in records
-        ]
+        lights = [(file.filename, file.uploaded, file.requires_python, file.yanked, file) for file in records]
         speaks = any(file.metadata is not None for file in records)
         return cls(lights, _itself, speaks, status, reason, newer)
 

@@ -14,11 +14,14 @@ from pypm_index import filenames
 from pypm_index.addresses import shared_start
 from pypm_index.records import NO_METADATA, FileRecord, Light, Page
 from pypm_model.artifacts import Artifact
-from pypm_model.names import NormalizedName
+from pypm_model.names import NormalizedName, normalize
 from pypm_model.versions import sort_key
 from pypm_store.pages import FileRow
 
-_Group = tuple[list[str], dict[str, Light]]
+Tagged = tuple[str, Light]
+"""What a wheel's name ends with, ``py3-none-any.whl``, empty for an sdist; and the file."""
+
+_Group = tuple[list[str], dict[str, Tagged]]
 """Spellings of a version, and its files by name."""
 
 
@@ -46,7 +49,7 @@ class Releases:
         self._rows: dict[str, tuple[FileRow, ...]] = {}
 
     @property
-    def lights(self) -> Iterable[Collection[Light]]:
+    def lights(self) -> Iterable[Collection[Tagged]]:
         """The files of each of `versions`, in any order."""
         return [files.values() for files in self._lights]
 
@@ -59,7 +62,7 @@ class Releases:
             if position is None:
                 return ()
             lights = self._lights[position]
-            rows = tuple([_row(self._record(lights[name][-1]), self._silence) for name in sorted(lights)])
+            rows = tuple([_row(self._record(lights[name][1][-1]), self._silence) for name in sorted(lights)])
             self._rows[version] = rows
         return rows
 
@@ -83,26 +86,44 @@ def _groups(name: NormalizedName, lights: Iterable[Light]) -> dict[str, _Group]:
     """Files by the sort key of their version."""
     groups: dict[str, _Group] = {}
     spellings: dict[str, _Group] = {}
-    known: dict[str, dict[str, Light]] = {}
+    ours: set[str] = set()  # the project's name as its files spell it
+    # The files of a version stand together, and nearly all are wheels: what comes before their tags is
+    # then the same as before. One turn for every file of every page, written for few calls.
+    start, width = "/", 1
+    files: dict[str, Tagged] = {}
     for light in lights:
         filename = light[0]
-        # Most files are one of many wheels of a version: what comes before their tags is known then.
         is_wheel = filename.endswith(".whl")
-        start = filename.rsplit("-", 3)[0] if is_wheel else ""
-        files = known.get(start)
-        if files is None:
-            parsed = filenames.parse(filename, name)
-            if parsed is None:
-                continue
-            version = parsed.version
+        if is_wheel and filename.startswith(start) and filename.count("-", width) == 2:
+            files.setdefault(filename, (filename[width:], light))
+            continue
+        if is_wheel:
+            pieces = filename.split("-")
+            is_common = len(pieces) == 5 and pieces[0] in ours
+        else:
+            pieces = filename[:-7].rsplit("-", 1)
+            is_common = len(pieces) == 2 and pieces[0] in ours and filename.endswith(".tar.gz")
+        group = spellings.get(pieces[1]) if is_common else None
+        if group is None:
+            if is_common and filenames.is_plain(pieces[1]):
+                version = pieces[1]
+            else:
+                parsed = filenames.parse(filename, name)
+                if parsed is None:
+                    continue
+                version = parsed.version
+                if normalize(pieces[0]) == name:
+                    ours.add(pieces[0])
             group = spellings.get(version)
             if group is None:
                 group = spellings[version] = groups.setdefault(sort_key(version), ([], {}))
                 group[0].append(version)
-            files = group[1]
-            if is_wheel:
-                known[start] = files
-        files.setdefault(filename, light)
+        if is_wheel:
+            start, files = "-".join(pieces[:-3]) + "-", group[1]
+            width = len(start)
+            files.setdefault(filename, (filename[width:], light))
+        else:
+            group[1].setdefault(filename, ("", light))
     return groups
 
 

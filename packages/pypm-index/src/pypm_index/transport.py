@@ -100,7 +100,7 @@ class Transport:
                     body = stream.everything()
                 except IndexUnreachable as error:
                     raise _TryAgain(error) from error
-                return Response(stream.status, stream.headers, stream.url, body)
+                return Response(stream.status, stream.headers, stream.url, body, stream.packed)
 
         return self._persistently(attempt)
 
@@ -259,6 +259,8 @@ class HttpStream:
         self.status = answer.status
         self.headers: dict[str, str] = {name.lower(): value for name, value in answer.getheaders()}
         self.url = url
+        self.packed = b""
+        """What `everything` read, if it was compressed with gzip."""
 
     def read(self, size: int) -> bytes:
         """See `pypm_index.ports.Stream`."""
@@ -281,13 +283,14 @@ class HttpStream:
         body = b"".join(chunks)
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip", "deflate") and body:
-            unpacker = zlib.decompressobj(47)
+            packed, unpacker = body, zlib.decompressobj(47)
             try:
-                body = unpacker.decompress(body, _MAX_BODY)
+                body = unpacker.decompress(packed, _MAX_BODY)
             except zlib.error as error:
                 raise self._broken(f"the answer's compression is broken: {error}") from error
             if not unpacker.eof:
                 raise self._broken("the answer's compressed form is cut short or too large")
+            self.packed = packed if encoding != "deflate" else b""
         return body
 
     def drain(self) -> None:

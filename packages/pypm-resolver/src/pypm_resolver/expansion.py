@@ -110,7 +110,8 @@ class Expansion:
         assert dependencies is not None
         terms = ((owner, 1 << index),) if extra is None else ((owner, 1 << index), (node, 1))
         if isinstance(dependencies, Unusable):
-            self.graph.add(terms[:1], Barred("metadata", dependencies.reason), TRUE)
+            kind = "build" if dependencies.needs_build else "metadata"
+            self.graph.add(terms[:1], Barred(kind, dependencies.reason), TRUE)
             self.graph.follow(node, index, [])
             return None
         if extra is None:

@@ -172,7 +172,7 @@ class _Story:
             details[leaf.cause.detail] = details.get(leaf.cause.detail, 0) | own
         relevant = mask & self.evidence.allowed.get(name, package.every) or mask
         which = of_versions(package, relevant)
-        one = relevant.bit_count() == 1
+        one = relevant.bit_count() == 1 or which.startswith("every ")
         match kind:
             case "yanked":
                 reasons = _yank_reasons(package, relevant)
@@ -196,6 +196,13 @@ class _Story:
             case "files" | "required":
                 verb = "has" if one else "have"
                 yield Line(f"{which} {verb} no usable file {describe(self.where)}", name, None)
+            case "build":
+                has, tell = ("has", "its build") if one else ("have", "a build")
+                yield Line(
+                    f"{which} {has} no wheel: only {tell} would tell the dependencies, and that is not allowed",
+                    name,
+                    None,
+                )
             case "source":
                 yield Line(
                     f"{which} {'comes' if one else 'come'} from a source not asked for here", name, None

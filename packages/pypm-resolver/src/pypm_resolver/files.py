@@ -131,24 +131,35 @@ def covers(
     *wheels* and *sdists* say which kinds may be used at all. Groups are disjoint, in no special order.
     """
     groups: dict[Cover, int] = {NOWHERE: every}
+    # By Requires-Python, the versions of which a file with it can say nothing new. Covers only grow, so
+    # these do too: most of the hundreds of kinds of files of a package are passed over with one look.
+    served: dict[Diagram, int] = {}
     for files, mask in sorted(classes, key=_breadth):
         if not (sdists if files.tags is None else wheels):
             continue
         strict = strict_region(files.requires_python)
+        done = served.get(strict, 0)
+        todo = mask & ~done
+        if not todo:
+            continue
         split: dict[Cover, int] = {}
         for cover, versions in groups.items():
-            inside = versions & mask
-            if not inside or implies(strict, cover.files):
-                # Nothing new: the usual case, an sdist or a pure wheel serves all there is.
+            inside = versions & todo
+            if inside and implies(strict, cover.files):
+                # The usual case: an sdist or a pure wheel serves all there is.
+                done |= versions
+                inside = 0
+            if not inside:
                 split[cover] = split.get(cover, 0) | versions
                 continue
-            outside = versions & ~mask
+            outside = versions & ~todo
             if outside:
                 split[cover] = split.get(cover, 0) | outside
             new = class_cover(files)
             joined = new if cover is NOWHERE else _join(cover, new)
             split[joined] = split.get(joined, 0) | inside
         groups = split
+        served[strict] = done
     return tuple(groups.items())
 
 

@@ -38,6 +38,8 @@ def _bar_hints(package: Package, kind: str, mask: int) -> Iterable[str]:
             yield f"{package.name} {newest} would fit: the settings allow no pre-releases of it"
         case "too-new":
             yield f"{package.name} {newest} would fit: exclude-newer or the cooldown leaves it out"
+        case "build":
+            yield f'allow its build: [resolution] build = {{ allow = ["{package.name}"] }}'
         case "python":
             bound = next(iter(bounds(package, 1 << (mask.bit_length() - 1))))
             if bound:

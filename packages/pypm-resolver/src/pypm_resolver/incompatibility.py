@@ -44,7 +44,7 @@ class Constrained:
 @record
 class Barred:
     """Versions nobody may choose. *kind* is one of ``yanked``, ``too-new``, ``python``, ``files``,
-    ``prerelease``, ``metadata``, ``url``, ``source``; *detail* is the sentence's own fact."""
+    ``prerelease``, ``build``, ``metadata``, ``url``, ``source``; *detail* is the sentence's own fact."""
 
     kind: str
     detail: str = ""

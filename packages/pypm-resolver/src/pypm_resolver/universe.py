@@ -36,6 +36,8 @@ class Unusable:
     """The candidate can not be used, whatever else is chosen."""
 
     reason: str
+    needs_build: bool = False
+    """A build would tell, and is not allowed."""
 
 
 class Universe:
@@ -112,7 +114,7 @@ class Universe:
         if fact is None:
             return None
         if isinstance(fact, NoMetadata):
-            return Unusable(fact.reason)
+            return Unusable(fact.reason, fact.needs_build)
         if isinstance(fact, Metadata) and fact.invalid:
             return Unusable(f"has a requirement that can not be read: {fact.invalid[0]!r}")
         found = self._dependencies.get((key, extra or ""))

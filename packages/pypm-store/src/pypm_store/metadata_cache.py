@@ -118,8 +118,19 @@ class MetadataCache:
 
         def write(connection: sqlite3.Connection) -> None:
             number = self._number(connection, index)
+            known: set[str] = set()
+            for some in _chunks([page.name for page, _, _ in encoded]):
+                known.update(
+                    name
+                    for (name,) in connection.execute(
+                        f"SELECT name FROM pages WHERE index_id = {number} AND name IN ({_marks(some)})", some
+                    )
+                )
+            # All that is new in three statements: each gives the interpreter away to other threads.
+            _put_new(connection, number, [one for one in encoded if one[0].name not in known])
             for page, files, listings in encoded:
-                _put_page(connection, number, page, files, listings)
+                if page.name in known:
+                    _put_page(connection, number, page, files, listings)
 
         self._file.write(write)
 
@@ -332,7 +343,11 @@ CREATE TABLE IF NOT EXISTS facts (
 """
 
 
-def _encoded(content: PageContent) -> tuple[Page, dict[str, str], dict[str, str]]:
+_Encoded = tuple[Page, dict[str, str], dict[str, str]]
+"""A page, its files by version, its listings by variant."""
+
+
+def _encoded(content: PageContent) -> _Encoded:
     if content.page.status not in SETTLED:
         raise ValueError(f"status {content.page.status} says nothing that may be kept")
     files = {version: encode_files(rows) for version, rows in content.files.items()}
@@ -365,20 +380,40 @@ def _put_page(
         f"INSERT INTO listings (index_id, name, variant, body) VALUES ({number}, ?, ?, ?)",
         [(name, variant, body) for variant, body in listings.items()],
     )
-    connection.execute(
-        "INSERT OR REPLACE INTO pages"
-        " (index_id, name, status, fetched, max_age, etag, last_modified, digest, address)"
-        f" VALUES ({number}, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            name,
-            page.status,
-            page.fetched,
-            page.max_age,
-            page.etag,
-            page.last_modified,
-            page.digest,
-            page.address,
-        ),
+    connection.execute(_PUT_PAGE, (number, *_columns(page)))
+
+
+_PUT_PAGE = (
+    "INSERT OR REPLACE INTO pages"
+    " (index_id, name, status, fetched, max_age, etag, last_modified, digest, address)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def _columns(page: Page) -> tuple[Any, ...]:
+    return (
+        page.name,
+        page.status,
+        page.fetched,
+        page.max_age,
+        page.etag,
+        page.last_modified,
+        page.digest,
+        page.address,
+    )
+
+
+def _put_new(connection: sqlite3.Connection, number: int, contents: Sequence[_Encoded]) -> None:
+    """Adds pages of names of which nothing is known; of a name given twice the last counts."""
+    last = {content[0].name: content for content in contents}.values()
+    connection.executemany(_PUT_PAGE, [(number, *_columns(page)) for page, _, _ in last])
+    connection.executemany(
+        f"INSERT INTO files (index_id, name, version, body) VALUES ({number}, ?, ?, ?)",
+        [(page.name, version, body) for page, files, _ in last for version, body in files.items()],
+    )
+    connection.executemany(
+        f"INSERT INTO listings (index_id, name, variant, body) VALUES ({number}, ?, ?, ?)",
+        [(page.name, variant, body) for page, _, listings in last for variant, body in listings.items()],
     )
 
 

@@ -15,20 +15,21 @@ import csv
 import os
 import stat
 import sys
-import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import new as new_hash
-from queue import SimpleQueue
 
 from pypm_store.boot import boot_id
+from pypm_store.shared_work import share_out
 from pypm_store.tree import MANIFEST, SETTLED, Tree
 
 _FILE_BITS, _READABLE_FILE = 0o170400, stat.S_IFREG | 0o400
 _FOLDER_BITS, _USABLE_FOLDER = 0o170500, stat.S_IFDIR | 0o500
 # Windows knows neither the executable bit of files nor changes of a folder's time that mean anything.
 _POSIX = os.name != "nt"
+_SHARED = 5000
+"""Files from which a second process, which takes some milliseconds to start, pays."""
 
 
 def is_sound(tree: Tree) -> bool:
@@ -74,30 +75,16 @@ def looks_whole(tree: Tree) -> bool:
     return True
 
 
-def check_ahead(trees: Iterable[Tree]) -> Iterator[tuple[Tree, bool]]:
-    """Each of *trees*, in order, with whether it is sound (`is_sound`), looked at by a thread that
-    is ahead of the caller: looking at one while another is linked costs next to no time."""
-    answers: SimpleQueue[tuple[Tree, bool] | BaseException | None] = SimpleQueue()
-    stopped = threading.Event()
+def are_sound(trees: Sequence[Tree]) -> list[bool]:
+    """`is_sound` of each of *trees*; many are looked at by two processes."""
+    answers = [False] * len(trees)
 
-    def look() -> None:
-        try:
-            for tree in trees:
-                if stopped.is_set():
-                    return
-                answers.put((tree, is_sound(tree)))
-            answers.put(None)
-        except BaseException as error:
-            answers.put(error)
+    def look(number: int) -> bool:
+        return is_sound(trees[number])
 
-    threading.Thread(target=look, daemon=True).start()
-    try:
-        while (answer := answers.get()) is not None:
-            if isinstance(answer, BaseException):
-                raise answer
-            yield answer
-    finally:
-        stopped.set()
+    files = sum(len(tree.files) for tree in trees)
+    share_out(len(trees), look, answers.__setitem__, workers=2 if files >= _SHARED else 1)
+    return answers
 
 
 def has_right_content(tree: Tree) -> bool:

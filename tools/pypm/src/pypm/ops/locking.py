@@ -250,6 +250,9 @@ def complete(
         match package.source:
             case IndexSource(index):
                 found = files[package.name, package.version, index]
+                if not all(file.sha256 for file in found):
+                    # The index gives no digests: the files themselves have to be looked at, once.
+                    found = tools.catalog.settle(package.name, package.version, index)
                 kept = _kept(package, found, region, usable, request, tools)
                 packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
             case MemberSource():

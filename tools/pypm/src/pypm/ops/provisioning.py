@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,10 @@ from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_store.sdist_archive import unpack_sdist
+from pypm_store.shared_work import Forks
+from pypm_store.store import Store
 from pypm_store.tree import Tree
+from pypm_store.tree_check import are_sound
 from pypm_workspace.direct_reference import direct_reference
 
 BUILD = NormalizedName("(build)")
@@ -44,7 +47,9 @@ BUILD = NormalizedName("(build)")
 REMEMBERED = "build-environment"
 """Kind of a small fact: the wheels of a build environment, by what was asked."""
 UNPACKERS = 2
-"""Threads that unpack; more cost more than they bring (see environments in the documentation)."""
+"""Processes, else threads, that unpack; more cost more than they bring."""
+_SHARED = 4
+"""Wheels from which processes pay; fewer are unpacked by threads."""
 
 
 @dataclass(eq=False, repr=False)
@@ -256,13 +261,8 @@ def _fetch_and_unpack(
 ) -> None:
     """Downloads what is missing and unpacks each wheel as soon as it is there; fills *trees*."""
     store, listener = tools.store, tools.world.listener
-    todo: dict[str, _Wheel] = {}
-    for wheel in wheels:
-        tree = store.tree(wheel.artifact.sha256)
-        if tree is None:
-            todo[wheel.artifact.sha256] = wheel
-        else:
-            trees[wheel.artifact.sha256] = tree
+    trees.update(_sound(store, [wheel.artifact.sha256 for wheel in wheels]))
+    todo = {wheel.artifact.sha256: wheel for wheel in wheels if wheel.artifact.sha256 not in trees}
     here = {digest: wheel.path or store.file(digest) for digest, wheel in todo.items()}
     missing: dict[str, tuple[Pin, Artifact]] = {
         digest: (wheel.pin, wheel.artifact) for digest, wheel in todo.items() if here[digest] is None
@@ -271,31 +271,88 @@ def _fetch_and_unpack(
     if not todo and not missing:
         return
 
+    order, paths = list(todo), dict[str, Path]()
+
+    def work(number: int) -> None:
+        """In a fork: nothing but the tree is left of it."""
+        digest = order[number]
+        path = here[digest] or store.file(digest)
+        assert path is not None
+        store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1)
+
+    def unpacked(numbers: Iterable[int]) -> None:
+        for number in numbers:
+            tree = store.tree(order[number], check=False)
+            if tree is not None:
+                keep(order[number], tree)
+
+    def keep(digest: str, tree: Tree) -> None:
+        trees[digest] = tree
+        listener(Advanced("unpack", todo[digest].pin.package.name))
+
     def unpack(digest: str, path: Path) -> None:
-        if digest in todo:
-            trees[digest] = store.unpack(path, digest, filename=todo[digest].artifact.filename)
-            listener(Advanced("unpack", todo[digest].pin.package.name))
+        keep(digest, store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1))
 
     listener(Started("unpack", total=len(todo)))
-    with ThreadPoolExecutor(UNPACKERS, thread_name_prefix="unpack") as pool:
-        unpacked = [pool.submit(unpack, digest, path) for digest, path in here.items() if path is not None]
-        if missing:
-            catalog = tools.catalog
-            located = catalog.locate(
-                [(pin.package.name, _index(pin), artifact) for pin, artifact in missing.values()]
-            )
-            for digest, path in fetch_each(
-                located,
-                store,
-                catalog.connect,
-                listener=listener,
-                offline=tools.world.offline,
-                relocate=catalog.relocate,
-            ):
-                unpacked.append(pool.submit(unpack, digest, path))
-        for future in unpacked:
+    numbers = {digest: number for number, digest in enumerate(order)}
+    with (
+        Forks(len(todo), work, workers=UNPACKERS if len(todo) >= _SHARED else 0) as forks,
+        ThreadPoolExecutor(UNPACKERS, thread_name_prefix="unpack") as pool,
+    ):
+        futures = []
+        for digest, path in _files(tools, here, missing):
+            if digest not in todo:
+                continue
+            paths[digest] = path
+            if forks.are_there:
+                forks.add(numbers[digest])
+                unpacked(forks.ended())
+            else:
+                futures.append(pool.submit(unpack, digest, path))
+        unpacked(forks.rest())
+        for future in futures:
             future.result()
+    for digest in [digest for digest in order if digest not in trees]:
+        # It did not go well in a fork: here the reason is told.
+        unpack(digest, paths[digest])
     listener(Finished("unpack"))
+
+
+def _files(
+    tools: Tools, here: Mapping[str, Path | None], missing: Mapping[str, tuple[Pin, Artifact]]
+) -> Iterator[tuple[str, Path]]:
+    """(digest, path) of the files that are *here*, then of those that are *missing*, as they come."""
+    for digest, path in here.items():
+        if path is not None:
+            yield digest, path
+    if missing:
+        catalog = tools.catalog
+        located = catalog.locate(
+            [(pin.package.name, _index(pin), artifact) for pin, artifact in missing.values()]
+        )
+        yield from fetch_each(
+            located,
+            tools.store,
+            catalog.connect,
+            listener=tools.world.listener,
+            offline=tools.world.offline,
+            relocate=catalog.relocate,
+        )
+
+
+def _sound(store: Store, digests: Sequence[str]) -> dict[str, Tree]:
+    """The trees that are there and can be used as they are, or after mending."""
+    found = {digest: tree for digest in digests if (tree := store.tree(digest, check=False)) is not None}
+    # The largest first, so that those who look at them end together.
+    trees = sorted(found.items(), key=lambda item: -len(item[1].files))
+    for (digest, _), sound in zip(trees, are_sound([tree for _, tree in trees]), strict=True):
+        if not sound:
+            mended = store.tree(digest)
+            if mended is None:
+                del found[digest]
+            else:
+                found[digest] = mended
+    return found
 
 
 def _index(pin: Pin) -> str:
