@@ -230,19 +230,28 @@ def test_an_error_lists_what_there_is_and_why_it_does_not_fit(many: Machine, tex
 
 
 def test_requires_python_stands_in_the_error(many: Machine) -> None:
-    with pytest.raises(NoPython, match=r"requires-python >=3.12: .*a/python3 is 3.11.5") as caught:
+    with pytest.raises(NoPython, match="requires-python >=3.12") as caught:
         many.choose("./a/python3", ">=3.12")
     assert caught.value.exit == 2
-    with pytest.raises(NoPython, match="PATH has no program of that name"):
+    assert reasons(caught.value)[0].endswith("a/python3 is 3.11.5, and requires-python is >=3.12")
+    with pytest.raises(NoPython) as caught:
         many.choose("nonsense")
-    with pytest.raises(NoPython, match="no such file"):
+    assert "PATH has no program of that name" in reasons(caught.value)[0]
+    with pytest.raises(NoPython) as caught:
         many.choose("./nonsense")
+    assert "no such file" in reasons(caught.value)[0]
+
+
+def reasons(error: NoPython) -> list[str]:
+    """Why each interpreter did not fit, as it is shown."""
+    return [text for text, _ in error.story]
 
 
 def test_too_old_for_an_environment(machine: Machine) -> None:
     machine.python("a/python3", "3.7.1")
-    with pytest.raises(NoPython, match=r"is 3.7.1 \(pypm makes environments for 3.8 and later\)"):
+    with pytest.raises(NoPython) as caught:
         machine.choose()
+    assert "is 3.7.1 (pypm makes environments for 3.8 and later)" in reasons(caught.value)[0]
 
 
 def test_flag_variable_file_in_this_order(many: Machine) -> None:

@@ -402,7 +402,7 @@ def test_a_reader_sees_a_page_whole(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "meta-1.sqlite").write_bytes(b"this is no database at all" * 500)
+    (tmp_path / "meta-2.sqlite").write_bytes(b"this is no database at all" * 500)
     with MetadataCache(tmp_path) as cache:
         assert cache.warning is not None and cache.warning.code == "cache-damaged"
         cache.put_values("k", {"a": 1})
@@ -414,10 +414,10 @@ def test_damage_found_while_reading_is_set_aside(tmp_path: Path) -> None:
     with MetadataCache(tmp_path) as cache:
         cache.put_pages(ONE, [content_of(NormalizedName(f"p{number}")) for number in range(200)])
         cache.forget_pages(0)
-    with sqlite3.connect(tmp_path / "meta-1.sqlite") as raw:
+    with sqlite3.connect(tmp_path / "meta-2.sqlite") as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     raw.close()
-    path = tmp_path / "meta-1.sqlite"
+    path = tmp_path / "meta-2.sqlite"
     data = bytearray(path.read_bytes())
     # All but the first page (with the tables' names) is overwritten.
     data[4096:] = b"\xff" * (len(data) - 4096)
@@ -432,13 +432,13 @@ def test_damage_found_while_reading_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_an_empty_or_foreign_database_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "meta-1.sqlite").touch()
+    (tmp_path / "meta-2.sqlite").touch()
     with MetadataCache(tmp_path) as cache:
         cache.put_values("k", {"a": 1})
         assert cache.warning is None
     other = tmp_path / "other"
     other.mkdir()
-    with sqlite3.connect(other / "meta-1.sqlite") as raw:
+    with sqlite3.connect(other / "meta-2.sqlite") as raw:
         raw.execute("PRAGMA user_version = 1")
     raw.close()
     with MetadataCache(other) as cache:

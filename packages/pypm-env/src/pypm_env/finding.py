@@ -22,7 +22,7 @@ from packaging.version import Version
 from pypm_env.interpreters import OLDEST, Interpreter
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, environment_python, is_environment, probe
 from pypm_env.python_requests import PythonRequest, may_fit, misfit, parse_request
-from pypm_model.errors import PypmError
+from pypm_model.errors import Place, PypmError
 from pypm_model.records import record
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?", re.IGNORECASE)
@@ -78,8 +78,12 @@ class NoPython(PypmError):
             wanted[-1:] = [f"{text} (from {self.asked_by})" for text in wanted]
         if self.requires_python:
             wanted.append(f"requires-python {self.requires_python}")
-        seen = "; ".join(f"{path} {reason}" for path, reason in self.found)
-        return f"no interpreter fits {' and '.join(wanted) or 'pypm'}: {seen or 'none was found'}"
+        none = "" if self.found else ": none was found"
+        return f"no interpreter fits {' and '.join(wanted) or 'pypm'}{none}"
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+        return tuple((f"{path} {reason}", ()) for path, reason in self.found)
 
     @property
     def hint(self) -> str | None:
@@ -346,5 +350,5 @@ def _unfit(found: Interpreter, requires_python: str) -> str | None:
     if found.release < OLDEST:
         return f"is {found.version} (pypm makes environments for {OLDEST[0]}.{OLDEST[1]} and later)"
     if requires_python and not SpecifierSet(requires_python).contains(found.version, prereleases=True):
-        return f"is {found.version}"
+        return f"is {found.version}, and requires-python is {requires_python}"
     return None

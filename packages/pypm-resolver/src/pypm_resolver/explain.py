@@ -199,7 +199,8 @@ class _Story:
             case "build":
                 has, tell = ("has", "its build") if one else ("have", "a build")
                 yield Line(
-                    f"{which} {has} no wheel: only {tell} would tell the dependencies, and that is not allowed",
+                    f"{which} {has} no wheel: only {tell} would tell the dependencies, "
+                    "and that is not allowed",
                     name,
                     None,
                 )

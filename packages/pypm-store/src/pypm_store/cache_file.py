@@ -1,6 +1,6 @@
 """One sqlite file that many processes share, that may be damaged, and that is never worth an error.
 
-The file in use is the first of its line (``meta-1.sqlite``, ``meta-1.1.sqlite``...) that has no mark
+The file in use is the first of its line (``meta-2.sqlite``, ``meta-2.1.sqlite``...) that has no mark
 beside it saying that it is damaged. It is marked rather than moved away: other processes may have
 it open, and sqlite finds the companions of a file (``-wal``, ``-shm``) by its name.
 """

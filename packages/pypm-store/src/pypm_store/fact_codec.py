@@ -31,17 +31,18 @@ _classes: dict[str, FileClass] = {}
 
 def encode_listing(listing: Listing) -> str:
     """A listing without its key and index. Raises ValueError if a version holds a separator."""
-    classes = [
-        f"{mask:x}{_FIELD}{one.requires_python.translate(_clean)}{_FIELD}"
+    kinds = [
+        f"{one.requires_python.translate(_clean)}{_FIELD}"
         + (_SDIST if one.tags is None else _joined(one.tags, _ITEM))
-        for one, mask in listing.classes
+        for one, _ in listing.classes
     ]
     return _PART.join(
         (
             _joined(listing.versions, _ITEM),
             _joined(listing.keys, _ITEM),
             f"{listing.prereleases:x} {listing.yanked:x} {listing.too_new:x}",
-            _joined(classes, _ROW),
+            _joined(kinds, _ROW),
+            " ".join([f"{mask:x}" for _, mask in listing.classes]),
             json.dumps([listing.status, listing.yank_reasons], separators=(",", ":")),
         )
     )
@@ -49,15 +50,18 @@ def encode_listing(listing: Listing) -> str:
 
 def decode_listing(text: str, key: ListingKey, index: str) -> Listing:
     """The listing, as the answer to *key* by the index named *index*."""
-    versions, keys, masks, classes, rest = text.split(_PART)
+    versions, keys, masks, kinds, members, rest = text.split(_PART)
     prereleases, yanked, too_new = masks.split(" ")
-    known = _classes
-    found: list[tuple[FileClass, int]] = []
-    if classes:
-        for row in classes.split(_ROW):
-            mask, _, kind = row.partition(_FIELD)
-            one = known.get(kind)
-            found.append((_class(kind) if one is None else one, int(mask, 16)))
+    known = _classes.get
+    # A package may have four hundred classes, nearly all met before.
+    found = (
+        [
+            (known(kind) or _class(kind), int(mask, 16))
+            for kind, mask in zip(kinds.split(_ROW), members.split(" "), strict=True)
+        ]
+        if members
+        else []
+    )
     status, reasons = ("", ()) if rest == _NOTHING else json.loads(rest)
     return Listing(
         key,

@@ -7,7 +7,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/built/<key>/<wheel>            wheels built from sdists, repositories and members
     v1/leases/                        which environment uses which trees
     v1/locks/                         one small file per thing being made
-    v1/meta-1.sqlite                  what indexes said (`pypm_store.metadata_cache`)
+    v1/meta-2.sqlite                  what indexes said (`pypm_store.metadata_cache`)
 
 The number is the layout's: a store written by a newer pypm has another folder and is left alone.
 
