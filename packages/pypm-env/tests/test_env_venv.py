@@ -140,7 +140,7 @@ def test_a_base_that_is_externally_managed_is_fine_and_as_a_target_refused(tmp_p
     _make(tmp_path / ".venv", managed)
     with pytest.raises(ExternallyManaged, match="use apt instead"):
         refuse_external(managed)
-    refuse_external(_interpreter())
+    refuse_external(dataclasses.replace(managed, externally_managed=None))
 
 
 def _windows(base: Path, **more: object) -> Interpreter:

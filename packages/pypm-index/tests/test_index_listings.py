@@ -6,6 +6,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pypm_index import filenames
 from pypm_index.listings import listing
 from pypm_index.records import NO_METADATA, FileRecord, Page
@@ -136,8 +137,10 @@ def test_a_thousand_files_are_quick_enough_to_list() -> None:
 
 _heads = st.sampled_from(["foo", "Foo", "fo_o", "fo.o", "foo-", "fo", "foo-1", ""])
 _tails = st.sampled_from(
-    ["-py3-none-any.whl", "-2-py3-none-any.whl", "-x-py3-none-any.whl", "-cp311-cp311-win_amd64.whl"]
-    + [".tar.gz", ".zip", "-1.tar.gz", ".egg", "", ".whl", "-any.whl", ".tar.gz.whl"]
+    [
+        *("-py3-none-any.whl", "-2-py3-none-any.whl", "-x-py3-none-any.whl", "-cp311-cp311-win_amd64.whl"),
+        *(".tar.gz", ".zip", "-1.tar.gz", ".egg", "", ".whl", "-any.whl", ".tar.gz.whl"),
+    ]
 )
 _texts = st.sampled_from(["1", "1.0", "1.0.0", "1.0rc1", "1.0_1", "2-1", "bad", "1.0.", "v1", "1" * 120])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kit.universe import Universe
 from pypm_model.facts import FileClass, ListingKey
-from pypm_model.markers import FALSE, TRUE, atoms, both, implies, parse, requires_python
+from pypm_model.markers import FALSE, TRUE, any_of, atoms, both, implies, parse, requires_python
 from pypm_model.names import normalize
 from pypm_model.requests import BuildPolicy
 from pypm_model.requirement_text import parse as parse_requirement
@@ -133,3 +133,35 @@ def test_requirements_in_words() -> None:
     assert of_requirement(parse_requirement("a ; extra == 'x'")) == "a"
     secret = parse_requirement("a @ https://me:pw@files.example.test/a.whl")
     assert of_requirement(secret) == "a @ https://files.example.test/a.whl"
+
+
+_kinds = st.builds(
+    FileClass,
+    st.sampled_from(["", ">=3.8", ">=3.12", "<3.13"]),
+    st.sampled_from(
+        [
+            None,
+            ("py3|*|*",),
+            ("cp311|linux|x86_64",),
+            ("cp312|linux|x86_64",),
+            ("cp39+|win32|AMD64",),
+            ("cp312|darwin|arm64", "cp312|darwin|x86_64"),
+        ]
+    ),
+)
+
+
+@given(st.dictionaries(_kinds, st.integers(0, 63), max_size=9), st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_covers_of_a_version_do_not_hang_on_the_others(
+    kinds: dict[FileClass, int], wheels: bool, sdists: bool
+) -> None:
+    together = covers(tuple(kinds.items()), 63, wheels=wheels, sdists=sdists)
+    for version in range(6):
+        alone = tuple((kind, 1) for kind, mask in kinds.items() if mask >> version & 1)
+        (expected,) = (cover for cover, mask in covers(alone, 1, wheels=wheels, sdists=sdists) if mask)
+        assert [cover for cover, mask in together if mask >> version & 1] == [expected]
+        usable = [class_cover(kind) for kind, _ in alone if (sdists if kind.tags is None else wheels)]
+        for cover in usable:
+            assert implies(cover.files, expected.files)
+        assert implies(expected.files, any_of(cover.files for cover in usable))

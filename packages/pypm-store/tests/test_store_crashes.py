@@ -39,8 +39,9 @@ from pypm_store.store import Store
 store, content = Store.open(Path(sys.argv[1])), Path(sys.argv[2]).read_bytes()
 print("ready", flush=True)
 with store.writing(sys.argv[3]) as incoming:
-    for start in range(incoming.offset, len(content), 4096):
-        incoming.write(content[start:start + 4096])
+    if not incoming.complete:
+        for start in range(incoming.offset, len(content), 4096):
+            incoming.write(content[start:start + 4096])
 print("done", flush=True)
 """
 

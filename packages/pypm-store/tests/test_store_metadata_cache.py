@@ -235,6 +235,17 @@ def test_a_page_replaces_the_one_before(cache: MetadataCache) -> None:
     assert cache.files_of(ONE, ACME) == {}
 
 
+def test_of_a_page_given_twice_the_last_counts(cache: MetadataCache) -> None:
+    files = {"1.0": [row_of("acme-1.0.tar.gz")]}
+    for first, last in (("d1", "d2"), ("d3", "d4")):  # a name that is new, and one that is known
+        cache.put_pages(
+            ONE, [content_of(digest=first), content_of(BETA), content_of(files=files, digest=last)]
+        )
+        assert cache.pages(ONE, [ACME])[ACME].digest == last
+        assert set(cache.files_of(ONE, ACME)) == {"1.0"}
+        assert set(cache.files_of(ONE, BETA)) == {"1.0", "2.0"}
+
+
 def test_metadata_goes_with_the_files_it_came_from(cache: MetadataCache) -> None:
     files = {version: [row_of(f"acme-{version}.tar.gz")] for version in ("1.0", "2.0", "3.0", "4.0")}
     cache.put_pages(ONE, [content_of(files=files)])
@@ -439,7 +450,7 @@ def test_an_empty_or_foreign_database_is_no_obstacle(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     with sqlite3.connect(other / "meta-2.sqlite") as raw:
-        raw.execute("PRAGMA user_version = 1")
+        raw.execute("PRAGMA user_version = 2")
     raw.close()
     with MetadataCache(other) as cache:
         cache.put_values("k", {"a": 1})

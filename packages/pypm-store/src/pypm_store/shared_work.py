@@ -238,9 +238,7 @@ def _fork() -> int:
         return os.fork()
 
 
-def _serve(
-    parent: int, jobs: int, at_once: int, queue: int, reply: int, work: Callable[[int], object]
-) -> None:
+def _serve(parent: int, jobs: int, at_once: int, queue: int, reply: int, work: Callable[[int], Any]) -> None:
     """The forked process's part. It ends early when the other is gone or a job fails here."""
     while batch := _next(queue, jobs, at_once):
         for number in batch:
