@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,10 @@ def modules_after(code: str, cwd: Path = ROOT) -> set[str]:
         "after = set(sys.modules) - before\n"
         "sys.stderr.write('\\n@@' + ' '.join(sorted(after)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", script], cwd=cwd, capture_output=True, text=True, check=True
-    )
+    # As a user's shell has it: a task that pypm runs, as these tests are, is told its workspace.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYPM_", "PYP_"))}
+    argv = [sys.executable, "-I", "-S", "-c", script]
+    done = subprocess.run(argv, cwd=cwd, env=environ, capture_output=True, text=True, check=True)
     return set(done.stderr.rsplit("@@", 1)[1].split())
 
 

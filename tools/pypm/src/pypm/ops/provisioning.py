@@ -2,6 +2,7 @@
 
 Building needs a build environment, which is a small lock of its own whose pins are provided in the
 same way: `provide` and `build_environment` call each other, and that is all the recursion there is.
+What fetching, resolving and building need is imported when one of them has to be done: mostly none has.
 """
 
 from __future__ import annotations
@@ -12,19 +13,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from pypm.ops.resolving import resolve
 from pypm.ops.tools import Tools
-from pypm_env.build.environment import BuildEnvironment
-from pypm_env.build.inputs import Kind
-from pypm_env.build.jobs import Built
-from pypm_env.build.sdist import Prepare, Source, build_sources
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
-from pypm_index.direct import obtain
-from pypm_index.fetch import fetch_each
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Finished, Started
@@ -35,12 +29,16 @@ from pypm_model.records import record
 from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
-from pypm_store.sdist_archive import unpack_sdist
 from pypm_store.shared_work import Forks
 from pypm_store.store import Store
 from pypm_store.tree import Tree
 from pypm_store.tree_check import are_sound
-from pypm_workspace.direct_reference import direct_reference
+from pypm_workspace.configuration import Member
+
+if TYPE_CHECKING:
+    from pypm_env.build.environment import BuildEnvironment
+    from pypm_env.build.inputs import Kind
+    from pypm_env.build.sdist import Prepare, Source
 
 BUILD = NormalizedName("(build)")
 """Stands for "the build of this project" where a resolution wants a member. No project's name."""
@@ -137,9 +135,7 @@ def provide(
             case MemberSource(path):
                 member = tools.member_at(path)
                 if member.build is not None:
-                    kind: Kind = "editable" if editable else "wheel"
-                    tree = Source(tools.root / path, kind, member.name, shown=member.file)
-                    projects.append(_Project(pin, tree, editable))
+                    projects.append(_member(tools.root / path, pin, member, editable))
             case PathSource() | UrlSource() | GitSource() as source:
                 found = _direct(tools, pin, source, editable)
                 (wheels if isinstance(found, _Wheel) else projects).append(found)  # type: ignore[arg-type]
@@ -177,6 +173,8 @@ def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[st
 
 
 def _environment(interpreter: Interpreter, trees: Sequence[tuple[Path, str]]) -> BuildEnvironment:
+    from pypm_env.build.environment import BuildEnvironment
+
     names = hashlib.sha256("\n".join(sorted(digest for _, digest in trees)).encode())
     return BuildEnvironment(interpreter, tuple(root / "site" for root, _ in trees), names.hexdigest())
 
@@ -196,6 +194,8 @@ def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...])
 
 def _lock_build(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> Lock:
     """A lock of *requires* for one interpreter, in memory."""
+    from pypm.ops.resolving import resolve
+
     here = interpreter.markers
     names = ("sys_platform", "platform_machine", "implementation_name")
     only = " and ".join(f"{name} == '{here[name]}'" for name in names)
@@ -228,6 +228,8 @@ def _lock_build(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...
 
 def _ask(tools: Tools, text: str, item: int) -> Ask:
     """One build requirement. A member of the workspace is built from its folder."""
+    from pypm_workspace.direct_reference import direct_reference
+
     try:
         requirement = parse(text)
     except InvalidRequirement as error:
@@ -326,6 +328,8 @@ def _files(
         if path is not None:
             yield digest, path
     if missing:
+        from pypm_index.fetch import fetch_each
+
         catalog = tools.catalog
         located = catalog.locate(
             [(pin.package.name, _index(pin), artifact) for pin, artifact in missing.values()]
@@ -369,6 +373,9 @@ def _build(
     """Builds what is not kept already; the first failure is raised when all are through. Fills *trees*."""
     if not projects:
         return []
+    from pypm_env.build.jobs import Built
+    from pypm_env.build.sdist import build_sources
+
     sources = [project.source for project in projects]
     results = build_sources(tools.builder, sources, prepare_for(tools, interpreter), tools.world.listener)
     failures = [result for result in results if isinstance(result, PypmError)]
@@ -383,8 +390,19 @@ def _build(
     return wanted
 
 
+def _member(folder: Path, pin: Pin, member: Member, editable: bool) -> _Project:
+    """A member with a build system."""
+    from pypm_env.build.sdist import Source
+
+    kind: Kind = "editable" if editable else "wheel"
+    return _Project(pin, Source(folder, kind, member.name, shown=member.file), editable)
+
+
 def _sdist(tools: Tools, pin: Pin, file: Artifact) -> _Project:
     """An sdist of an index, unpacked."""
+    from pypm_env.build.sdist import Source
+    from pypm_store.sdist_archive import unpack_sdist
+
     package = pin.package
     if not tools.build_policy.may_build(package.name):
         raise BuildNotAllowed(package.name, package.version)
@@ -397,6 +415,10 @@ def _sdist(tools: Tools, pin: Pin, file: Artifact) -> _Project:
 
 def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> _Wheel | _Project:
     """What is at a direct source: a wheel, or a tree to be built."""
+    from pypm_env.build.sdist import Source
+    from pypm_index.direct import obtain
+    from pypm_store.sdist_archive import unpack_sdist
+
     package = pin.package
     scratch = tools.scratch()
     path = obtain(source, scratch / "tree", tools.catalog.workplace())
