@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pypm_env.interpreters import Interpreter
@@ -47,7 +48,8 @@ def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: b
         )
     except OSError:
         return 0
-    with process:
+    # What was written and never read makes closing the pipe fail once more, when the block ends.
+    with suppress(OSError), process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
