@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote, urlsplit
 
 from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
@@ -416,6 +415,7 @@ def _sdist(tools: Tools, pin: Pin, file: Artifact) -> _Project:
 def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> _Wheel | _Project:
     """What is at a direct source: a wheel, or a tree to be built."""
     from pypm_env.build.sdist import Source
+    from pypm_index.addresses import filename_of
     from pypm_index.direct import obtain
     from pypm_store.sdist_archive import unpack_sdist
 
@@ -429,19 +429,13 @@ def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> _Wh
         kind: Kind = "editable" if as_editable else "wheel"
         return _Project(pin, Source(path, kind, package.name, "", digest, shown=shown), as_editable)
     assert not isinstance(source, GitSource)
-    filename = filename_of(source)
+    filename = path.name if isinstance(source, PathSource) else filename_of(source.url)
     if filename.endswith(".whl"):
         return _Wheel(pin, Artifact(filename, source.sha256), path)
     folder = unpack_sdist(path, scratch / "sdist", filename=filename)
     if isinstance(source, UrlSource) and source.subdirectory:
         folder = folder / source.subdirectory
     return _Project(pin, Source(folder, "wheel", package.name, "", source.sha256, shown=filename))
-
-
-def filename_of(source: PathSource | UrlSource) -> str:
-    """The file's name at a direct source."""
-    text = source.path if isinstance(source, PathSource) else unquote(urlsplit(source.url).path)
-    return text.rsplit("/", 1)[-1]
 
 
 # --- records -------------------------------------------------------------------------------------
