@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from pypm_model.errors import Place
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requirements import Requirement
@@ -133,12 +130,3 @@ class Request:
     """For messages only; the masks in the listings already reflect it."""
     max_steps: int = 2_000_000
     """Conflicts and decisions after which the answer is `Undecided`."""
-
-
-@record
-class Where:
-    """An origin with its line, for showing: ``packages/a/pyproject.toml:12``."""
-
-    origin: Origin
-    place: Place
-    requirement: Requirement | None = field(default=None)

@@ -24,7 +24,6 @@ from pypm_workspace.asks import AskMaker, Backend
 from pypm_workspace.checks import Checked, all_indexes
 from pypm_workspace.configuration import IndexSetting, Member, Settings, Task, Written
 from pypm_workspace.edges import MemberEdge, edges_between
-from pypm_workspace.faults import nearest
 from pypm_workspace.inputs import Inputs
 from pypm_workspace.places import Places
 from pypm_workspace.snapshot import Remembered, to_snapshot
@@ -92,14 +91,6 @@ class Workspace:
         """Groups of *member* that are installed unless told otherwise; only ones it has."""
         wanted = self.settings.default_groups if member.default_groups is None else member.default_groups
         return tuple(name for name, _ in member.groups if "*" in wanted or name in wanted)
-
-    def index_named(self, name: str) -> IndexSetting | None:
-        """The index of that name, if the workspace defines it."""
-        return next((index for index in self.indexes if index.name == name), None)
-
-    def nearest_member(self, name: str) -> str | None:
-        """A remedy that names the member most like *name*."""
-        return nearest(name, (member.name for member in self.members))
 
     def request(
         self,

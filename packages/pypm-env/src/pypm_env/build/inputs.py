@@ -154,10 +154,6 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def _is_module_file(name: str) -> bool:
-    return name.endswith((".py", ".pyi"))
-
-
 # --- flit_core -----------------------------------------------------------------------------------
 
 

@@ -87,11 +87,6 @@ def command_in(root: Path, world: World, argv: tuple[str, ...], tasks: tuple[str
     return Command((program, *argv[1:]), environment)
 
 
-def tasks_named(workspace: Workspace, members: tuple[Member, ...], name: str) -> tuple[Member, ...]:
-    """The members of *members* that have the task; the root for one that is run once, for all."""
-    return tuple(member for member in members if _task(workspace, member, name) is not None)
-
-
 def run_task(
     world: World,
     workspace: Workspace,
