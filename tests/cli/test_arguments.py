@@ -106,7 +106,7 @@ def test_an_empty_value_is_a_value() -> None:
 def test_the_rest_is_another_commands() -> None:
     found = read(run, ["-f", "python", "-f", "--frozen", "--", "-c", "x"])
     assert found == {"frozen": True, "task": "python", "rest": ("-f", "--frozen", "--", "-c", "x")}
-    assert read(run, ["--", "-x"]) == {"frozen": False, "task": "-x", "rest": ()}
+    assert read(run, ["--", "-x", "y"]) == {"frozen": False, "task": "-x", "rest": ("y",)}
 
 
 @pytest.mark.parametrize(
