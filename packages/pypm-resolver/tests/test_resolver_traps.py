@@ -489,3 +489,29 @@ def test_t22_sdists_that_may_not_be_built_are_one_line_and_the_hint_allows_them(
         "so no version of a fits",
     ]
     assert outcome.hints == ('allow its build: [resolution] build = { allow = ["a"] }',)
+
+
+def test_a_requirement_of_two_extras_is_in_force_where_both_are_asked_for_by_whoever() -> None:
+    universe = Universe(
+        {
+            "a": {"1.0": Release(["b<2; extra == 'x' and extra == 'y'", "d; extra == 'x'"], ("x", "y"))},
+            "b": {"1.0": [], "2.0": []},
+            "c": {"1.0": ["a[y]; sys_platform == 'linux'"]},
+            "d": {"1.0": []},
+        }
+    )
+    assert "b" not in versions(solved(universe, request(["a[x]"])))
+    assert versions(solved(universe, request(["a[x,y]"])))["b"] == ["1.0"]
+    # Elsewhere the one who asks for the other extra is not there.
+    apart = request(["a[x]", "c", "b>=2; sys_platform == 'win32'"])
+    assert versions(solved(universe, apart))["b"] == ["1.0", "2.0"]
+    # Two choices of the user: the edge hangs on the second if they may clash, else it is simply there.
+    app, more, other = map(normalize, ("app", "more", "other"))
+    flag = f"'{extra_flag(app, more)}' in dependency_groups"
+    for clashes, marker in ((), ""), ((Conflict(((app, more, ""), (app, other, ""))),), flag):
+        asked = request(["a[x]"], extras={"more": ["a[y]"], "other": ["d"]}, conflicts=clashes)
+        (extra, found), (_, rest) = package(solved(universe, asked), "a").extras
+        assert (extra, rest) == ("x", ())
+        assert [(edge.name, edge.marker) for edge in found] == [("b", marker), ("d", "")]
+    failure = failed(universe, request(["a[x,y]", "b>=2"]))
+    assert "a[x,y] 1.0" in str(failure), str(failure)

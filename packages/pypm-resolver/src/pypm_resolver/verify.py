@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import combinations
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
@@ -54,7 +55,7 @@ class Violation:
 
 
 Node = tuple[int, str, str]
-"""(position in the packages, extra or "", group or "")."""
+"""(position in the packages, extra or "", group or ""); an extra may be several with commas between them."""
 
 
 def verify(request: Request, resolution: Resolution, facts: Iterable[Fact]) -> tuple[Violation, ...]:
@@ -148,7 +149,8 @@ class _Check:
     def _edges(self, node: Node) -> tuple[Edge, ...]:
         package = self.packages[node[0]]
         if node[1]:
-            return next((edges for extra, edges in package.extras if extra == node[1]), ())
+            names = node[1].split(",")
+            return tuple(edge for extra, edges in package.extras if extra in names for edge in edges)
         if node[2]:
             return next((edges for group, edges in package.groups if group == node[2]), ())
         return package.dependencies
@@ -195,10 +197,25 @@ class _Check:
             self._check_requirement((position, "", ""), requirement, base, label, None)
             if "extra" not in requirement.marker:
                 continue
-            for extra, _ in package.extras:
-                inside = minus(without_extras(whole, frozenset((extra,))), base)
-                who = f"{package.name}[{extra}] {package.version}"
-                self._check_requirement((position, extra, ""), requirement, inside, who, None)
+            served = [base]
+            names = [extra for extra, _ in package.extras if f"'{extra}'" in requirement.marker]
+            for size in range(1, len(names) + 1):
+                left = minus(without_extras(whole, frozenset(names)), any_of(served))
+                if size > 1 and left == FALSE:
+                    break
+                for some in combinations(names, size):
+                    inside = without_extras(whole, frozenset(some))
+                    who = f"{package.name}[{','.join(some)}] {package.version}"
+                    node = self._together(position, some)
+                    self._check_requirement(node, requirement, minus(inside, any_of(served)), who, None)
+                served += [without_extras(whole, frozenset(some)) for some in combinations(names, size)]
+
+    def _together(self, position: int, extras: tuple[str, ...]) -> Node:
+        """The node of several extras of one package: reached where all of them are."""
+        node = (position, ",".join(extras), "")
+        if len(extras) > 1:
+            self.reach[node] = all_of(self.reach.get((position, extra, ""), FALSE) for extra in extras)
+        return node
 
     def _check_requirement(
         self, node: Node, requirement: Requirement, marker: Diagram, who: str, ask: Ask | None
