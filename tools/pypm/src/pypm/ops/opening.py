@@ -71,10 +71,15 @@ def folder_in(workspace: Workspace, world: World) -> str:
     return inside.as_posix()
 
 
+def snapshot_folder(world: World) -> Path:
+    """Where parsed manifests are remembered, one file for each workspace."""
+    return default_root(world.environ) / "workspaces"
+
+
 def _snapshot_file(world: World, root: str) -> Path:
     # With the version: what another pypm found out about the same manifests may differ.
     digest = hashlib.sha256(f"{VERSION} {root}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    return default_root(world.environ) / "workspaces" / f"{digest}.json"
+    return snapshot_folder(world) / f"{digest}.json"
 
 
 def _read_snapshot(file: Path) -> Snapshot | None:
