@@ -515,3 +515,16 @@ def test_a_requirement_of_two_extras_is_in_force_where_both_are_asked_for_by_who
         assert [(edge.name, edge.marker) for edge in found] == [("b", marker), ("d", "")]
     failure = failed(universe, request(["a[x,y]", "b>=2"]))
     assert "a[x,y] 1.0" in str(failure), str(failure)
+
+
+def test_one_extra_alone_and_two_others_together() -> None:
+    both_ways = Release(["b; extra == 'x' or extra == 'y' and extra == 'z'"], ("x", "y", "z"))
+    universe = Universe({"a": {"1.0": both_ways}, "b": {"1.0": []}, "c": {"1.0": ["a[x]; os_name == 'nt'"]}})
+    for asked, found in (("a[x]", True), ("a[y]", False), ("a[y,z]", True), ("a[x,y,z]", True)):
+        assert ("b" in versions(solved(universe, request([asked])))) == found
+    outcome = solved(universe, request(["a[y,z]", "c"]))
+    assert {extra: [e.marker for e in found] for extra, found in package(outcome, "a").extras} == {
+        "x": [""],
+        "y": [""],
+        "z": [],
+    }

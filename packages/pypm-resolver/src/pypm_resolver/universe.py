@@ -234,14 +234,7 @@ def _added(marker: str, extra: str) -> Diagram:
 def _joint(marker: str, extras: tuple[NormalizedName, ...]) -> tuple[NormalizedName, ...]:
     """The least sets of *extras*, of two and more, that make a marker hold where their parts do not."""
     names = sorted(extra for extra in extras if f"'{extra}'" in marker)
-    whole = parse(marker)
-    rest = without_extras(whole, frozenset(names))
-    found: list[str] = []
-    for size in range(len(names) + 1):
-        if rest == FALSE:  # nearly always after the single ones: there is an `or` between them
-            break
-        sets = tuple(combinations(names, size))
-        if size > 1:
-            found += [",".join(some) for some in sets if _added(marker, ",".join(some)) != FALSE]
-        rest = minus(rest, any_of(without_extras(whole, frozenset(some)) for some in sets))
+    most = min(len(names), marker.count(" and ") + 1)
+    sets = chain.from_iterable(combinations(names, size) for size in range(2, most + 1))
+    found = [",".join(some) for some in sets if _added(marker, ",".join(some)) != FALSE]
     return tuple(map(NormalizedName, found))

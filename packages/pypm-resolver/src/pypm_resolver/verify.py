@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
@@ -197,18 +197,14 @@ class _Check:
             self._check_requirement((position, "", ""), requirement, base, label, None)
             if "extra" not in requirement.marker:
                 continue
-            served = [base]
             names = [extra for extra, _ in package.extras if f"'{extra}'" in requirement.marker]
-            for size in range(1, len(names) + 1):
-                left = minus(without_extras(whole, frozenset(names)), any_of(served))
-                if size > 1 and left == FALSE:
-                    break
-                for some in combinations(names, size):
-                    inside = without_extras(whole, frozenset(some))
-                    who = f"{package.name}[{','.join(some)}] {package.version}"
-                    node = self._together(position, some)
-                    self._check_requirement(node, requirement, minus(inside, any_of(served)), who, None)
-                served += [without_extras(whole, frozenset(some)) for some in combinations(names, size)]
+            # No more than are joined by an `and` can bring anything together.
+            most = min(len(names), requirement.marker.count(" and ") + 1)
+            for some in chain.from_iterable(combinations(names, size) for size in range(1, most + 1)):
+                less = any_of(without_extras(whole, frozenset(some) - {extra}) for extra in some)
+                inside = minus(without_extras(whole, frozenset(some)), less)
+                who = f"{package.name}[{','.join(some)}] {package.version}"
+                self._check_requirement(self._together(position, some), requirement, inside, who, None)
 
     def _together(self, position: int, extras: tuple[str, ...]) -> Node:
         """The node of several extras of one package: reached where all of them are."""
