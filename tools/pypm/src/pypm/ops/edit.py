@@ -258,7 +258,7 @@ def _finish(
     root = Path(workspace.root)
     with _restored_on_failure([*(root / file for file in manifests), root / LOCK]):
         for file, text in manifests.items():
-            edit.write_manifest(root / file, text)
+            write_atomically(root / file, text, fsync=True)
         write_lock(workspace, locked)
         report = sync(world, SyncOptions(stamp_key=key_of([]))) if options.sync else None
     return EditReport(written, changes, report)

@@ -26,8 +26,8 @@ from pypm_env.finding import PIN_FILE
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan, recreate_reason
-from pypm_env.probe import environment_python
 from pypm_env.state_file import JOURNAL, STATE
+from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
@@ -113,7 +113,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     venv = Path(workspace.root) / VENV
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
-    interpreter = tools.interpreter(python, prefer=environment_python(str(venv)) or "")
+    interpreter = tools.interpreter(python, prefer=base_python(venv))
     try:
         pins = select(lock, interpreter.environment, roots, build=tools.build_policy)
     except LockUnsound:
