@@ -528,3 +528,10 @@ def test_one_extra_alone_and_two_others_together() -> None:
         "y": [""],
         "z": [],
     }
+
+
+def test_extras_that_two_requirements_of_one_package_share() -> None:
+    universe = Universe({"a": {"1.0": Release((), ("x", "y", "z"))}})
+    outcome = solved(universe, request(["a[x,z]", "a[y,z]; os_name == 'nt'"]))
+    found = [(edge.extras, edge.marker) for edge in package(outcome, "app").dependencies]
+    assert found == [(("x", "z"), ""), (("y",), "os_name == 'nt'")]

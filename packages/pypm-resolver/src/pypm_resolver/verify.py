@@ -233,11 +233,12 @@ class _Check:
         name = requirement.name
         if name in self.members:
             where = both(where, requires_python(self.members[name].requires_python))
-        left = where
+        # Several edges may bring the extras: each of them has to come everywhere.
+        left: dict[NormalizedName | None, Diagram] = dict.fromkeys((None, *requirement.extras), where)
         for edge in self._edges(node):
             if edge.name != name:
                 continue
-            inside = both(left, parse(edge.marker))
+            inside = both(where, parse(edge.marker))
             if inside == FALSE:
                 continue
             targets = self._targets(edge)
@@ -245,22 +246,28 @@ class _Check:
                 text = f"{who} needs {name}: {len(targets)} entries answer to its edge"
                 self._say("ambiguous", name, text)
                 return
-            if self._has_extras(edge, requirement, targets[0]):
-                left = minus(left, inside)
+            brought = self._brought(edge, requirement, targets[0])
+            left.update((extra, minus(left[extra], inside)) for extra in brought)
             self._check_version(self.packages[targets[0]], requirement, who, ask)
-        left = self._real(left)
-        if left != FALSE:
-            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(left)}"
+        bare = self._real(any_of(left.values()))
+        if bare != FALSE:
+            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(bare)}"
             self._say("missing", name, text)
 
-    def _has_extras(self, edge: Edge, requirement: Requirement, position: int) -> bool:
+    def _brought(
+        self, edge: Edge, requirement: Requirement, position: int
+    ) -> tuple[NormalizedName | None, ...]:
+        """What of *requirement* the edge serves: the package itself (None), and extras it asks for or
+        that the package does not have."""
+        if not requirement.extras:
+            return (None,)
         target = self.packages[position]
         if target.name in self.members:
             known = {extra for extra, _ in self.members[target.name].extras}
         else:
             fact = self.metadata.get((target.name, target.version, target.source))
             known = set(fact.extras) if fact is not None else set()
-        return all(extra in edge.extras for extra in requirement.extras if extra in known)
+        return (None, *(e for e in requirement.extras if e in edge.extras or e not in known))
 
     def _check_version(
         self, package: LockedPackage, requirement: Requirement, who: str, ask: Ask | None
