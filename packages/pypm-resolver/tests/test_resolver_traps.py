@@ -534,4 +534,4 @@ def test_extras_that_two_requirements_of_one_package_share() -> None:
     universe = Universe({"a": {"1.0": Release((), ("x", "y", "z"))}})
     outcome = solved(universe, request(["a[x,z]", "a[y,z]; sys_platform == 'win32'"]))
     found = [(edge.extras, edge.marker) for edge in package(outcome, "app").dependencies]
-    assert found == [(("x", "z"), ""), X]
+    assert found == [(("x", "z"), ""), (("y",), "sys_platform == 'win32'")]
