@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 Packages = Mapping[str, Mapping[str, Sequence[str]]]
 Selection = Mapping[str, str]
@@ -45,13 +45,13 @@ def needed(
     names: set[str] = set()
     while queue:
         text, parent = queue.pop()
-        requirement = Requirement(text)
-        if not _holds(requirement.marker, where, asked.get(parent, set())):
+        requirement = _parsed(text)
+        if not _holds(text, where, asked.get(parent, set())):
             continue
         version = selection.get(requirement.name)
         if version is None or version not in packages.get(requirement.name, {}):
             return None
-        if not SpecifierSet(str(requirement.specifier)).contains(version, prereleases=True):
+        if not _contains(text, version):
             return None
         extras = asked.setdefault(requirement.name, set())
         if requirement.name not in names or not requirement.extras <= extras:
@@ -61,15 +61,32 @@ def needed(
     return names
 
 
+@cache
+def _parsed(text: str) -> Requirement:
+    return Requirement(text)
+
+
+@cache
+def _contains(text: str, version: str) -> bool:
+    return _parsed(text).specifier.contains(version, prereleases=True)
+
+
 _extra = re.compile(r"""\bextra == ["']([^"']+)["']""")
 
 
-def _holds(marker: Marker | None, where: Mapping[str, str], extras: set[str]) -> bool:
-    """Whether *marker* holds where *extras* are asked for, all of them at once."""
-    if marker is None:
+def _holds(text: str, where: Mapping[str, str], extras: set[str]) -> bool:
+    """Whether the requirement *text* holds where *extras* are asked for, all of them at once."""
+    if _parsed(text).marker is None:
         return True
-    text = _extra.sub(lambda found: f"os_name {'!=' if found[1] in extras else '=='} 'none'", str(marker))
-    return Marker(text).evaluate(dict(where))
+    return _evaluated(text, tuple(where.items()), frozenset(extras))
+
+
+@cache
+def _evaluated(text: str, where: tuple[tuple[str, str], ...], extras: frozenset[str]) -> bool:
+    marker = _extra.sub(
+        lambda found: f"os_name {'!=' if found[1] in extras else '=='} 'none'", str(_parsed(text).marker)
+    )
+    return Marker(marker).evaluate(dict(where))
 
 
 def selections(packages: Packages) -> Iterator[Selection]:

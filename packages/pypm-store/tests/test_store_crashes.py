@@ -63,6 +63,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_wheel(tmp_path_factory.mktemp("wheel"), "big", "1.0", files=files)
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_leaves_all_or_nothing(wheel: Path, tmp_path: Path) -> None:
     digest = sha256(wheel)
     store = Store.open(tmp_path / "cache")

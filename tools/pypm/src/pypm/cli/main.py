@@ -37,10 +37,10 @@ def run(verb: str, arguments: list[str]) -> int:
     except click.exceptions.Exit as exit:
         return exit.exit_code
     except click.UsageError as error:
-        sys.stderr.write(render_usage(error, verb))
+        sys.stderr.write(render_usage(error.format_message(), verb, json=json_wanted))
         return 2
     except click.ClickException as error:
-        sys.stderr.write(f"error[usage]: {error.format_message()}\n")
+        sys.stderr.write(render_usage(error.format_message(), json=json_wanted))
         return 2
     except (KeyboardInterrupt, click.Abort):
         sys.stderr.write("\ninterrupted\n")
@@ -57,5 +57,5 @@ def run(verb: str, arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        sys.stderr.write(render_unexpected(error))
+        sys.stderr.write(render_unexpected(error, json=json_wanted))
         return 1
