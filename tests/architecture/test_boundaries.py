@@ -9,6 +9,7 @@ import ast
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import networkx
@@ -93,7 +94,8 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
 
     def walk(node: ast.AST, inside: bool, typing_only: bool) -> Iterator[Import]:
@@ -109,11 +111,13 @@ def imports(path: Path) -> Iterator[Import]:
             else:
                 if postponed := later_module(child):
                     yield Import(postponed, (), child.lineno, inside, False)
-                function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+                if isinstance(child, ast.expr):
+                    continue  # nothing else in an expression is an import
+                function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
                 guard = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
                 yield from walk(child, inside or function, typing_only or guard)
 
-    return walk(tree, False, False)
+    return tuple(walk(tree, False, False))
 
 
 def later_module(node: ast.AST) -> str:

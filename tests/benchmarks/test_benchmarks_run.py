@@ -139,6 +139,7 @@ def test_without_pypm_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureF
     assert "bootstrap" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a script of this form")
 def test_a_whole_run_by_a_bare_interpreter_leaves_a_table_and_no_session(tmp_path: Path) -> None:
     script = tmp_path / "pypm"

@@ -22,6 +22,8 @@ import pytest
 from kit.transcripts import Stage, pypm, run
 from kit.wheels import make_project, make_wheel
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = 24
 
 
@@ -103,7 +105,7 @@ def check_environment(root: Path, numbers: range, version: str) -> None:
     subprocess.run([root / ".venv/bin/python", "-I", "-c", f"import {names}"], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, 20])
 def test_the_next_sync_repairs_what_a_killed_one_left(stage: Stage, rounds: int) -> None:
     """Each round has something to do: other versions, fewer packages, no environment, an empty cache."""
     begun = time.monotonic()
@@ -141,7 +143,6 @@ def test_two_syncs_at_once_in_one_workspace(stage: Stage) -> None:
     assert "Nothing to do" in sync(stage)
 
 
-@pytest.mark.slow
 def test_two_workspaces_share_a_cold_cache(stage: Stage) -> None:
     other = stage.folder / "other"
     write_members(other, range(PACKAGES), "")
@@ -154,7 +155,6 @@ def test_two_workspaces_share_a_cold_cache(stage: Stage) -> None:
     assert (stage.root / "pypm.lock").read_bytes() == (other / "pypm.lock").read_bytes()
 
 
-@pytest.mark.slow
 def test_one_of_two_is_killed_and_the_other_goes_on(stage: Stage) -> None:
     other = stage.folder / "other"
     write_members(other, range(PACKAGES), "")
@@ -314,14 +314,14 @@ def damaged(cache: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param("database-cut", marks=pytest.mark.slow),
+        "database-cut",
         "database-scrambled",
-        pytest.param("database-a-folder", marks=pytest.mark.slow),
+        "database-a-folder",
         "trees-cut",
-        pytest.param("trees-emptied", marks=pytest.mark.slow),
-        pytest.param("manifests-gone", marks=pytest.mark.slow),
-        pytest.param("files-cut", marks=pytest.mark.slow),
-        pytest.param("files-scrambled", marks=pytest.mark.slow),
+        "trees-emptied",
+        "manifests-gone",
+        "files-cut",
+        "files-scrambled",
     ],
 )
 def test_a_damaged_cache_is_mended_without_a_word_of_the_user(stage: Stage, kind: str) -> None:

@@ -14,6 +14,8 @@ from kit.wheels import make_wheel
 
 MEMBERS = ("alpha", "beta", "gamma", "delta")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
@@ -76,7 +78,6 @@ def test_order_of_members_and_speed_of_answers_change_no_byte(stage: Stage) -> N
     assert locked(stage, stage.root) == cold, "cold cache, slow index that fails at times"
 
 
-@pytest.mark.slow
 def test_pages_as_html_without_metadata_files_give_the_same_choice(stage: Stage) -> None:
     """Sizes and upload times are not in HTML: all else is the same, and a lock that has them keeps them."""
     write_workspace(stage.root, MEMBERS)

@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 from kit.transcripts import Stage, run
 from kit.wheels import make_project, make_wheel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
@@ -96,7 +98,6 @@ def test_pip_list_and_pip_check_agree_with_the_lock(stage: Stage) -> None:
     assert "idna==3.7" in frozen and any(line.startswith("-e ") and "packages/app" in line for line in frozen)
 
 
-@pytest.mark.slow
 def test_pip_can_uninstall_what_pypm_installed(stage: Stage) -> None:
     pypm(stage, "sync")
     venv = stage.root / ".venv"
@@ -132,7 +133,6 @@ def test_packaging_selects_from_the_exported_pylock_what_sync_installs(stage: St
     assert chosen(["app"]) == without
 
 
-@pytest.mark.slow
 def test_pip_installs_from_the_exported_requirements(stage: Stage) -> None:
     pypm(stage, "export", "--format", "requirements.txt", "-p", "app", "--only-group", "dev", "-o", "dev.txt")
     assert "--hash=sha256:" in (stage.root / "dev.txt").read_text()
@@ -148,7 +148,6 @@ def bare_environment(stage: Stage) -> Path:
     return target / "bin/python"
 
 
-@pytest.mark.slow
 def test_pip_installs_from_the_exported_pylock(stage: Stage) -> None:
     """Without members: pip wants hashes of all if it has some, and folders have none."""
     pypm(stage, "export", "-p", "app", "--no-default-groups", "--no-members", "-o", "pylock.app.toml")
@@ -159,7 +158,6 @@ def test_pip_installs_from_the_exported_pylock(stage: Stage) -> None:
     assert "No broken requirements found" in pip(stage, python, "check")
 
 
-@pytest.mark.slow
 def test_uv_installs_from_the_exported_pylock(stage: Stage) -> None:
     uv = shutil.which("uv")
     if uv is None:

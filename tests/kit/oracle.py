@@ -5,12 +5,13 @@ Only for small universes: every combination of versions is tried.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 Packages = Mapping[str, Mapping[str, Sequence[str]]]
 Selection = Mapping[str, str]
@@ -39,31 +40,53 @@ def needed(
     packages: Packages, roots: Sequence[str], selection: Selection, where: Mapping[str, str]
 ) -> set[str] | None:
     """The names a walk from *roots* meets under *selection*; None where a requirement is not met."""
-    seen: set[tuple[str, frozenset[str]]] = set()
-    queue: list[tuple[str, frozenset[str]]] = [(text, frozenset()) for text in roots]
+    asked: dict[str, set[str]] = {}
+    queue = [(text, "") for text in roots]
     names: set[str] = set()
     while queue:
-        text, extras = queue.pop()
-        requirement = Requirement(text)
-        if not _holds(requirement.marker, where, extras):
+        text, parent = queue.pop()
+        requirement = _parsed(text)
+        if not _holds(text, where, asked.get(parent, set())):
             continue
         version = selection.get(requirement.name)
         if version is None or version not in packages.get(requirement.name, {}):
             return None
-        if not SpecifierSet(str(requirement.specifier)).contains(version, prereleases=True):
+        if not _contains(text, version):
             return None
-        names.add(requirement.name)
-        key = (requirement.name, frozenset(requirement.extras))
-        if key not in seen:
-            seen.add(key)
-            queue += [(inner, key[1]) for inner in packages[requirement.name][version]]
+        extras = asked.setdefault(requirement.name, set())
+        if requirement.name not in names or not requirement.extras <= extras:
+            names.add(requirement.name)
+            extras |= requirement.extras
+            queue += [(inner, requirement.name) for inner in packages[requirement.name][version]]
     return names
 
 
-def _holds(marker: Marker | None, where: Mapping[str, str], extras: frozenset[str]) -> bool:
-    if marker is None:
+@cache
+def _parsed(text: str) -> Requirement:
+    return Requirement(text)
+
+
+@cache
+def _contains(text: str, version: str) -> bool:
+    return _parsed(text).specifier.contains(version, prereleases=True)
+
+
+_extra = re.compile(r"""\bextra == ["']([^"']+)["']""")
+
+
+def _holds(text: str, where: Mapping[str, str], extras: set[str]) -> bool:
+    """Whether the requirement *text* holds where *extras* are asked for, all of them at once."""
+    if _parsed(text).marker is None:
         return True
-    return any(marker.evaluate({**where, "extra": extra}) for extra in ("", *extras))
+    return _evaluated(text, tuple(where.items()), frozenset(extras))
+
+
+@cache
+def _evaluated(text: str, where: tuple[tuple[str, str], ...], extras: frozenset[str]) -> bool:
+    marker = _extra.sub(
+        lambda found: f"os_name {'!=' if found[1] in extras else '=='} 'none'", str(_parsed(text).marker)
+    )
+    return Marker(marker).evaluate(dict(where))
 
 
 def selections(packages: Packages) -> Iterator[Selection]:

@@ -555,6 +555,7 @@ def _pip(bench: Bench, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_pip_sees_checks_and_uninstalls(bench: Bench, tmp_path: Path) -> None:
     script = {"console_scripts": {"acme": "acme:main"}}
     acme = bench.wheel("acme", requires=["beta>=1"], entry_points=script, data={"share/a": "a"})
@@ -580,6 +581,7 @@ def test_pip_sees_checks_and_uninstalls(bench: Bench, tmp_path: Path) -> None:
     _check_record(bench)
 
 
+@pytest.mark.slow
 def test_pip_upgrades_and_the_next_sync_undoes_it(bench: Bench) -> None:
     old = bench.wheel("acme", "1.0")
     bench.sync(old)

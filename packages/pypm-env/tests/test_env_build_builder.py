@@ -10,7 +10,7 @@ import pytest
 
 from kit.builds import HATCHLING, build_environment, contents, is_installed, own_result
 from kit.wheels import make_project
-from pypm_env.build.builder import Builder, build_wheel, prepare_metadata
+from pypm_env.build.builder import Builder
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.failures import BuildFailed
 from pypm_env.build.inputs import Kind
@@ -55,6 +55,18 @@ def project(folder: Path, backend: str, name: str = "acme-lib", **facts: object)
     )  # fmt: skip
 
 
+def built(builder: Builder, job: Job) -> Path:
+    (result,) = builder.build([job])
+    assert isinstance(result, Built), result
+    return result.wheel
+
+
+def described(builder: Builder, job: Job) -> str:
+    (result,) = builder.build([job])
+    assert isinstance(result, Described), result
+    return result.text
+
+
 @pytest.mark.parametrize("kind", ["editable", "wheel"])
 @pytest.mark.parametrize("backend", list(PROJECTS))
 def test_results_are_what_the_backend_gives_on_its_own(
@@ -62,7 +74,7 @@ def test_results_are_what_the_backend_gives_on_its_own(
 ) -> None:
     environment = build_environment(tmp_path, *PROJECTS[backend])
     folder = project(tmp_path / "project", backend)
-    wheel = build_wheel(builder, Job(folder, kind, environment, name="acme-lib", version="1.2"))
+    wheel = built(builder, Job(folder, kind, environment, name="acme-lib", version="1.2"))
     if backend == "in-tree":
         assert "acme_lib/__init__.py" in contents(wheel) or kind == "editable"
         return
@@ -78,7 +90,7 @@ def test_both_ways_to_call_hooks_give_the_same(tmp_path: Path, forking: bool) ->
     environment = build_environment(tmp_path, "flit_core")
     folder = project(tmp_path / "project", "flit_core.buildapi")
     with Builder(forking=forking) as builder:
-        wheel = build_wheel(builder, Job(folder, "editable", environment))
+        wheel = built(builder, Job(folder, "editable", environment))
         own = own_result(environment, folder, "build_editable", tmp_path / "own")
         assert contents(wheel) == contents(own)
 
@@ -87,7 +99,7 @@ def test_both_ways_to_call_hooks_give_the_same(tmp_path: Path, forking: bool) ->
 def test_metadata_without_a_wheel(tmp_path: Path, builder: Builder, backend: str) -> None:
     environment = build_environment(tmp_path, *PROJECTS[backend])
     folder = project(tmp_path / "project", backend, dynamic=("version",))
-    text = prepare_metadata(builder, Job(folder, "metadata", environment))
+    text = described(builder, Job(folder, "metadata", environment))
     lines = text.splitlines()
     assert "Version: 1.2" in lines and "Requires-Dist: httpx>=0.28" in lines
     assert list(builder.scratch.glob("out*/*")) == []
@@ -112,7 +124,7 @@ def test_metadata_out_of_a_wheel(tmp_path: Path, builder: Builder) -> None:
         "        z.writestr('x/odd-1.dist-info/METADATA', 'Name: other')\n"
         "    return 'odd-1-py3-none-any.whl'\n",
     )
-    assert prepare_metadata(builder, Job(folder, "metadata", build_environment(tmp_path))) == "Name: odd"
+    assert described(builder, Job(folder, "metadata", build_environment(tmp_path))) == "Name: odd"
 
 
 def test_metadata_is_remembered_by_what_it_was_made_from(tmp_path: Path) -> None:
@@ -360,13 +372,13 @@ class TestKeeping:
 def test_hatchling_s_own_way_to_editables(tmp_path: Path, builder: Builder) -> None:
     environment = build_environment(tmp_path, *HATCHLING, "editables")
     folder = make_project(tmp_path / "p", "acme-lib", "1", backend="hatchling.build")
-    wheel = build_wheel(builder, Job(folder, "editable", environment))
+    wheel = built(builder, Job(folder, "editable", environment))
     assert contents(wheel) == contents(own_result(environment, folder, "build_editable", tmp_path / "own"))
 
 
 def test_an_editable_says_where_its_project_is(tmp_path: Path, builder: Builder, store: Store) -> None:
     environment = build_environment(tmp_path, "flit_core")
     folders = [project(tmp_path / name, "flit_core.buildapi") for name in ("one", "two")]
-    wheels = [build_wheel(builder, Job(folder, "editable", environment)) for folder in folders]
+    wheels = [built(builder, Job(folder, "editable", environment)) for folder in folders]
     assert [contents(w)["acme_lib.pth"].decode().strip() for w in wheels] == [str(f / "src") for f in folders]
     assert built_in(store) == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pypm_env.build.failures import BuildFailed, advice, last_lines
+from pypm_env.build.failures import BuildFailed, advice, tail
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_no_advice_is_better_than_a_wrong_one(output: str) -> None:
 def test_the_end_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"".join(b"line %d\n" % n for n in range(100_000)) + b"\xff last\n\n\n")
-    lines = last_lines(log, 3)
+    lines = tail(log).lines(3)
     assert lines == ("line 99998", "line 99999", "\N{REPLACEMENT CHARACTER} last")
-    assert last_lines(tmp_path / "none") == ()
+    assert tail(tmp_path / "none").lines() == ()
 
 
 def test_an_error_as_data() -> None:

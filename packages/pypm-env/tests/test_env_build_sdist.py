@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,11 @@ from kit.wheels import make_project, make_sdist, sha256
 from pypm_env.build.builder import Builder
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.failures import BuildFailed
-from pypm_env.build.jobs import Built
-from pypm_env.build.sdist import Source, build_sdist_wheel, build_sources, sdist_metadata
-from pypm_env.build.system import InvalidBuildSystem, NothingToBuild
+from pypm_env.build.jobs import Built, Described
+from pypm_env.build.sdist import Source, build_sources
+from pypm_env.build.system import InvalidBuildSystem
 from pypm_model.records import replace
-from pypm_store.archive_rules import UnsafeArchive
+from pypm_store.sdist_archive import unpack_sdist
 from pypm_store.store import Store
 
 
@@ -36,24 +35,25 @@ def test_an_sdist_becomes_a_wheel_once(tmp_path: Path, backend: str) -> None:
     store = Store.open(tmp_path / "store")
     prepare = Prepared(tmp_path, "flit_core", "setuptools")
     wheels = []
-    for _ in range(2):
+    for number in range(2):
+        folder = unpack_sdist(archive, tmp_path / f"unpacked{number}")
+        source = Source(folder, "wheel", "acme-lib", "1.2", source=sha256(archive))
         with Builder(store=store) as builder:
-            wheels.append(
-                build_sdist_wheel(builder, archive, sha256(archive), prepare, name="acme-lib", version="1.2")
-            )
-            assert not list(builder.scratch.glob("sdist*"))
+            (result,) = build_sources(builder, [source], prepare)
+            assert isinstance(result, Built)
+            wheels.append(result.wheel)
     assert wheels[0] == wheels[1] and len(list((store.path / "built").glob("*/*.whl"))) == 1
     assert "acme_lib/__init__.py" in contents(wheels[0])
     assert len(set(prepare.asked)) == 1
 
 
-def test_metadata_of_an_sdist(tmp_path: Path) -> None:
-    archive = make_sdist(
-        tmp_path, "acme", "1", backend="in-tree", requires=["httpx"], dynamic=("dependencies",)
+def test_metadata_of_a_tree(tmp_path: Path) -> None:
+    folder = make_project(
+        tmp_path / "acme", "acme", "1", backend="in-tree", requires=["httpx"], dynamic=("dependencies",)
     )
     with Builder() as builder:
-        text = sdist_metadata(builder, archive, sha256(archive), Prepared(tmp_path))
-    assert "Requires-Dist: httpx" in text.splitlines()
+        (result,) = build_sources(builder, [Source(folder, "metadata")], Prepared(tmp_path))
+    assert isinstance(result, Described) and "Requires-Dist: httpx" in result.text.splitlines()
 
 
 def test_what_the_backend_wants_besides_is_prepared(tmp_path: Path) -> None:
@@ -105,23 +105,7 @@ def test_requirements_that_cannot_be_had(tmp_path: Path) -> None:
 
 
 def test_a_wheel_of_another_version_is_refused(tmp_path: Path) -> None:
-    archive = make_sdist(tmp_path, "acme", "1.0", backend="in-tree")
-    with Builder() as builder, pytest.raises(BuildFailed, match=r"version 1\.0 instead of 2"):
-        build_sdist_wheel(builder, archive, sha256(archive), Prepared(tmp_path), name="acme", version="2")
-
-
-def test_archives_that_may_not_be_unpacked(tmp_path: Path) -> None:
-    archive = tmp_path / "evil-1.tar.gz"
-    with tarfile.open(archive, "w:gz") as file:
-        file.addfile(tarfile.TarInfo("evil-1/../../outside"))
-    with Builder(temporary=tmp_path) as builder:
-        with pytest.raises(UnsafeArchive):
-            build_sdist_wheel(builder, archive, sha256(archive), Prepared(tmp_path))
-        assert not (tmp_path / "outside").exists() and not (builder.scratch / "outside").exists()
-
-
-@pytest.mark.parametrize("subdirectory", ["../..", "gone", "/"])
-def test_subdirectories_stay_inside(tmp_path: Path, subdirectory: str) -> None:
-    archive = make_sdist(tmp_path, "acme", "1.0", backend="in-tree")
-    with Builder() as builder, pytest.raises(NothingToBuild):
-        build_sdist_wheel(builder, archive, sha256(archive), Prepared(tmp_path), subdirectory=subdirectory)
+    folder = make_project(tmp_path / "acme", "acme", "1.0", backend="in-tree")
+    with Builder() as builder:
+        (result,) = build_sources(builder, [Source(folder, "wheel", "acme", "2")], Prepared(tmp_path))
+    assert isinstance(result, BuildFailed) and "version 1.0 instead of 2" in str(result)

@@ -10,7 +10,6 @@ from pypm_env.build.system import (
     LEGACY_REQUIRES,
     InvalidBuildSystem,
     NothingToBuild,
-    build_requirements,
     read_build_system,
 )
 
@@ -56,7 +55,7 @@ def test_setup_py_alone(tmp_path: Path) -> None:
     with pytest.raises(NothingToBuild, match="nothing says how"):
         read_build_system(tmp_path)
     (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup()\n")
-    assert build_requirements(tmp_path) == LEGACY_REQUIRES
+    assert read_build_system(tmp_path).requires == LEGACY_REQUIRES
 
 
 def test_every_fault_of_the_table_with_its_line(tmp_path: Path) -> None:

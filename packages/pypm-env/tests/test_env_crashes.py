@@ -108,6 +108,7 @@ def _expected(bench: Bench, sets: list[tuple[WantedDist, ...]]) -> list[dict[str
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_killed_at_any_moment_the_next_sync_makes_it_right(bench: Bench) -> None:
     sets = _sets(bench)
@@ -190,6 +191,7 @@ def test_stopped_at_every_kind_of_step(bench: Bench, monkeypatch: pytest.MonkeyP
     assert stopped >= 1
 
 
+@pytest.mark.slow
 def test_two_processes_at_one_environment(bench: Bench) -> None:
     sets = _sets(bench)
     expected = _expected(bench, sets)

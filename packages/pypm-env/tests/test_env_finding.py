@@ -15,7 +15,6 @@ from pypm_env.finding import (
     Places,
     candidates,
     choose,
-    find_pythons,
     launcher_paths,
     survey,
 )
@@ -155,8 +154,8 @@ def test_links_to_one_interpreter_count_once(tmp_path: Path) -> None:
     for name in ("a/python3", "b/python3.99"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).symlink_to(_HERE)
-    found = find_pythons(_places(tmp_path, tmp_path / "a", tmp_path / "b"))
-    assert [one.path for one in found] == [str(tmp_path / "a" / "python3")]
+    found = survey(_places(tmp_path, tmp_path / "a", tmp_path / "b"))
+    assert [one.path for one in found if isinstance(one, Interpreter)] == [str(tmp_path / "a" / "python3")]
 
 
 def test_a_broken_one_is_skipped_with_a_reason(machine: Machine) -> None:

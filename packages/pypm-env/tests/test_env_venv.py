@@ -15,14 +15,12 @@ import pytest
 from pypm_env.interpreters import Interpreter, Layout
 from pypm_env.probe import probe
 from pypm_env.venv import (
-    ExternallyManaged,
     NoLauncher,
     base_python,
     create,
     python_names,
     python_path,
     read_config,
-    refuse_external,
 )
 from pypm_model.records import replace
 
@@ -133,14 +131,6 @@ def test_activating_twice_is_the_same_as_once_and_strict_shells_are_fine(tmp_pat
     script = f'set -eu; . {folder}/bin/activate; . {folder}/bin/activate; deactivate; echo "$PATH"'
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == (os.environ["PATH"] + "\n", "")
-
-
-def test_a_base_that_is_externally_managed_is_fine_and_as_a_target_refused(tmp_path: Path) -> None:
-    managed = replace(_interpreter(), externally_managed="use apt\n  instead")
-    _make(tmp_path / ".venv", managed)
-    with pytest.raises(ExternallyManaged, match="use apt instead"):
-        refuse_external(managed)
-    refuse_external(replace(managed, externally_managed=None))
 
 
 def _windows(base: Path, **more: object) -> Interpreter:

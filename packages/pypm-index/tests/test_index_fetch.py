@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.index_server import IndexServer
 from kit.wheels import make_wheel, sha256
 from pypm_index.errors import FileGone, IndexFailed, IndexUnreachable, OfflineMissing, WrongHash, WrongSize
-from pypm_index.fetch import fetch, fetch_each, fetch_one
+from pypm_index.fetch import fetch_each, fetch_one
 from pypm_index.settings import Indexes
 from pypm_index.transport import Transport
 from pypm_model.artifacts import Artifact, Located
@@ -47,6 +48,13 @@ def store(tmp_path: Path) -> Store:
 
 def connect() -> Transport:
     return Transport(Indexes.from_settings(environ={}), {}, timeout=5, pause=0.001)
+
+
+def fetch(
+    located: Sequence[Located], store: Store, connect: Callable[[], Transport], **more: Any
+) -> dict[str, Path]:
+    """All files at once."""
+    return dict(fetch_each(located, store, connect, **more))
 
 
 def never() -> Transport:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,16 @@ def test_what_is_replaced_in_the_module_is_replaced_here(monkeypatch: pytest.Mon
     stand_in = later("colorsys")
     monkeypatch.setattr(colorsys, "rgb_to_yiq", 7)
     assert stand_in.rgb_to_yiq == 7
+
+
+def test_a_thread_waits_for_the_one_that_is_loading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.3)\nanswer = 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stand_in = later("slow_to_load")
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: stand_in.answer, range(8))) == [42] * 8
 
 
 def test_what_is_not_there_is_told_as_for_any_module() -> None:

@@ -59,10 +59,10 @@ universes = st.fixed_dictionaries(
 roots = st.lists(requirements(), min_size=1, max_size=4)
 
 
-def served(packages: dict[str, dict[str, list[str]]]) -> Universe:
+def served(packages: dict[str, dict[str, list[str]]], extras: tuple[str, ...] = ("x",)) -> Universe:
     return Universe(
         {
-            name: {version: Release(tuple(requires), ("x",)) for version, requires in found.items()}
+            name: {version: Release(tuple(requires), extras) for version, requires in found.items()}
             for name, found in packages.items()
         }
     )
@@ -100,7 +100,51 @@ quick = settings(
 @quick
 @given(universes, roots)
 def test_agrees_with_brute_force(packages: dict[str, dict[str, list[str]]], asked: list[str]) -> None:
-    universe = served(packages)
+    _agrees(packages, asked)
+
+
+EXTRAS = ("x", "y", "z")
+JOINED = ("{0}", "{0} and {1}", "({0} or {1}) and {2}", "{0} and {1} and {2}", "{0} or {1} and {2}")
+
+
+@st.composite
+def joint_requirements(draw: st.DrawFn) -> str:
+    extras = draw(st.lists(st.sampled_from(EXTRAS), max_size=2, unique=True))
+    asked = f"[{','.join(extras)}]" if extras else ""
+    marker = draw(st.sampled_from(MARKERS[2:6]))
+    text = f"{draw(st.sampled_from(NAMES))}{asked}{draw(st.sampled_from(SPECIFIERS))}"
+    return f"{text} ; {marker}" if marker else text
+
+
+@st.composite
+def joint_releases(draw: st.DrawFn) -> list[str]:
+    """Requirements that hold only where several extras are asked for at once."""
+    plain = draw(st.lists(joint_requirements(), max_size=2))
+    gated = []
+    for one in draw(st.lists(joint_requirements(), min_size=1, max_size=2)):
+        names = draw(st.permutations(EXTRAS))
+        marker = draw(st.sampled_from(JOINED)).format(*(f"extra == '{name}'" for name in names))
+        gated.append(f"{one} and ({marker})" if ";" in one else f"{one} ; {marker}")
+    return plain + gated
+
+
+@quick
+@given(
+    st.fixed_dictionaries(
+        {name: st.dictionaries(st.sampled_from(VERSIONS), joint_releases(), min_size=1) for name in NAMES}
+    ),
+    st.lists(joint_requirements(), min_size=2, max_size=4),
+)
+def test_extras_asked_for_together_agree_with_brute_force(
+    packages: dict[str, dict[str, list[str]]], asked: list[str]
+) -> None:
+    _agrees(packages, asked, EXTRAS)
+
+
+def _agrees(
+    packages: dict[str, dict[str, list[str]]], asked: list[str], extras: tuple[str, ...] = ("x",)
+) -> None:
+    universe = served(packages, extras)
     ask = request(asked)
     outcome = universe.solve(ask)
     possible = [oracle.satisfiable(packages, asked, where) for where in POINTS]

@@ -488,3 +488,49 @@ def test_t22_sdists_that_may_not_be_built_are_one_line_and_the_hint_allows_them(
         "so no version of a fits",
     ]
     assert outcome.hints == ('allow its build: [resolution] build = { allow = ["a"] }',)
+
+
+def test_a_requirement_of_two_extras_is_in_force_where_both_are_asked_for_by_whoever() -> None:
+    universe = Universe(
+        {
+            "a": {"1.0": Release(["b<2; extra == 'x' and extra == 'y'", "d; extra == 'x'"], ("x", "y"))},
+            "b": {"1.0": [], "2.0": []},
+            "c": {"1.0": ["a[y]; sys_platform == 'linux'"]},
+            "d": {"1.0": []},
+        }
+    )
+    assert "b" not in versions(solved(universe, request(["a[x]"])))
+    assert versions(solved(universe, request(["a[x,y]"])))["b"] == ["1.0"]
+    # Elsewhere the one who asks for the other extra is not there.
+    apart = request(["a[x]", "c", "b>=2; sys_platform == 'win32'"])
+    assert versions(solved(universe, apart))["b"] == ["1.0", "2.0"]
+    # Two choices of the user: the edge hangs on the second if they may clash, else it is simply there.
+    app, more, other = map(normalize, ("app", "more", "other"))
+    flag = f"'{extra_flag(app, more)}' in dependency_groups"
+    for clashes, marker in ((), ""), ((Conflict(((app, more, ""), (app, other, ""))),), flag):
+        asked = request(["a[x]"], extras={"more": ["a[y]"], "other": ["d"]}, conflicts=clashes)
+        (extra, found), (_, rest) = package(solved(universe, asked), "a").extras
+        assert (extra, rest) == ("x", ())
+        assert [(edge.name, edge.marker) for edge in found] == [("b", marker), ("d", "")]
+    failure = failed(universe, request(["a[x,y]", "b>=2"]))
+    assert "a[x,y] 1.0" in str(failure), str(failure)
+
+
+def test_one_extra_alone_and_two_others_together() -> None:
+    both_ways = Release(["b; extra == 'x' or extra == 'y' and extra == 'z'"], ("x", "y", "z"))
+    universe = Universe({"a": {"1.0": both_ways}, "b": {"1.0": []}, "c": {"1.0": ["a[x]; os_name == 'nt'"]}})
+    for asked, found in (("a[x]", True), ("a[y]", False), ("a[y,z]", True), ("a[x,y,z]", True)):
+        assert ("b" in versions(solved(universe, request([asked])))) == found
+    outcome = solved(universe, request(["a[y,z]", "c"]))
+    assert {extra: [e.marker for e in found] for extra, found in package(outcome, "a").extras} == {
+        "x": [""],
+        "y": [""],
+        "z": [],
+    }
+
+
+def test_extras_that_two_requirements_of_one_package_share() -> None:
+    universe = Universe({"a": {"1.0": Release((), ("x", "y", "z"))}})
+    outcome = solved(universe, request(["a[x,z]", "a[y,z]; sys_platform == 'win32'"]))
+    found = [(edge.extras, edge.marker) for edge in package(outcome, "app").dependencies]
+    assert found == [(("x", "z"), ""), (("y",), "sys_platform == 'win32'")]

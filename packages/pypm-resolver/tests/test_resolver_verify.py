@@ -115,3 +115,35 @@ def test_a_member_nobody_served() -> None:
     assert isinstance(outcome, Resolution)
     packages = tuple(replace(p, dependencies=()) if p.name == "lib" else p for p in outcome.packages)
     assert ("missing", "c") in kinds(replace(outcome, packages=packages), asked)
+
+
+JOINED = Universe(
+    {
+        "a": {"1.0": Release(["c; extra == 'x' and extra == 'y'"], ("x", "y"))},
+        "b": {"1.0": ["a[y]; sys_platform == 'linux'"]},
+        "c": {"1.0": []},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("marker", "found"),
+    [
+        ("sys_platform == 'linux'", set()),
+        ("", set()),
+        ("sys_platform == 'win32'", {("missing", "c")}),
+        (None, {("missing", "c")}),
+    ],
+)
+def test_what_two_extras_bring_together(marker: str | None, found: set[tuple[str, str]]) -> None:
+    asked = request(["a[x]", "b"])
+    outcome = JOINED.solve(asked)
+    assert isinstance(outcome, Resolution)
+    edges = () if marker is None else (Edge(normalize("c"), marker=marker),)
+    packages = tuple(
+        replace(p, extras=((normalize("x"), edges), (normalize("y"), ()))) if p.name == "a" else p
+        for p in outcome.packages
+    )
+    violations = verify(asked, replace(outcome, packages=packages), JOINED.facts())
+    assert {(v.kind, v.name) for v in violations if v.kind == "missing"} >= found
+    assert bool(violations) == (found != set())

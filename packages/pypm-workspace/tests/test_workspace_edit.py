@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from pypm_workspace.edit import (
     read_manifest,
     remove,
     where,
-    write_manifest,
 )
 from pypm_workspace.faults import InvalidManifest
 from pypm_workspace.templates import new_project, new_workspace, workspace_file
@@ -233,35 +231,12 @@ def test_adding_then_removing_gives_the_old_items_and_keeps_every_comment(
 # files
 
 
-def test_files_are_replaced_whole_and_keep_mode_and_link(tmp_path: Path) -> None:
-    real = tmp_path / "real.toml"
-    real.write_bytes(b"a = 1\r\n")
-    real.chmod(0o640)
-    link = tmp_path / "link.toml"
-    link.symlink_to(real)
-    text = read_manifest(link)
-    assert text == "a = 1\r\n"
-    write_manifest(link, text + "b = 2\r\n")
-    assert link.is_symlink() and real.read_bytes() == b"a = 1\r\nb = 2\r\n"
-    assert real.stat().st_mode & 0o777 == 0o640
-    write_manifest(tmp_path / "new/deep.toml", "x")
-    assert (tmp_path / "new/deep.toml").read_text() == "x"
-    assert sorted(os.listdir(tmp_path)) == ["link.toml", "new", "real.toml"]
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x.toml"
-    path.write_text("old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_manifest(path, "new")
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["x.toml"]
+def test_a_manifest_is_read_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert read_manifest(tmp_path / "x.toml") == "\ufeffa = 1\r\n"
+    (tmp_path / "x.toml").write_bytes(b"a = 1\nb = '\xe4'\n")
+    with pytest.raises(InvalidManifest, match=r"x\.toml:2: not UTF-8 text"):
+        read_manifest(tmp_path / "x.toml")
 
 
 # templates

@@ -69,13 +69,11 @@ def test_every_edge_knows_kind_requirement_and_place(workspace: Workspace) -> No
     ]
 
 
-def test_order_dependencies_and_dependents(workspace: Workspace) -> None:
+def test_order_and_dependencies(workspace: Workspace) -> None:
     found = graph(workspace)
     assert [m.name for m in found.order()] == ["builder", "core", "testkit", "tool", "web"]
     assert found.dependencies([n("web")]) == {"core", "tool", "testkit", "builder"}
-    assert found.dependents([n("core")]) == {"web", "tool", "testkit"}
     assert graph(workspace, ["runtime"]).dependencies([n("web")]) == {"core"}
-    assert found.circles() == ()
 
 
 def test_order_stands_circles(make: Make) -> None:
@@ -89,7 +87,6 @@ def test_order_stands_circles(make: Make) -> None:
     )
     found = graph(discover(root))
     assert [m.name for m in found.order()] == ["c", "a", "b"]
-    assert found.circles() == (("a", "b"),)
 
 
 def test_formats(workspace: Workspace) -> None:

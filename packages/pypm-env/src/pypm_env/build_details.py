@@ -96,7 +96,6 @@ def _facts(details: dict[str, Any], prefix: Path, stdlib: Path, real_path: str) 
             "scripts": "bin",
             "include": f"include/site/python{release}",
         },
-        "externally_managed": None,
         "markers": {
             "implementation_name": implementation["name"],
             "implementation_version": short,

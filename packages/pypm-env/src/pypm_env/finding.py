@@ -98,11 +98,6 @@ class Wish:
     """What a relative path is relative to."""
 
 
-def find_pythons(places: Places | None = None, cache: ProbeCache = NO_CACHE) -> list[Interpreter]:
-    """All interpreters that work, in order of preference. Starts those not in *cache* (50 to 100 ms each)."""
-    return [found for found in survey(places or Places(), cache) if isinstance(found, Interpreter)]
-
-
 def survey(places: Places, cache: ProbeCache = NO_CACHE) -> Iterator[Interpreter | Skipped]:
     """All interpreters and, with the reason, what looks like one and is none. Lazy."""
     return _probe_each(candidates(places), cache)

@@ -55,9 +55,6 @@ class Interpreter:
     paths: Mapping[str, str]
     """Where the interpreter itself installs: ``purelib``, ``platlib``, ``scripts``, ``data``,
     ``include``, ``stdlib``; absolute."""
-    externally_managed: str | None = None
-    """PEP 668: the distributor's message if nothing may be installed into the interpreter itself
-    (environments made from it are fine), else None."""
 
     @property
     def environment(self) -> Environment:

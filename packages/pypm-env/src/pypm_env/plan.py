@@ -125,6 +125,12 @@ class Plan:
         }
 
 
+def refuse_foreign(installed: Installed, *, adopt: bool = False) -> None:
+    """Raises `ForeignEnvironment` for what `plan` would refuse, for those who have not got so far."""
+    if installed.kind == "occupied" or (installed.kind == "foreign" and not adopt):
+        raise ForeignEnvironment(str(installed.folder), installed.kind == "foreign")
+
+
 def plan(
     wanted: Wanted,
     installed: Installed,
@@ -139,8 +145,7 @@ def plan(
     everything); *adopt* lets an environment that another tool made be replaced. Raises `ForeignEnvironment`.
     """
     options = Options(inexact, reinstall if isinstance(reinstall, bool) else frozenset(reinstall), adopt)
-    if installed.kind == "occupied" or (installed.kind == "foreign" and not adopt):
-        raise ForeignEnvironment(str(installed.folder), installed.kind == "foreign")
+    refuse_foreign(installed, adopt=adopt)
     dists = sorted(wanted.dists, key=lambda dist: dist.name)
     if reason := recreate_reason(wanted, installed):
         everything = tuple(Install(dist) for dist in dists)

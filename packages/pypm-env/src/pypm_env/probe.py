@@ -208,7 +208,6 @@ def _interpreter(path: str, real_path: str, facts: dict[str, Any]) -> Interprete
         cache_tag=facts["cache_tag"],
         layout=Layout(**facts["layout"]),
         paths=facts["paths"],
-        externally_managed=_message(facts["externally_managed"]),
     )
 
 
@@ -234,20 +233,3 @@ def musl_version(text: str) -> Libc | None:
     if len(pieces) < 2 or not (pieces[0].isdigit() and pieces[1].isdigit()):
         return None
     return Libc("musl", int(pieces[0]), int(pieces[1]))
-
-
-def _message(text: str | None) -> str | None:
-    """The ``Error`` of an EXTERNALLY-MANAGED file (PEP 668), or a plain sentence if it has none."""
-    if text is None:
-        return None
-    section, lines = "", list[str]()
-    for line in text.splitlines():
-        if line.startswith("["):
-            section, inside = line.strip().strip("[]"), False
-        elif section == "externally-managed" and line.startswith("Error="):
-            lines, inside = [line.removeprefix("Error=")], True
-        elif lines and inside and line.startswith((" ", "\t")):
-            lines.append(line.strip())
-        else:
-            inside = False
-    return "\n".join(lines).strip() or "This Python is managed by another tool."

@@ -74,17 +74,6 @@ def full_version(info: "Any") -> str:
     return version
 
 
-def externally_managed() -> "str | None":
-    """PEP 668: the file's text, or None."""
-    if sys.prefix != sys.base_prefix:
-        return None
-    try:
-        with open(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"), "rb") as file:
-            return file.read().decode("utf-8", "replace")
-    except OSError:
-        return None
-
-
 def system_version() -> "tuple[str, str]":
     if platform.system() == "Darwin":
         return platform.mac_ver()[0], platform.mac_ver()[2]
@@ -119,7 +108,6 @@ def main() -> None:
         "base_prefix": sys.base_prefix,
         "paths": {key: paths[key] for key in ("purelib", "platlib", "scripts", "data", "include", "stdlib")},
         "layout": layout(),
-        "externally_managed": externally_managed(),
         "markers": {
             "implementation_name": sys.implementation.name,
             "implementation_version": full_version(sys.implementation.version),

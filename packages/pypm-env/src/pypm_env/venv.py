@@ -19,22 +19,6 @@ from pypm_model.errors import PypmError
 CONFIG = "pyvenv.cfg"
 
 
-class ExternallyManaged(PypmError):
-    """Something was to be installed into an interpreter itself that another tool manages (PEP 668)."""
-
-    path: str
-    message: str
-
-    code: ClassVar[str] = "externally-managed"
-
-    def __str__(self) -> str:
-        return f"{self.path} is managed by another tool: {' '.join(self.message.split())}"
-
-    @property
-    def hint(self) -> str | None:
-        return "install into an environment: pypm makes .venv in the workspace"
-
-
 class NoLauncher(PypmError):
     """A Windows installation without the launchers its environments start with."""
 
@@ -48,12 +32,6 @@ class NoLauncher(PypmError):
     @property
     def hint(self) -> str | None:
         return "use a Python from python.org or the Microsoft Store instead"
-
-
-def refuse_external(interpreter: Interpreter) -> None:
-    """Raise `ExternallyManaged` if nothing may be installed into *interpreter* itself."""
-    if interpreter.externally_managed is not None:
-        raise ExternallyManaged(interpreter.path, interpreter.externally_managed)
 
 
 def create(

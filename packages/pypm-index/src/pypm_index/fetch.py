@@ -33,36 +33,6 @@ Relocate = Callable[[Located], Located | None]
 """Where a file is that is not where it was said to be; None if nowhere."""
 
 
-def fetch(
-    located: Sequence[Located],
-    store: Store,
-    connect: Callable[[], Fetcher],
-    *,
-    listener: Listener = ignore,
-    workers: int = WORKERS,
-    offline: bool = False,
-    relocate: Relocate | None = None,
-) -> dict[str, Path]:
-    """Every file, in the store, by its sha256; those that are there already are not fetched.
-
-    *connect* gives the way to the network (`Catalog.connect`) and is called only if something is
-    missing. Raises the error of the first file that cannot be had; what has been fetched by then
-    stays, and what was under way is resumed another time. See `fetch_each` for taking files as
-    they come.
-    """
-    return dict(
-        fetch_each(
-            located,
-            store,
-            connect,
-            listener=listener,
-            workers=workers,
-            offline=offline,
-            relocate=relocate,
-        )
-    )
-
-
 def fetch_each(
     located: Sequence[Located],
     store: Store,

@@ -15,7 +15,6 @@ The type checker, the boundary test and the reader see an import. Python 3.15 ha
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -23,8 +22,11 @@ from typing import Any
 
 class _Later(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        module = sys.modules.get(self.__name__) or import_module(self.__name__)
-        return getattr(module, name)
+        loaded = self.__dict__.get("loaded")
+        if loaded is None:
+            # Not from `sys.modules`: another thread may be half-way through importing it. This waits for it.
+            loaded = self.__dict__["loaded"] = import_module(self.__name__)
+        return getattr(loaded, name)
 
 
 def later(name: str) -> Any:

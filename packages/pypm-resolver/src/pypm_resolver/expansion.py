@@ -12,7 +12,7 @@ from pypm_resolver.bars import bar
 from pypm_resolver.files import strict_region
 from pypm_resolver.fitting import Cut, Fitting
 from pypm_resolver.graph import Edge, Graph
-from pypm_resolver.incompatibility import Barred, Depends
+from pypm_resolver.incompatibility import Barred, Depends, Structure
 from pypm_resolver.package import Package, cover_of
 from pypm_resolver.reach import scope as scope_of
 from pypm_resolver.universe import Dependency, Unusable
@@ -119,7 +119,24 @@ class Expansion:
             if cut is not None:
                 return cut
         self._follow(node, terms, index, dependencies)
+        if extra is not None:
+            self._join(package, owner, index, extra)
         return None
+
+    def _join(self, package: Package, owner: int, index: int, extra: NormalizedName) -> None:
+        """Let the extras that add something together, *extra* among them, lead to the node of all."""
+        for together in self.universe.joint(package, index):
+            names = together.split(",")
+            parts = [self.graph.find(("extra", package.name, name)) for name in names]
+            nodes = [part for part in parts if part is not None and (part, index) in self.graph.edges]
+            if extra not in names or len(nodes) < len(names):
+                continue  # the last of them to come does it
+            target = self.graph.extra_node(package.name, together)
+            terms = ((owner, 1 << index), *((part, 1) for part in nodes), (target, 2))
+            self.graph.add(terms, Structure(), TRUE)
+            for part in nodes:
+                others = tuple(other for other in nodes if other != part)
+                self.graph.follow(part, index, [Edge(target, TRUE, 1, others)])
 
     def _check_python(self, package: Package, node: int, index: int) -> Cut | None:
         """Requires-Python of the metadata, for indexes whose listings do not say it."""
@@ -170,13 +187,13 @@ class Expansion:
             self.graph.add(
                 (*terms, (target, self.solver.everything[target] & ~allowed)), dependency.cause, marker
             )
-            edges.append(Edge(target, marker, allowed, dependency))
+            edges.append(Edge(target, marker, allowed))
             if masks.setdefault(target, (marker, allowed)) != (marker, allowed):
                 self.siblings.add(target)
             for extra in dependency.extras:
                 other = self.graph.extra_node(package.name, extra)
                 self.graph.add((*terms, (other, 2)), dependency.cause, marker)
-                edges.append(Edge(other, marker, 1, dependency))
+                edges.append(Edge(other, marker, 1))
         self.graph.follow(node, slot, edges)
 
     def _follow_member(
@@ -194,12 +211,12 @@ class Expansion:
         if both(self.where, marker) == FALSE:
             return
         self.graph.add((*terms, (node, 2)), dependency.cause, dependency.marker)
-        edges.append(Edge(node, marker, 1, dependency))
+        edges.append(Edge(node, marker, 1))
         for extra in dependency.extras:
             other = self.graph.find(("item", member.name, extra, ""))
             if other is not None:
                 self.graph.add((*terms, (other, 2)), dependency.cause, dependency.marker)
-                edges.append(Edge(other, marker, 1, dependency))
+                edges.append(Edge(other, marker, 1))
 
 
 def fits_member(specifier: str, version: str | None) -> bool:

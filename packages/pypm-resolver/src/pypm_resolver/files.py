@@ -19,7 +19,6 @@ from typing import NamedTuple
 from pypm_model.facts import FileClass
 from pypm_model.markers import (
     FALSE,
-    TRUE,
     Diagram,
     any_of,
     both,
@@ -64,7 +63,6 @@ class Cover(NamedTuple):
     """Within *strict*, some CPython wheel or an sdist fits the Python, on whatever platform."""
 
 
-EVERYWHERE = Cover(TRUE, TRUE, TRUE)
 NOWHERE = Cover(FALSE, FALSE, FALSE)
 
 

@@ -12,10 +12,11 @@ from pypm_resolver.incompatibility import Cause, Incompatibility, Structure
 from pypm_resolver.package import Package
 from pypm_resolver.problem import Item, ItemKey
 from pypm_resolver.solver import Solver
-from pypm_resolver.universe import Dependency, Universe
+from pypm_resolver.universe import Universe
 
 NodeKey = tuple[str, ...]
-"""``("package", name)``, ``("extra", name, extra)`` or ``("item", member, extra, group)``."""
+"""``("package", name)``, ``("extra", name, extra)`` or ``("item", member, extra, group)``. An extra may be
+several with commas between them: then the node says whether all of them are asked for."""
 
 
 @record
@@ -26,7 +27,8 @@ class Edge:
     marker: Diagram
     mask: int
     """Candidates of the target it allows."""
-    dependency: Dependency
+    joint: tuple[int, ...] = ()
+    """Nodes that must be needed, too, for the edge to hold."""
 
 
 _CONSTANT: frozenset[Diagram] = frozenset()
@@ -102,8 +104,8 @@ class Graph:
         return node if key[0] == "package" else self._nodes[("package", key[1])]
 
     def follow(self, node: int, slot: int, edges: list[Edge]) -> None:
-        """Note the edges that are kept under (node, slot)."""
-        self.edges[(node, slot)] = edges
+        """Note edges to be kept under (node, slot)."""
+        self.edges.setdefault((node, slot), []).extend(edges)
         for edge in edges:
             self.incoming.setdefault(edge.target, []).append((node, slot, edge))
 

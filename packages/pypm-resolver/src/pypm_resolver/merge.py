@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pypm_model.facts import Listing
 from pypm_model.locks import Edge, LockedPackage
@@ -93,24 +93,37 @@ class _Merger:
         name = package.name
         provided = self.universe.extras(package, index)
         extras: list[tuple[NormalizedName, tuple[Edge, ...]]] = []
-        for extra in sorted(self.extras_asked.get((name, index), ())):
+        asked = sorted(self.extras_asked.get((name, index), ()))
+        several = [extra for extra in asked if "," in extra]
+        for extra in asked:
+            if extra in several:
+                continue
             if extra not in provided:
                 version = package.versions[index]
                 self.warnings.setdefault(f"{name} {version} has no extra {extra}")
                 continue
-            own = self.universe.of_candidate(package, index, extra)
-            assert isinstance(own, tuple)
-            extras.append((extra, self._edges(("extra", name, extra), (name, index), own)))
-        base = self.universe.of_candidate(package, index)
-        assert isinstance(base, tuple)
+            # What several extras bring together is kept under the first, where the others are asked for.
+            parts = [
+                (("extra", name, each), self._dependencies(package, index, each))
+                for each in asked
+                if each == extra or (each in several and each.split(",")[0] == extra)
+            ]
+            extras.append((extra, self._edges(parts, (name, index))))
         return LockedPackage(
             name,
             package.versions[index],
             package.source(index),
             self._requires_python(package, index),
-            self._edges(("package", name), (name, index), base),
+            self._edges([(("package", name), self._dependencies(package, index))], (name, index)),
             tuple(extras),
         )
+
+    def _dependencies(
+        self, package: Package, index: int, extra: NormalizedName | None = None
+    ) -> tuple[Dependency, ...]:
+        found = self.universe.of_candidate(package, index, extra)
+        assert isinstance(found, tuple)
+        return found
 
     def _requires_python(self, package: Package, index: int) -> str:
         """The lower bound that counts; where metadata says nothing, what all files agree on."""
@@ -125,37 +138,39 @@ class _Merger:
         return texts.pop() if len(texts) == 1 else ""
 
     def _item_edges(self, item: Item) -> tuple[Edge, ...]:
-        return self._edges(("item", *item.key), None, self.universe.of_item(item))
+        return self._edges([(("item", *item.key), self.universe.of_item(item))], None)
 
     def _edges(
-        self, key: NodeKey, owner: Entry | None, dependencies: tuple[Dependency, ...]
+        self, parts: Sequence[tuple[NodeKey, tuple[Dependency, ...]]], owner: Entry | None
     ) -> tuple[Edge, ...]:
-        """The edges of one node; *owner* is the candidate it belongs to, None for items."""
+        """The edges of one node: the first of *parts*; what the others depend on counts where they are
+        needed. *owner* is the candidate they belong to, None for items."""
         conditions: dict[Entry, dict[NormalizedName | None, Diagram]] = {}
         given = FALSE
         for region in self.solved:
             found = region.found
             if owner is not None and found.chosen.get(owner[0]) != owner[1]:
                 continue
-            reached = found.reach.get(key, FALSE)
-            if reached == FALSE:
-                continue
-            given = either(given, reached)
-            for dependency in dependencies:
-                inside = both(reached, dependency.marker)
-                if inside == FALSE:
+            given = either(given, found.reach.get(parts[0][0], FALSE))
+            for key, dependencies in parts:
+                reached = found.reach.get(key, FALSE)
+                if reached == FALSE:
                     continue
-                entry: Entry = (dependency.name, -1)
-                if dependency.name in self.problem.members:
-                    self._note_range(dependency)
-                    inside = both(inside, self.problem.pythons[dependency.name])
+                for dependency in dependencies:
+                    inside = both(reached, dependency.marker)
                     if inside == FALSE:
                         continue
-                else:
-                    entry = (dependency.name, found.chosen[dependency.name])
-                known = conditions.setdefault(entry, {})
-                for extra in (None, *self._known_extras(entry, dependency.extras)):
-                    known[extra] = either(known.get(extra, FALSE), inside)
+                    entry: Entry = (dependency.name, -1)
+                    if dependency.name in self.problem.members:
+                        self._note_range(dependency)
+                        inside = both(inside, self.problem.pythons[dependency.name])
+                        if inside == FALSE:
+                            continue
+                    else:
+                        entry = (dependency.name, found.chosen[dependency.name])
+                    known = conditions.setdefault(entry, {})
+                    for extra in (None, *self._known_extras(entry, dependency.extras)):
+                        known[extra] = either(known.get(extra, FALSE), inside)
         edges = [
             edge for entry, by_extra in conditions.items() for edge in self._edges_to(entry, by_extra, given)
         ]

@@ -42,6 +42,8 @@ def reach(graph: Graph) -> dict[int, Diagram]:
             edges = graph.edges.get((node, solver.bits[owner].bit_length() - 1), ())
         for edge in edges:
             inside = both(where, edge.marker)
+            for other in edge.joint:
+                inside = both(inside, known.get(other, FALSE))
             if inside != FALSE:
                 grow(edge.target, inside)
     return known
@@ -60,6 +62,8 @@ def _is_needed_everywhere(graph: Graph, node: int) -> bool:
     while unseen:
         for parent, slot, edge in graph.incoming.get(unseen.pop(), ()):
             if parent in seen or not implies(graph.where, edge.marker) or not graph.is_in_force(parent, slot):
+                continue
+            if edge.joint:
                 continue
             if _is_entered_everywhere(graph, parent):
                 return True

@@ -77,9 +77,6 @@ class Solver:
         self._history.append([])
         return node
 
-    def is_required(self, node: int) -> bool:
-        return not self.bits[node] & self.absent[node]
-
     def is_fixed(self, node: int) -> bool:
         """Whether exactly one version of *node* is left and it is required."""
         bits = self.bits[node]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain, combinations
 
 from pypm_model.facts import Absent, Direct, DirectKey, Key, Listing, ListingKey, Metadata, NoMetadata
 from pypm_model.markers import FALSE, Diagram, InvalidMarker, any_of, minus, parse, without_extras
@@ -48,6 +49,7 @@ class Universe:
         self.knowledge = knowledge
         self._packages: dict[NormalizedName, Package] = {}
         self._dependencies: dict[tuple[Key, str], tuple[Dependency, ...]] = {}
+        self._joint: dict[Key, tuple[NormalizedName, ...]] = {}
         self._items: dict[ItemKey, tuple[Dependency, ...]] = {}
 
     def listings(self, name: NormalizedName) -> tuple[ListingKey, ...]:
@@ -105,7 +107,8 @@ class Universe:
     def of_candidate(
         self, package: Package, index: int, extra: NormalizedName | None = None
     ) -> tuple[Dependency, ...] | Unusable | None:
-        """What candidate *index* depends on; with *extra*, only what that extra adds.
+        """What candidate *index* depends on; with *extra*, only what that extra adds. Several names with
+        commas between them: only what they add where all are asked for (`joint`).
 
         None: its metadata must be fed first (`Package.key`).
         """
@@ -132,6 +135,18 @@ class Universe:
         assert isinstance(fact, (Metadata, Direct))
         return frozenset(fact.extras)
 
+    def joint(self, package: Package, index: int) -> tuple[NormalizedName, ...]:
+        """Extras of candidate *index* that add something only together, as `of_candidate` takes them."""
+        key = package.key(index)
+        found = self._joint.get(key)
+        if found is None:
+            fact = self._fact(key)
+            assert isinstance(fact, (Metadata, Direct))
+            markers = (requirement.marker for requirement in fact.requires)
+            sets = (_joint(m, fact.extras) for m in markers if m.count("extra") > 1)
+            found = self._joint[key] = tuple(dict.fromkeys(chain.from_iterable(sets)))
+        return found
+
     def requires_python(self, package: Package, index: int) -> str:
         """Requires-Python of candidate *index* as its metadata says; empty if not fed or not given."""
         fact = self._fact(package.key(index))
@@ -151,11 +166,9 @@ class Universe:
         made: list[Dependency] = []
         for requirement in fact.requires:
             marker = requirement.marker
-            if requirement.name in excludes or (extra is not None and f"'{extra}'" not in marker):
+            if requirement.name in excludes:
                 continue
-            where = _base(marker)
-            if extra is not None:
-                where = minus(without_extras(parse(marker), frozenset((extra,))), where)
+            where = _base(marker) if extra is None else _added(marker, extra)
             if where == FALSE:
                 continue
             made += self._replaced(requirement, where, extra, fact)
@@ -205,3 +218,23 @@ def _base(marker: str) -> Diagram:
     """Where a marker holds when no extra is asked for."""
     whole = parse(marker)
     return without_extras(whole, frozenset()) if "extra" in marker else whole
+
+
+def _added(marker: str, extra: str) -> Diagram:
+    """Where a marker holds when the extras in *extra* are asked for, and not when one of them is not."""
+    names = extra.split(",")
+    if any(f"'{name}'" not in marker for name in names):
+        return FALSE
+    whole = parse(marker)
+    less = any_of(without_extras(whole, frozenset(names) - {name}) for name in names)
+    return minus(without_extras(whole, frozenset(names)), less)
+
+
+@lru_cache(maxsize=4096)
+def _joint(marker: str, extras: tuple[NormalizedName, ...]) -> tuple[NormalizedName, ...]:
+    """The least sets of *extras*, of two and more, that make a marker hold where their parts do not."""
+    names = sorted(extra for extra in extras if f"'{extra}'" in marker)
+    most = min(len(names), marker.count(" and ") + 1)
+    sets = chain.from_iterable(combinations(names, size) for size in range(2, most + 1))
+    found = [",".join(some) for some in sets if _added(marker, ",".join(some)) != FALSE]
+    return tuple(map(NormalizedName, found))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain, combinations
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import Absent, Direct, Fact, FileClass, Listing, Metadata, NoMetadata
@@ -54,7 +55,7 @@ class Violation:
 
 
 Node = tuple[int, str, str]
-"""(position in the packages, extra or "", group or "")."""
+"""(position in the packages, extra or "", group or ""); an extra may be several with commas between them."""
 
 
 def verify(request: Request, resolution: Resolution, facts: Iterable[Fact]) -> tuple[Violation, ...]:
@@ -148,7 +149,8 @@ class _Check:
     def _edges(self, node: Node) -> tuple[Edge, ...]:
         package = self.packages[node[0]]
         if node[1]:
-            return next((edges for extra, edges in package.extras if extra == node[1]), ())
+            names = node[1].split(",")
+            return tuple(edge for extra, edges in package.extras if extra in names for edge in edges)
         if node[2]:
             return next((edges for group, edges in package.groups if group == node[2]), ())
         return package.dependencies
@@ -191,14 +193,25 @@ class _Check:
         self._check_constraints(package, where, label)
         for requirement in fact.requires:
             marker = requirement.marker
-            base = _under(marker, "")
+            base = _under(marker, frozenset())
             self._check_requirement((position, "", ""), requirement, base, label, None)
             if "extra" not in marker:
                 continue
-            for extra, _ in package.extras:
-                inside = minus(_under(marker, extra), base)
-                who = f"{package.name}[{extra}] {package.version}"
-                self._check_requirement((position, extra, ""), requirement, inside, who, None)
+            names = [extra for extra, _ in package.extras if f"'{extra}'" in marker]
+            # No more than are joined by an `and` can bring anything together.
+            most = min(len(names), marker.count(" and ") + 1)
+            for some in chain.from_iterable(combinations(names, size) for size in range(1, most + 1)):
+                less = any_of(_under(marker, frozenset(some) - {extra}) for extra in some)
+                inside = minus(_under(marker, frozenset(some)), less)
+                who = f"{package.name}[{','.join(some)}] {package.version}"
+                self._check_requirement(self._together(position, some), requirement, inside, who, None)
+
+    def _together(self, position: int, extras: tuple[str, ...]) -> Node:
+        """The node of several extras of one package: reached where all of them are."""
+        node = (position, ",".join(extras), "")
+        if len(extras) > 1:
+            self.reach[node] = all_of(self.reach.get((position, extra, ""), FALSE) for extra in extras)
+        return node
 
     def _check_requirement(
         self, node: Node, requirement: Requirement, marker: Diagram, who: str, ask: Ask | None
@@ -220,11 +233,12 @@ class _Check:
         name = requirement.name
         if name in self.members:
             where = both(where, requires_python(self.members[name].requires_python))
-        left = where
+        # Several edges may bring the extras: each of them has to come everywhere.
+        left: dict[NormalizedName | None, Diagram] = dict.fromkeys((None, *requirement.extras), where)
         for edge in self._edges(node):
             if edge.name != name:
                 continue
-            inside = both(left, parse(edge.marker))
+            inside = both(where, parse(edge.marker))
             if inside == FALSE:
                 continue
             targets = self._targets(edge)
@@ -232,22 +246,28 @@ class _Check:
                 text = f"{who} needs {name}: {len(targets)} entries answer to its edge"
                 self._say("ambiguous", name, text)
                 return
-            if self._has_extras(edge, requirement, targets[0]):
-                left = minus(left, inside)
+            brought = self._brought(edge, requirement, targets[0])
+            left.update((extra, minus(left[extra], inside)) for extra in brought)
             self._check_version(self.packages[targets[0]], requirement, who, ask)
-        left = self._real(left)
-        if left != FALSE:
-            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(left)}"
+        bare = self._real(any_of(left.values()))
+        if bare != FALSE:
+            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(bare)}"
             self._say("missing", name, text)
 
-    def _has_extras(self, edge: Edge, requirement: Requirement, position: int) -> bool:
+    def _brought(
+        self, edge: Edge, requirement: Requirement, position: int
+    ) -> tuple[NormalizedName | None, ...]:
+        """What of *requirement* the edge serves: the package itself (None), and extras it asks for or
+        that the package does not have."""
+        if not requirement.extras:
+            return (None,)
         target = self.packages[position]
         if target.name in self.members:
             known = {extra for extra, _ in self.members[target.name].extras}
         else:
             fact = self.metadata.get((target.name, target.version, target.source))
             known = set(fact.extras) if fact is not None else set()
-        return all(extra in edge.extras for extra in requirement.extras if extra in known)
+        return (None, *(e for e in requirement.extras if e in edge.extras or e not in known))
 
     def _check_version(
         self, package: LockedPackage, requirement: Requirement, who: str, ask: Ask | None
@@ -368,10 +388,10 @@ def resolution_regions(where: Diagram, reached: Iterable[Diagram]) -> list[Diagr
 
 
 @lru_cache(maxsize=65536)
-def _under(marker: str, extra: str) -> Diagram:
-    """Where *marker* holds when only *extra* is asked for; empty: none."""
+def _under(marker: str, extras: frozenset[str]) -> Diagram:
+    """Where *marker* holds when *extras* are asked for and no others."""
     whole = parse(marker)
-    return without_extras(whole, frozenset((extra,) if extra else ())) if "extra" in marker else whole
+    return without_extras(whole, extras) if "extra" in marker else whole
 
 
 def _region(files: FileClass) -> Diagram:

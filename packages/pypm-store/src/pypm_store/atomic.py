@@ -22,10 +22,18 @@ def write_atomically(
 
     A file that is there keeps its permissions unless *mode* is given; a symbolic link stays one and
     the file it points to is replaced. With *fsync* the content is on the disk before the rename, and
-    the rename when this returns: for what cannot be made again. Raises OSError; then nothing changed.
+    the rename when this returns: for what cannot be made again. Raises OSError that names *path*; then
+    nothing changed.
     """
     target = os.path.realpath(path)
-    content = data.encode() if isinstance(data, str) else data
+    try:
+        _replace(target, data.encode() if isinstance(data, str) else data, fsync, mode)
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(path), None  # not the name it has meanwhile
+        raise
+
+
+def _replace(target: str, content: bytes, fsync: bool, mode: int | None) -> None:
     beside = beside_name(target)
     if mode is None:
         try:

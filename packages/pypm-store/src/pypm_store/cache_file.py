@@ -166,17 +166,6 @@ class CacheFile:
             raise CacheUnusable(self._path, str(failure)) from error
 
 
-def damaged_files(folder: Path, schema: int) -> list[Path]:
-    """Files that were set aside, with their companions but without the marks: to be deleted when
-    no other process can have them open."""
-    found: list[Path] = []
-    for path in _line(folder, schema):
-        if not path.with_suffix(".damaged").exists():
-            return found
-        found += [one for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")) if one.exists()]
-    raise AssertionError("the line of names has no end")
-
-
 def _line(folder: Path, schema: int) -> Iterator[Path]:
     yield folder / f"meta-{schema}.sqlite"
     turn = 0

@@ -202,25 +202,3 @@ class Files:
                 yield incoming
             incoming.finish(place)
             self._verified.add(sha256)
-
-    def adopt(self, path: Path, sha256: str) -> Path:
-        """See `Store.adopt_file`."""
-        found = self.get(sha256)
-        if found is not None:
-            return found
-        place = self.place(sha256)
-        beside = beside_name(place)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, beside)
-            actual = digest_of(Path(beside))
-            if actual != sha256:
-                raise WrongDigest(path.name, sha256, actual)
-            rename_over(beside, place)
-        except OSError as error:
-            raise unwritable(place.parent, error) from error
-        finally:
-            if os.path.lexists(beside):
-                os.unlink(beside)
-        self._verified.add(sha256)
-        return place

@@ -250,10 +250,6 @@ class MetadataCache:
             )
         )
 
-    def forget_values(self, kind: str) -> None:
-        """Drops all facts of one kind."""
-        self._file.write(lambda connection: connection.execute("DELETE FROM facts WHERE kind = ?", (kind,)))
-
     # -- housekeeping -------------------------------------------------------------------------
 
     def forget_pages(self, before: float) -> int:
@@ -272,6 +268,12 @@ class MetadataCache:
         if count:
             self._file.compact()
         return count
+
+    def measure(self) -> dict[str, int]:
+        """Bytes of what is kept, by table: ``listings``, ``files``, ``metadata``, ``facts``. Reads all."""
+        tables = ("listings", "files", "metadata", "facts")
+        found = [self._file.read(f"SELECT TOTAL(LENGTH(body)) FROM {table}")[0][0] for table in tables]
+        return dict(zip(tables, map(int, found), strict=True))
 
     def close(self) -> None:
         """Closes the file; the object cannot be used afterwards."""

@@ -142,11 +142,6 @@ class Store:
         """
         return self._files.writing(sha256, label=label)
 
-    def adopt_file(self, path: Path, sha256: str) -> Path:
-        """Copies a file from elsewhere into the store; its place. Raises `WrongDigest` if it is
-        another, `StoreUnwritable`."""
-        return self._files.adopt(path, sha256)
-
     # -- trees --------------------------------------------------------------------------------
 
     def tree_path(self, sha256: str) -> Path:
@@ -202,12 +197,6 @@ class Store:
                 finally:
                     remove_tree(making)
             return replace(tree, root=place)
-
-    def forget_tree(self, sha256: str) -> None:
-        """Removes a tree, damaged or not."""
-        place = self.tree_path(sha256)
-        with holding(self._locks / f"tree-{sha256}"):
-            _remove(place)
 
     def settle(self, digests: Iterable[str]) -> int:
         """Has the system write to the disk what is not there yet and remembers it of these trees, so

@@ -8,7 +8,6 @@ keys of dotted tables when it adds to them.)
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -225,30 +224,3 @@ def read_manifest(path: str | os.PathLike[str]) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         fault = Fault(Place(os.fspath(path), line), "not UTF-8 text", "save the file as UTF-8")
         raise InvalidManifest((fault,)) from None
-
-
-def write_manifest(path: str | os.PathLike[str], text: str) -> None:
-    """Write *text* to *path* so that a reader sees the old text or the new one: beside and renamed.
-
-    The file keeps its mode; a symbolic link is followed, not replaced. Folders are made.
-    """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    os.makedirs(folder, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
-    try:
-        with open(handle, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            mode = os.stat(target).st_mode & 0o7777
-        except FileNotFoundError:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        os.chmod(beside, mode)
-        os.replace(beside, target)
-    except BaseException:
-        os.unlink(beside)
-        raise

@@ -32,26 +32,13 @@ class Graph:
         by_name = self.workspace.by_name
         return tuple(by_name[name] for node in order for name in names[node])
 
-    def circles(self) -> tuple[tuple[NormalizedName, ...], ...]:
-        """Sets of members that depend on each other, sorted."""
-        found = (tuple(sorted(part)) for part in nx.strongly_connected_components(self._graph))
-        return tuple(sorted(part for part in found if len(part) > 1))
-
     def dependencies(self, names: Iterable[NormalizedName]) -> frozenset[NormalizedName]:
         """All members that *names* depend on, directly or not."""
         return frozenset().union(*(nx.descendants(self._graph, name) for name in names))
 
-    def dependents(self, names: Iterable[NormalizedName]) -> frozenset[NormalizedName]:
-        """All members that depend on *names*, directly or not."""
-        return frozenset().union(*(nx.ancestors(self._graph, name) for name in names))
-
     def edges_from(self, name: NormalizedName) -> tuple[MemberEdge, ...]:
         """What *name* asks of other members, in the order of its manifest."""
         return tuple(edge for edge in self.edges if edge.parent == name)
-
-    def edges_to(self, name: NormalizedName) -> tuple[MemberEdge, ...]:
-        """Who asks for *name*, by parent."""
-        return tuple(edge for edge in self.edges if edge.child == name)
 
 
 def graph(workspace: Workspace, kinds: Collection[str] = KINDS) -> Graph:

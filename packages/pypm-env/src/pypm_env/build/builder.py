@@ -389,27 +389,3 @@ def _reason(outcome: Outcome, hook: str) -> str:
             return f"its process was {how}" if how.startswith("killed") else how
         case Answered():
             return ""
-
-
-def build_wheel(builder: Builder, job: Job) -> Path:
-    """The wheel of one project, editable if the job says so. Raises what went wrong."""
-    (result,) = builder.build([job])
-    match result:
-        case Built(wheel=wheel):
-            return wheel
-        case PypmError():
-            raise result
-        case Described():
-            raise ValueError("a job for metadata gives no wheel")
-
-
-def prepare_metadata(builder: Builder, job: Job) -> str:
-    """METADATA of one project. Raises what went wrong."""
-    (result,) = builder.build([job])
-    match result:
-        case Described(text=text):
-            return text
-        case PypmError():
-            raise result
-        case Built():
-            raise ValueError("a job for a wheel gives no metadata")

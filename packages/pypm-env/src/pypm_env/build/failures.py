@@ -39,11 +39,6 @@ class BuildFailed(PypmError):
         return self.advice
 
 
-def last_lines(log: Path, count: int = LAST_LINES) -> tuple[str, ...]:
-    """The last *count* lines of a log, without blank lines at the end; empty if there is none."""
-    return tail(log).lines(count)
-
-
 @record
 class Tail:
     """The end of a log."""

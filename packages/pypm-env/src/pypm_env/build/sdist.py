@@ -1,4 +1,4 @@
-"""Wheels and metadata from sdists, and from any tree whose build requirements are still to be found.
+"""Wheels and metadata from trees whose build requirements are still to be found.
 
 The build requirements of a tree are known only once it is unpacked and its backend was asked; who
 resolves and installs them is the caller's business. So everything here takes a *prepare* function:
@@ -7,20 +7,17 @@ requirement texts in, a `BuildEnvironment` with them out (or a `PypmError`).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pypm_env.build.builder import Builder
 from pypm_env.build.environment import BuildEnvironment
-from pypm_env.build.host_process import remove
 from pypm_env.build.inputs import Kind
-from pypm_env.build.jobs import Built, Described, Job, Result, Settings
-from pypm_env.build.system import BuildSystem, NothingToBuild, read_build_system
+from pypm_env.build.jobs import Job, Result, Settings
+from pypm_env.build.system import BuildSystem, read_build_system
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, ignore
 from pypm_model.records import field, record, replace
-from pypm_store.sdist_archive import unpack_sdist
 
 Prepare = Callable[[tuple[str, ...]], BuildEnvironment]
 """Makes a build environment that holds these requirements, resolved and installed; raises `PypmError`
@@ -75,84 +72,6 @@ def build_sources(
     order = [number for number in order if number not in results]
     results.update(zip(order, builder.build((jobs[n][0] for n in order), listener), strict=True))
     return tuple(results[number] for number in range(len(wanted)))
-
-
-def build_sdist_wheel(
-    builder: Builder,
-    archive: Path,
-    sha256: str,
-    prepare: Prepare,
-    *,
-    filename: str | None = None,
-    subdirectory: str = "",
-    name: str = "",
-    version: str = "",
-    settings: Settings | None = None,
-) -> Path:
-    """The wheel of the sdist *archive*, whose digest the caller has checked: from the store, or built
-    now and kept there. *name* and *version* are what the wheel must have.
-
-    Raises `UnsafeArchive` for an archive that may not be unpacked, `BuildFailed` and what *prepare* raises.
-    """
-    result = _from_archive(
-        builder, archive, sha256, prepare, "wheel", filename, subdirectory, name, version, settings
-    )
-    if not isinstance(result, Built):
-        raise TypeError(f"a wheel was asked for, not {result!r}")
-    return result.wheel
-
-
-def sdist_metadata(
-    builder: Builder,
-    archive: Path,
-    sha256: str,
-    prepare: Prepare,
-    *,
-    filename: str | None = None,
-    subdirectory: str = "",
-    name: str = "",
-    version: str = "",
-    settings: Settings | None = None,
-) -> str:
-    """METADATA of the sdist *archive* as its backend gives it. Raises as `build_sdist_wheel`."""
-    result = _from_archive(
-        builder, archive, sha256, prepare, "metadata", filename, subdirectory, name, version, settings
-    )
-    if not isinstance(result, Described):
-        raise TypeError(f"metadata was asked for, not {result!r}")
-    return result.text
-
-
-def _from_archive(
-    builder: Builder,
-    archive: Path,
-    sha256: str,
-    prepare: Prepare,
-    kind: Kind,
-    filename: str | None,
-    subdirectory: str,
-    name: str,
-    version: str,
-    settings: Settings | None,
-) -> Result:
-    shown = filename or archive.name
-    folder = builder.scratch / f"sdist{next(_numbers)}"
-    try:
-        root = unpack_sdist(archive, folder, filename=filename)
-        tree = (root / subdirectory).resolve()
-        if not tree.is_relative_to(root.resolve()) or not tree.is_dir():
-            raise NothingToBuild(f"{shown}/{subdirectory}")
-        identity = f"{sha256}/{subdirectory}" if subdirectory else sha256
-        source = Source(tree, kind, name, version, identity, settings or {}, shown=f"{shown}/pyproject.toml")
-        (result,) = build_sources(builder, [source], prepare)
-    finally:
-        remove(str(folder))
-    if isinstance(result, PypmError):
-        raise result
-    return result
-
-
-_numbers = itertools.count()
 
 
 class _Environments:

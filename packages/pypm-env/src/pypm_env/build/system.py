@@ -92,12 +92,6 @@ class NothingToBuild(PypmError):
         return f"{self.folder}: neither pyproject.toml nor setup.py, nothing says how to build this"
 
 
-def build_requirements(folder: Path) -> tuple[str, ...]:
-    """Requirement texts that must be installed before the backend of the tree *folder* can be asked
-    anything. Raises as `read_build_system` does."""
-    return read_build_system(folder).requires
-
-
 def read_build_system(folder: Path, *, shown: str | None = None) -> BuildSystem:
     """How the tree *folder* is built; *shown* is how its manifest is called in errors.
 

@@ -29,7 +29,7 @@ def run(verb: str, arguments: list[str]) -> int:
         sys.stdout.flush()
         return code
     except UsageError as error:
-        sys.stderr.write(render_usage(error, verb))
+        sys.stderr.write(render_usage(str(error), verb, json=json_wanted))
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
@@ -46,7 +46,7 @@ def run(verb: str, arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             _print_traceback()
-        sys.stderr.write(render_unexpected(error))
+        sys.stderr.write(render_unexpected(error, json=json_wanted))
         return 1
 
 

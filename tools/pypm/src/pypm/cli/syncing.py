@@ -1,19 +1,38 @@
-"""Syncs before a command is run, saying as little as possible."""
+"""What verbs that sync share: telling what was done, and syncing before a command is run."""
 
 from __future__ import annotations
 
+import json
+import sys
+
 from pypm._stamp import key_of, nothing_to_do
-from pypm.cli.render.report import say, sync_lines
+from pypm.cli.options import Common
+from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions
+from pypm.ops.sync import SyncOptions, SyncReport
 from pypm.ops.sync import sync as sync_workspace
 from pypm.ops.world import World
 from pypm_workspace.discover import find_root
 
 
+def show(common: Common, report: SyncReport) -> None:
+    """Tells what a sync did."""
+    if common.json:
+        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
+    elif not common.quiet:
+        if report.lock_changed and not report.dry_run:
+            say("Wrote pypm.lock")
+            if report.lock_diff and report.plan.recreate == "":
+                for line in diff_lines(report.lock_diff):
+                    say(line)
+        for line in sync_lines(report):
+            say(line)
+
+
 def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> str:
-    """Makes the environment match unless the stamp says it does; the workspace's root."""
+    """Makes the environment match unless the stamp says it does, saying as little as possible; the
+    workspace's root."""
     root = find_root(world.cwd, world.environ).root
     arguments = arguments_of(selection, frozen)
     if not sync or nothing_to_do(arguments) is not None:

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from pypm.ops.opening import open_store
+from pypm.ops.opening import open_store, snapshot_folder
 from pypm.ops.world import World
+from pypm_model.records import record
+from pypm_store.store import Store
+
+UNUSED_DAYS = 90
+"""How long what an index said is kept without anybody asking for it."""
+
+
+@record
+class SizeReport:
+    """Bytes in the store."""
+
+    kinds: dict[str, int]
+    """By kind of file: what they take on the disk."""
+    metadata: dict[str, int]
+    """What indexes said, by part: the texts alone, without sqlite's share of the file."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.kinds.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.kinds, "total": self.total, "metadata-parts": self.metadata}
 
 
 def cache_folder(world: World) -> str:
@@ -13,18 +38,48 @@ def cache_folder(world: World) -> str:
     return str(open_store(world).root)
 
 
-def cache_size(world: World) -> dict[str, Any]:
-    """Bytes by kind, and in all."""
-    usage = open_store(world).size()
-    return {**usage.kinds, "total": usage.total}
+def cache_size(world: World) -> SizeReport:
+    """What the store takes, by kind, and its metadata by part."""
+    store = open_store(world)
+    parts: dict[str, int] = {}
+    if _metadata_files(store):
+        from pypm_store.metadata_cache import MetadataCache
+
+        with MetadataCache(store.path) as cache:
+            parts = cache.measure()
+    return SizeReport(store.size().kinds, parts)
 
 
-def prune(world: World) -> dict[str, Any]:
-    """Removes what no environment uses; what was removed."""
-    pruned = open_store(world).prune()
+def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
+    """Removes what no environment uses, and what was not asked for in *unused_days*: what indexes said of
+    a name, and parsed manifests of a workspace. Gives the numbers of what was removed."""
+    store = open_store(world)
+    pruned = store.prune()
+    before = time.time() - unused_days * 86400
+    for file in snapshot_folder(world).glob("*.json"):
+        if file.stat().st_mtime < before:
+            pruned.add("workspaces", file.stat().st_size)
+            file.unlink(missing_ok=True)
+    if _metadata_files(store):
+        from pypm_store.metadata_cache import MetadataCache
+
+        size = _size(_metadata_files(store))
+        with MetadataCache(store.path) as cache:
+            names = cache.forget_pages(before)
+        if names:
+            pruned.counts["names"] = names
+            pruned.bytes += max(size - _size(_metadata_files(store)), 0)
     return {**pruned.counts, "freed": pruned.bytes}
 
 
 def clean(world: World) -> int:
     """Removes everything; bytes that were freed."""
     return open_store(world).clean()
+
+
+def _metadata_files(store: Store) -> list[Path]:
+    return list(store.path.glob("meta-*.sqlite*"))
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)

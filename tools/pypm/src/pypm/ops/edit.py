@@ -89,8 +89,12 @@ class EditReport:
 def add(world: World, options: EditOptions) -> EditReport:
     """Adds requirements to manifests. Nothing is changed unless the whole can be locked and synced."""
     workspace = open_workspace(world)
-    asked = [wanted(world, workspace, text, options.origin, raw=options.raw) for text in options.requirements]
     members = _targets(world, workspace, options)
+    names = [member.name for member in members]
+    asked = [
+        wanted(world, workspace, text, options.origin, raw=options.raw, targets=names)
+        for text in options.requirements
+    ]
     sources = {
         (member.file, each.name): source
         for member in members

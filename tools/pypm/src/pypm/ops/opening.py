@@ -47,19 +47,26 @@ def open_workspace(world: World) -> Workspace:
 def indexes_of(world: World, workspace: Workspace | None) -> Indexes:
     """The indexes a workspace names, with the machine's settings applied."""
     from pypm_index import pip_config
+    from pypm_index.errors import BadIndex
     from pypm_index.settings import Index, Indexes
 
     named = [
         Index(setting.name, setting.url, explicit=setting.explicit, default=setting.default)
         for setting in (workspace.indexes if workspace else ())
     ]
-    return Indexes.from_settings(
-        named,
-        workspace.settings.find_links if workspace else (),
-        environ=world.environ,
-        pip_config=pip_config.read(world.environ),
-        root=Path(workspace.root) if workspace else world.cwd,
-    )
+    try:
+        return Indexes.from_settings(
+            named,
+            workspace.settings.find_links if workspace else (),
+            environ=world.environ,
+            pip_config=pip_config.read(world.environ),
+            root=Path(workspace.root) if workspace else world.cwd,
+        )
+    except BadIndex as error:
+        if workspace is not None:
+            written = [each.written for each in workspace.indexes if each.name == error.index]
+            error.askers = tuple(workspace.place(each) for each in written if each.file)
+        raise
 
 
 def folder_in(workspace: Workspace, world: World) -> str:
@@ -71,10 +78,15 @@ def folder_in(workspace: Workspace, world: World) -> str:
     return inside.as_posix()
 
 
+def snapshot_folder(world: World) -> Path:
+    """Where parsed manifests are remembered, one file for each workspace."""
+    return default_root(world.environ) / "workspaces"
+
+
 def _snapshot_file(world: World, root: str) -> Path:
     # With the version: what another pypm found out about the same manifests may differ.
     digest = hashlib.sha256(f"{VERSION} {root}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    return default_root(world.environ) / "workspaces" / f"{digest}.json"
+    return snapshot_folder(world) / f"{digest}.json"
 
 
 def _read_snapshot(file: Path) -> Snapshot | None:

@@ -38,13 +38,11 @@ def raised(requirement: Requirement, version: str) -> str:
 def _like(clause: Clause, version: str) -> str:
     """*version* with as many components as *clause* has, wildcard included."""
     length = clause.text.removesuffix(".*").count(".") + 1
-    if clause.is_wildcard:
-        numbers = [*release(version), *[0] * length]
-        return ".".join(map(str, numbers[:length])) + ".*"
-    if clause.operator == "==":
+    if clause.operator == "==" and not clause.is_wildcard:
         return version
-    numbers = [*release(version), *[0] * length]
-    return version if length >= len(release(version)) else ".".join(map(str, numbers[: max(length, 2)]))
+    least = length if clause.is_wildcard else max(length, 2)
+    numbers = ".".join(map(str, [*release(version), *[0] * least][:least]))
+    return f"{numbers}.*" if clause.is_wildcard else numbers
 
 
 def _next(clause: Clause, version: str) -> str:

@@ -24,9 +24,9 @@ from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import PIN_FILE
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
-from pypm_env.plan import Plan, plan, recreate_reason
-from pypm_env.probe import environment_python
+from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
 from pypm_env.state_file import JOURNAL, STATE
+from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
@@ -100,18 +100,17 @@ def sync(world: World, options: SyncOptions) -> SyncReport:
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, options.locking)
-        if not options.dry_run:
-            write_lock(workspace, locked)
         return sync_locked(tools, workspace, locked, options)
 
 
 def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions) -> SyncReport:
-    """The environment's half of `sync`, for a lock that is there already."""
+    """The environment's half of `sync`. The lock is written as soon as nothing speaks against the
+    environment: what can be refused is refused before anything has changed."""
     world, lock = tools.world, locked.lock
-    venv = Path(workspace.root) / VENV
+    venv = environment_folder(workspace)
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
-    interpreter = tools.interpreter(python, prefer=environment_python(str(venv)) or "")
+    interpreter = tools.interpreter(python, prefer=base_python(venv))
     try:
         pins = select(lock, interpreter.environment, roots, build=tools.build_policy)
     except LockUnsound:
@@ -123,6 +122,9 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     changes: Changes | None = None
     with tools.store.using():
         installed = inspect(venv)
+        refuse_foreign(installed, adopt=options.force)
+        if not options.dry_run:
+            write_lock(workspace, locked)
         trees: Mapping[str, Tree] = {}
         if options.dry_run:
             dists = announced(tools, pins, installed)
@@ -169,6 +171,12 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     if changes is not None and changes.trees and switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
         compile_in_background(changes.trees, interpreter)
     return report
+
+
+def environment_folder(workspace: Workspace) -> Path:
+    """Where the workspace's environment is: a link the user put there stays, and is followed."""
+    folder = Path(workspace.root) / VENV
+    return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
 
 
 def pythons_of(lock: Lock, roots: Iterable[Root]) -> str:

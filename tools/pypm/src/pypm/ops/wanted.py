@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -100,9 +100,17 @@ class Wanted:
         return {"path": path, "editable": True} if self.editable else {"path": path}
 
 
-def wanted(world: World, workspace: Workspace, text: str, origin: Origin, *, raw: bool) -> Wanted:
-    """What *text* means: a requirement; ``name @ address``; a folder, wheel or sdist; an address that
-    ends in a file's name. The folder of a member is that member.
+def wanted(
+    world: World,
+    workspace: Workspace,
+    text: str,
+    origin: Origin,
+    *,
+    raw: bool = False,
+    targets: Collection[str] = (),
+) -> Wanted:
+    """What *text* means for the members named *targets*: a requirement; ``name @ address``; a folder,
+    wheel or sdist; an address that ends in a file's name. The folder of a member is that member.
 
     With *raw* an address stays in the requirement. Raises `NotARequirement`, `NotASource`,
     `InvalidManifest` for a folder whose manifest cannot be used.
@@ -117,17 +125,19 @@ def wanted(world: World, workspace: Workspace, text: str, origin: Origin, *, raw
         elif origin.path:
             found = _from_path(world, workspace, origin.path, text, origin)
         else:
-            return _checked_member(workspace, Wanted(text, asked, _table(workspace, origin)))
+            return _checked_member(workspace, Wanted(text, asked, _table(workspace, origin)), targets)
         told = told and bool(asked.url)
     if told:
         raise NotASource(text, "it says where it comes from, and so do the options", "leave one of them out")
-    return _checked_member(workspace, found)
+    return _checked_member(workspace, found, targets)
 
 
-def _checked_member(workspace: Workspace, found: Wanted) -> Wanted:
+def _checked_member(workspace: Workspace, found: Wanted, targets: Collection[str]) -> Wanted:
     """*found*; a member's name means the member, so it has no other source."""
     if found.name not in workspace.by_name:
         return found
+    if not found.requirement.extras and found.name in targets:
+        raise NotASource(found.text, f"`{found.name}` would depend on itself")
     if found.source is not None:
         remedy = f"leave the source out: `pypm add {found.name}`"
         raise NotASource(found.text, f"`{found.name}` is a member of this workspace", remedy)

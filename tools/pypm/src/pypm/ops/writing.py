@@ -11,7 +11,6 @@ from pypm.ops.opening import LOCK
 from pypm.ops.sync import SyncOptions, SyncReport, sync
 from pypm.ops.world import World
 from pypm_store.atomic import write_atomically
-from pypm_workspace import edit
 from pypm_workspace.workspace import Workspace
 
 
@@ -30,7 +29,7 @@ def write_all(
     root = Path(workspace.root)
     with _restored_on_failure([*(root / file for file in manifests), root / LOCK]):
         for file, text in manifests.items():
-            edit.write_manifest(root / file, text)
+            write_atomically(root / file, text, fsync=True)
         write_lock(workspace, locked)
         return None if how is None else sync(world, how)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from pypm.cli.arguments import UsageError
 from pypm.cli.render.style import style
 from pypm_model.errors import Place, PypmError
 
@@ -32,25 +31,34 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_usage(error: UsageError, verb: str) -> str:
+def render_usage(message: str, verb: str = "", *, json: bool = False) -> str:
     """A wrong option or argument."""
-    return (
-        f"{style('error', 'red')}[usage]: {error}\n"
-        f"  {style('help', 'cyan')}: `pypm help {verb}` tells the options.\n"
-    )
+    hint = f"`pypm help {verb}` tells the options." if verb else None
+    if json:
+        return _plain_json("usage", message, hint)
+    text = f"{style('error', 'red')}[usage]: {message}\n"
+    return text + (f"  {style('help', 'cyan')}: {hint}\n" if hint else "")
 
 
-def render_unexpected(error: Exception) -> str:
+def render_unexpected(error: Exception, *, json: bool = False) -> str:
     """Something no room foresaw: the machine's own error in one line, or a fault of ours."""
     red = style("error", "red")
     if isinstance(error, OSError) and error.strerror:
         subject = f": {error.filename}" if error.filename else ""
-        return f"{red}[system]: {error.strerror.lower()}{subject}\n"
+        message = f"{error.strerror.lower()}{subject}"
+        return _plain_json("system", message) if json else f"{red}[system]: {message}\n"
     what = " ".join(str(error).split()) or "no message"
-    return (
-        f"{red}[internal]: {type(error).__name__}: {what}\n"
-        "  This is a fault in pypm. PYP_DEBUG=1 shows where; please report it with that output.\n"
-    )
+    message = f"{type(error).__name__}: {what}"
+    hint = "This is a fault in pypm. PYP_DEBUG=1 shows where; please report it with that output."
+    return _plain_json("internal", message, hint) if json else f"{red}[internal]: {message}\n  {hint}\n"
+
+
+def _plain_json(code: str, message: str, hint: str | None = None) -> str:
+    """An error that is no record, in the form of those that are."""
+    import json as json_text
+
+    found: dict[str, object] = {"code": code, "message": message, "hint": hint, "places": []}
+    return json_text.dumps({"error": found}, sort_keys=True) + "\n"
 
 
 def _place(place: Place, note: str) -> list[str]:
@@ -68,6 +76,7 @@ def _place(place: Place, note: str) -> list[str]:
 
 
 def _line_of(place: Place) -> str | None:
+
     from pathlib import Path
 
     root = os.environ.get("PYP_WORKSPACE_ROOT", "")

@@ -6,10 +6,11 @@ import json
 import sys
 from typing import Any
 
-from pypm.cli.arguments import Group, verb
+from pypm.cli.arguments import Group, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
-from pypm.ops.cache import cache_folder, cache_size, clean, prune
+from pypm.ops.cache import UNUSED_DAYS, cache_folder, cache_size, clean, prune
+from pypm.ops.counting import count
 
 
 @verb(COMMON)
@@ -25,21 +26,35 @@ def dir_command(common: Common) -> int:
 def size_command(common: Common) -> int:
     """Print what the store takes on the disk, by kind."""
     with world(common) as here:
-        sizes = cache_size(here)
+        report = cache_size(here)
     if common.json:
-        sys.stdout.write(json.dumps(sizes) + "\n")
-    else:
-        for kind, number in sizes.items():
-            sys.stdout.write(f"{kind:<10} {_bytes(number):>12}\n")
+        sys.stdout.write(json.dumps(report.to_json()) + "\n")
+        return 0
+    for kind, number in {**report.kinds, "total": report.total}.items():
+        sys.stdout.write(f"{kind:<12} {_bytes(number):>12}\n")
+        if kind == "metadata":
+            for part, bytes_ in report.metadata.items():
+                sys.stdout.write(f"  {part:<10} {_bytes(bytes_):>12}\n")
     return 0
 
 
-@verb(COMMON)
-def prune_command(common: Common) -> int:
-    """Remove what no environment that is still there uses, and what killed runs left."""
+@verb(
+    option(
+        "--unused-days",
+        least=0,
+        default=UNUSED_DAYS,
+        help=f"What indexes said of a name goes when nobody asked for it so long ({UNUSED_DAYS}).",
+    ),
+    COMMON,
+)
+def prune_command(common: Common, unused_days: int) -> int:
+    """Remove what no environment that is still there uses, what was not asked for in a long time, and
+    what killed runs left."""
     with world(common) as here:
-        removed = prune(here)
-    _told(common, removed, f"Freed {_bytes(removed.get('freed', 0))}")
+        removed = prune(here, unused_days=unused_days)
+    nouns = {kind: "built wheel" if kind == "built" else kind.removesuffix("s") for kind in removed}
+    what = ", ".join(count(number, nouns[kind]) for kind, number in removed.items() if kind != "freed")
+    _told(common, removed, f"Freed {_bytes(removed['freed'])}" + (f": {what}" if what else ""))
     return 0
 
 

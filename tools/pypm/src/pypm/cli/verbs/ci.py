@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
 from pypm._stamp import key_of
 from pypm.cli.arguments import option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.render.report import say, sync_lines
-from pypm.cli.syncing import arguments_of
+from pypm.cli.syncing import arguments_of, show
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
@@ -32,9 +28,5 @@ def command(common: Common, selection: Selection, dry_run: bool, force: bool) ->
     )
     with world(common) as here:
         report = sync(here, options)
-    if common.json:
-        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
-    elif not common.quiet:
-        for line in sync_lines(report):
-            say(line)
+    show(common, report)
     return 0

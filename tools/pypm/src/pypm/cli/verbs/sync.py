@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
 from pypm._stamp import key_of
 from pypm.cli.arguments import Words, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.render.report import diff_lines, say, sync_lines
+from pypm.cli.syncing import show
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
@@ -70,14 +67,5 @@ def command(
     )
     with world(common) as here:
         report = sync(here, options)
-    if common.json:
-        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
-    elif not common.quiet:
-        if report.lock_changed and not report.dry_run:
-            say("Wrote pypm.lock")
-            if report.lock_diff and report.plan.recreate == "":
-                for line in diff_lines(report.lock_diff):
-                    say(line)
-        for line in sync_lines(report):
-            say(line)
+    show(common, report)
     return 0
