@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from pypm_model.facts import Fact, Needs
 from pypm_model.requests import Request
 from pypm_model.resolutions import Resolution, Undecided, Unsolvable
+from pypm_resolver import later
 from pypm_resolver.expansion import Missing
-from pypm_resolver.explain import explain
 from pypm_resolver.knowledge import Knowledge
 from pypm_resolver.merge import merge
 from pypm_resolver.prefetch import Prefetch
@@ -60,7 +60,7 @@ class Session:
                 guesses = self._prefetch.keys(regions.current)
                 return Needs(keys, tuple(key for key in guesses if key not in keys))
             case Impossible(region=region, proof=proof):
-                self._outcome = explain(region, proof)
+                self._outcome = later.explain().explain(region, proof)
             case Exhausted():
                 self._outcome = self._undecided(regions)
             case _:
