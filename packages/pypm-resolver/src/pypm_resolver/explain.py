@@ -9,14 +9,15 @@ is made from a claim that is true of the facts that were fed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pypm_model.claims import Bars, Ends, Follows, Requires, Supports, Unknown
 from pypm_model.markers import FALSE, Diagram, all_of, describe, simplify, text
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.requests import Origin
 from pypm_model.resolutions import Reason, Unsolvable
-from pypm_resolver.chain import Branch, Chain
-from pypm_resolver.core import Core, Statement, core
+from pypm_resolver.chain import Drawn, Step, drawn
+from pypm_resolver.core import Core, core
 from pypm_resolver.incompatibility import Barred, Incompatibility, Wanted
 from pypm_resolver.lines import Line, Lines, merged, origin_key
 from pypm_resolver.region import Region
@@ -35,7 +36,7 @@ def explain(region: Region, proof: Incompatibility) -> Unsolvable:
     story.tell()
     everywhere = where == region.problem.where
     return Unsolvable(
-        tuple(story.reasons),
+        _numbered(story.reasons),
         "" if everywhere else text(where, region.problem.where),
         (),
         remedies(region, found, where),
@@ -67,68 +68,75 @@ class _Story:
         self.names: dict[NormalizedName, None] = {}
         self._position: dict[str, int] = {}
         """Of what has been said."""
-        self._path: list[NormalizedName] = []
-        """What the story has led to, latest last."""
         self._concluded: dict[int, int] = {}
         """By identity of a derived incompatibility: the position of the line that says it."""
 
     def tell(self) -> None:
-        lemmas, uses = _lemmas(self.core.proof)
-        numbers: dict[int, int] = {}
+        lemmas = _lemmas(self.core.proof)
+        known = {id(one) for one in lemmas}
         for lemma in lemmas:
-            known = {id(one) for one in lemmas if one is not lemma}
-            parts = _parts(lemma, known)
-            if lemma is self.core.proof:
-                chain = Chain(parts, self.everything, self._rank)
-                self._end(chain, self._tell_branches(chain), numbers)
-                continue
-            used = self._tell_parts(parts)
-            position = self._conclude(lemma.terms, used, numbers)
-            self._concluded[id(lemma)] = position
-            if uses[id(lemma)] > 1 and position not in numbers:
-                numbers[position] = len(numbers) + 1
-                told = self.reasons[position]
-                self.reasons[position] = Reason(
-                    f"{told.text} ({numbers[position]})", told.asks, told.uses, told.claim, numbers[position]
-                )
+            parts = _parts(lemma, known - {id(lemma)})
+            found = drawn(parts, lemma.terms, self.everything, self._rank, self._first)
+            is_last = lemma is self.core.proof
+            rests = self._tell_steps(found, with_conclusions=is_last)
+            used = sorted({position for head in found.last for position in rests[head]})
+            if is_last:
+                self._end(found.meeting, used)
+            else:
+                self._concluded[id(lemma)] = self._conclude(lemma.terms, used)
 
     # Rows of facts
 
-    def _tell_branches(self, chain: Chain) -> list[int]:
-        """The last chain, which ends in a contradiction: each requirement that meets there with what it
-        comes from, and what follows if that was a long way."""
-        used: list[int] = []
-        branches = sorted(chain.branches(), key=self._order)
-        for branch in branches:
-            mine = self._tell_parts(branch.parts)
-            if branch.term is not None and len(branches) > 1 and len(set(mine)) >= LONG:
-                mine = [self._conclude((branch.term,), mine, {}, self._who(branch.parts))]
-            used += mine
-        return used
+    def _tell_steps(self, found: Drawn, *, with_conclusions: bool) -> list[tuple[int, ...]]:
+        """Say what the steps say; by step, the positions of the lines it rests on. What follows from a
+        step is said where it is used twice, or where a long row is left for another one."""
+        rests: list[tuple[int, ...]] = []
+        begun = len(self.reasons)
+        for step in found.steps:
+            used = {position for each in step.rests_on for position in rests[each]}
+            used.update(self._tell_part(step.part))
+            is_row = step.is_left and len(self.reasons) - begun >= LONG and len(used) >= LONG
+            is_shared = step.times > 1 and bool(step.rests_on)
+            if with_conclusions and step.out and step is not found.steps[-1] and (is_row or is_shared):
+                used = {self._conclude((step.out,), sorted(used), self._who(found, step))}
+                begun = len(self.reasons)
+            rests.append(tuple(sorted(used)))
+        return rests
 
-    def _tell_parts(self, parts: Sequence[Incompatibility]) -> list[int]:
-        """Say the facts among *parts*; the positions of what they and earlier conclusions say."""
-        used = [self._concluded[id(part)] for part in parts if id(part) in self._concluded]
-        lines: list[Line] = []
-        for part in parts:
-            if id(part) not in self._concluded:
-                lines += self.lines.of(self.core.of(part))
-        for line in self._ordered(lines):
-            used.append(self._say(line))
-        return used
+    def _tell_part(self, part: Incompatibility) -> list[int]:
+        if id(part) in self._concluded:
+            return [self._concluded[id(part)]]
+        return [self._say(line) for line in self.lines.of(self.core.of(part))]
 
-    def _ordered(self, lines: Sequence[Line]) -> list[Line]:
-        """Each line after one that leads to its subject, as soon as possible; members in their order."""
-        waiting = sorted(lines, key=_place)
-        ordered: list[Line] = []
+    def _rank(self, part: Incompatibility) -> int:
+        """Requirements are followed from the members on; what bars versions comes to meet them."""
+        if id(part) in self._concluded:
+            return 2
+        if self.core.of(part).item >= 0:
+            return 0
+        return 1 if len(part.terms) > 1 else 3
+
+    def _first(self, parts: Sequence[Incompatibility]) -> tuple[object, ...]:
+        """What comes from members is told in the order of their manifests, before what does not."""
+        statements = [self.core.of(part) for part in parts if id(part) not in self._concluded]
+        keys = [
+            origin_key(statement.cause.ask.origin)
+            for statement in statements
+            if isinstance(statement.cause, Wanted) and statement.item >= 0
+        ]
+        return (not keys, *min(keys, default=()))
+
+    def _who(self, found: Drawn, step: Step) -> str:
+        """The member that all a step rests on comes from, if it is one."""
+        waiting, seen = [step], []
         while waiting:
-            following = (line for name in reversed(self._path) for line in waiting if line.subject == name)
-            line = next(following, waiting[0])
-            waiting.remove(line)
-            ordered.append(line)
-            if line.target is not None:
-                self._path.append(line.target)
-        return ordered
+            one = waiting.pop()
+            seen.append(one)
+            waiting += [found.steps[each] for each in one.rests_on]
+        if any(id(one.part) in self._concluded for one in seen):
+            return ""
+        items = {self.core.of(one.part).item for one in seen} - {-1}
+        return self.lines.item_words(items.pop()) if len(items) == 1 else ""
 
     def _say(self, line: Line) -> int:
         words = said(line.claim)
@@ -157,49 +165,21 @@ class _Story:
                 self._position[said(claim)] = len(self.reasons)
                 self.reasons.append(Reason(said(claim), (), (), claim, origins=(origin,)))
 
-    def _conclude(
-        self,
-        terms: Iterable[tuple[int, int]],
-        used: Sequence[int],
-        numbers: dict[int, int],
-        who: str = "",
-    ) -> int:
+    def _conclude(self, terms: Iterable[tuple[int, int]], used: Sequence[int], who: str = "") -> int:
         claim = Follows(merged(self.lines.term(node, bits) for node, bits in terms), who)
-        words = _with(said(claim), used, numbers, len(self.reasons))
-        if words not in self._position:
-            self._position[words] = len(self.reasons)
-            self.reasons.append(Reason(words, (), tuple(sorted(set(used))), claim))
-        return self._position[words]
-
-    def _rank(self, part: Incompatibility) -> int:
-        """Requirements are followed from the members on; what bars versions comes to meet them."""
-        if isinstance(part.cause, tuple):
-            return 2
-        statement = self.core.of(part)
-        if statement.item >= 0:
-            return 0
-        return 1 if len(part.terms) > 1 else 3
-
-    def _who(self, parts: Sequence[Incompatibility]) -> str:
-        """The member that all of *parts* come from, if it is one."""
-        if any(isinstance(part.cause, tuple) for part in parts):
-            return ""
-        items = {self.core.of(part).item for part in parts} - {-1}
-        return self.lines.item_words(items.pop()) if len(items) == 1 else ""
-
-    def _order(self, branch: Branch) -> tuple[str, str, str, int]:
-        """Branches come in the order of the manifests that they begin in; those of no member last."""
-        origins = [_origin(self.core.of(p)) for p in branch.parts if not isinstance(p.cause, tuple)]
-        return min((origin for origin in origins if origin), default=("~", "", "", 0))
+        if said(claim) not in self._position:
+            self._position[said(claim)] = len(self.reasons)
+            self.reasons.append(Reason(said(claim), (), tuple(used), claim))
+        return self._position[said(claim)]
 
     # The end
 
-    def _end(self, chain: Chain, used: Sequence[int], numbers: dict[int, int]) -> None:
+    def _end(self, meeting: int | None, used: Sequence[int]) -> None:
         asks = [r.asks[0] for r in self.reasons if isinstance(r.claim, Requires)]
         members = tuple(dict.fromkeys(ask.origin.member for ask in asks))
         unknown = [r.claim.name for r in self.reasons if isinstance(r.claim, Unknown)]
         barred = any(isinstance(r.claim, Bars) for r in self.reasons)
-        package = self.lines.graph.packages.get(chain.meeting) if chain.meeting is not None else None
+        package = self.lines.graph.packages.get(meeting) if meeting is not None else None
         together = self.problem.request.shared_environment and len(members) == 2 and ROOT not in members
         requirements = tuple(
             dict.fromkeys(r.claim.requirement for r in self.reasons if isinstance(r.claim, Requires))
@@ -210,13 +190,11 @@ class _Story:
             claim = Ends(package.name, (), members if together else (), place=self.place)
         else:
             claim = Ends(None, requirements, members if together else (), place=self.place)
-        words = _with(said(claim), used, numbers, len(self.reasons))
-        self.reasons.append(Reason(words, (), tuple(sorted(set(used))), claim))
+        self.reasons.append(Reason(said(claim), (), tuple(used), claim))
 
 
-def _lemmas(proof: Incompatibility) -> tuple[list[Incompatibility], dict[int, int]]:
-    """The derived incompatibilities that are told as such, each after those it rests on, *proof* last; and
-    how often each derived one is used."""
+def _lemmas(proof: Incompatibility) -> list[Incompatibility]:
+    """The derived incompatibilities that are told as such, each after those it rests on, *proof* last."""
     uses: dict[int, int] = {}
     seconds: set[int] = set()
     order: list[Incompatibility] = []
@@ -238,7 +216,7 @@ def _lemmas(proof: Incompatibility) -> tuple[list[Incompatibility], dict[int, in
             uses[id(cause)] = uses.get(id(cause), 0) + 1
         seconds.add(id(one.cause[1]))
     told = [one for one in order if one is proof or id(one) in seconds or uses[id(one)] > 1]
-    return (told or [proof]), uses
+    return told or [proof]
 
 
 def _parts(lemma: Incompatibility, lemmas: set[int]) -> list[Incompatibility]:
@@ -251,22 +229,23 @@ def _parts(lemma: Incompatibility, lemmas: set[int]) -> list[Incompatibility]:
     return [*parts, one]
 
 
-def _place(line: Line) -> tuple[bool, tuple[str, str, str, int]]:
-    """Lines about members in the order of their manifests, the others after them as they come."""
-    if line.subject is not None or not line.asks:
-        return (True, ("", "", "", 0))
-    return (False, origin_key(line.asks[0].origin))
-
-
-def _origin(statement: Statement) -> tuple[str, str, str, int] | None:
-    if isinstance(statement.cause, Wanted) and statement.item >= 0:
-        return origin_key(statement.cause.ask.origin)
-    return None
-
-
-def _with(words: str, used: Sequence[int], numbers: dict[int, int], position: int) -> str:
-    """*words* with the numbers of those conclusions they rest on that do not stand right before them."""
-    called = sorted({numbers[one] for one in used if one in numbers and one != position - 1})
-    if not called:
-        return words
-    return f"so, with {' and '.join(f'({number})' for number in called)}, {words.removeprefix('so ')}"
+def _numbered(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """*reasons* with numbers on those conclusions that a line farther down rests on as well."""
+    users: dict[int, list[int]] = {}
+    for position, reason in enumerate(reasons):
+        for use in reason.uses:
+            users.setdefault(use, []).append(position)
+    numbers: dict[int, int] = {}
+    for position, reason in enumerate(reasons):
+        if isinstance(reason.claim, Follows) and len(users.get(position, ())) > 1:
+            numbers[position] = len(numbers) + 1
+    told = []
+    for position, reason in enumerate(reasons):
+        words = reason.text
+        called = [numbers[use] for use in reason.uses if use in numbers and use != position - 1]
+        if called:
+            words = f"so, with {', '.join(f'({n})' for n in called)}, {words.removeprefix('so ')}"
+        if position in numbers:
+            words = f"({numbers[position]}) {words}"
+        told.append(replace(reason, text=words, number=numbers.get(position, 0)))
+    return tuple(told)

@@ -117,16 +117,17 @@ def _interval(known: Sequence[str], first: int, end: int) -> str:
     wanted = tuple(known[first : end + 1])
     if first == 0 and end == len(known) - 1:
         return ""
-    if first == end:
-        return f"=={known[first]}"
+    exact = f"=={known[first]}" if first == end else None
     lower = [""] if first == 0 else [f">={text}" for text in _prefixes(known[first])]
     upper = [""] if end == len(known) - 1 else [f"<{text}" for text in _prefixes(known[end + 1])]
     for low in lower:
         for high in upper:
             text = ",".join(filter(None, (low, high)))
+            if exact is not None and len(text) >= len(exact):
+                return exact
             if _allowed(text, known) == wanted:
                 return text
-    return (f">={known[first]}," if first else "") + f"<={known[end]}"
+    return exact or (f">={known[first]}," if first else "") + f"<={known[end]}"
 
 
 def _prefixes(version: str) -> list[str]:
@@ -180,7 +181,7 @@ def _depends(claim: DependsOn) -> str:
         return f"{who} {verb} on {claim.requirements[0]} or {claim.requirements[1]}"
     if len(claim.within.versions) == len(claim.within.known):
         return f"{who} {verb} on {claim.within.label}"
-    return f"{who} {verb} on {claim.within.label}, each within {of_range(claim.within)}"
+    return f"{who} {verb} on {claim.within.label}, each within {' or '.join(specifiers(claim.within))}"
 
 
 def _bars(claim: Bars) -> str:

@@ -44,6 +44,10 @@ class CannotResolve(PypmError):
     def hint(self) -> str | None:
         return "; ".join(self.hints) or None
 
+    @property
+    def helps(self) -> tuple[str, ...]:
+        return self.hints
+
 
 @dataclass(eq=False, repr=False)
 class ResolutionUndecided(PypmError):
