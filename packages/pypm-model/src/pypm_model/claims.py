@@ -121,6 +121,4 @@ class Ends:
     place: str = ""
 
 
-Claim = (
-    Requires | DependsOn | Allows | Bars | Unknown | NoneSuch | Member | Supports | Follows | Ends
-)
+Claim = Requires | DependsOn | Allows | Bars | Unknown | NoneSuch | Member | Supports | Follows | Ends

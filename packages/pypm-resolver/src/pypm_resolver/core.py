@@ -128,7 +128,9 @@ class _Reduction:
             for own, _ in group:
                 mask |= own[0][1]
             texts = (of_requirement(leaf.cause.requirement),) if isinstance(leaf.cause, Depends) else ()
-            marker = all_of((leaf.marker, *(self.given[node][1] for node, _ in leaf.terms if node in self.given)))
+            marker = all_of(
+                (leaf.marker, *(self.given[node][1] for node, _ in leaf.terms if node in self.given))
+            )
             assert not isinstance(leaf.cause, tuple), "a leaf is derived from nothing"
             said_of = ((terms[0][0], mask), *terms[1:])
             statements.append(Statement(said_of, leaf.cause, marker, texts, self._item(leaf)))
@@ -296,9 +298,7 @@ def _flat(statements: list[Statement]) -> Core:
     proof = made[0]
     for leaf in made[1:]:
         proof = Incompatibility((), (proof, leaf))
-    return Core(
-        tuple(statements), proof, {id(leaf): s for leaf, s in zip(made, statements, strict=True)}
-    )
+    return Core(tuple(statements), proof, {id(leaf): s for leaf, s in zip(made, statements, strict=True)})
 
 
 def _join(group: Sequence[Statement]) -> Statement:

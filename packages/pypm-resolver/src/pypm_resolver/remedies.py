@@ -65,9 +65,7 @@ class _Remedies:
         elif name not in self.problem.members:
             yield from self._relaxations(wanted.ask, "", lambda old, new: _changed(self.request, old, new))
 
-    def _relaxations(
-        self, ask: Ask, kind: str, change: Callable[[Ask, Ask], Request]
-    ) -> Iterator[Remedy]:
+    def _relaxations(self, ask: Ask, kind: str, change: Callable[[Ask, Ask], Request]) -> Iterator[Remedy]:
         old = ask.requirement
         if not old.specifier:
             return
@@ -75,9 +73,7 @@ class _Remedies:
             new = replace_requirement(ask, old._replace(specifier=specifier))
             before, after = (of_requirement(r._replace(marker="")) for r in (old, new.requirement))
             said = f"relaxing {kind}{before} in {{place}} to {after} "
-            yield Remedy(
-                "relax", change(ask, new), said + "gives a solution{versions}", old.name, ask.origin
-            )
+            yield Remedy("relax", change(ask, new), said + "gives a solution{versions}", old.name, ask.origin)
 
     def _without_constraint(self, old: Ask, new: Ask) -> Request:
         return replace(self.request, constraints=_swapped(self.request.constraints, old, new))
@@ -166,7 +162,9 @@ class _Remedies:
             if name != ROOT
         ]
         for bound in reversed(bounds(package, mask)):
-            raised = [m for m in members if not implies(requires_python(m.requires_python), requires_python(bound))]
+            raised = [
+                m for m in members if not implies(requires_python(m.requires_python), requires_python(bound))
+            ]
             if not bound or not raised:
                 continue
             request = self.request
@@ -177,7 +175,9 @@ class _Remedies:
                     return
                 if both(requires_python(python), self.problem.environment) == FALSE:
                     return
-                request = _with_member(request, replace(member, requires_python=_lowest_dropped(python, bound)))
+                request = _with_member(
+                    request, replace(member, requires_python=_lowest_dropped(python, bound))
+                )
             who = " and ".join(member.name for member in raised)
             file = next(w.ask.origin.file for _, w in self.asked if w.ask.origin.member == raised[0].name)
             origin = Origin(raised[0].name, file, "project.requires-python")
@@ -251,7 +251,9 @@ class _Remedies:
                 if wanted.requirement.name == name:
                     specifier = merge(specifier, wanted.requirement.specifier)
             written = of_requirement(Requirement(name, (), specifier))
-            ask = Ask(Requirement(name, (), specifier), self.asked[0][1].ask.origin if self.asked else _NOWHERE)
+            ask = Ask(
+                Requirement(name, (), specifier), self.asked[0][1].ask.origin if self.asked else _NOWHERE
+            )
             yield Remedy(
                 "override",
                 replace(self.request, overrides=(*self.request.overrides, ask)),
@@ -308,5 +310,3 @@ def _lowest_dropped(specifier: str, bound: str) -> str:
     inside = requires_python(bound)
     kept = [c for c in specifier.split(",") if c == bound or not implies(inside, requires_python(c))]
     return ",".join(kept)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from pypm_model.claims import (
     Allows,
@@ -29,7 +30,9 @@ def said(claim: Claim) -> str:
     """The line that says *claim*."""
     match claim:
         case Requires(who, requirement, target, override):
-            return f"{who} requires {target if override else requirement}" + _overridden(requirement, override)
+            return f"{who} requires {target if override else requirement}" + _overridden(
+                requirement, override
+            )
         case DependsOn():
             return _depends(claim)
         case Allows(requirement=requirement):
@@ -66,9 +69,7 @@ def of_versions(term: Term) -> str:
         return f"every version of {term.label}"
     runs = _runs(term)
     if len(runs) > RUNS:
-        return (
-            f"{len(term.versions)} versions of {term.label} from {term.versions[0]} to {term.versions[-1]}"
-        )
+        return f"{len(term.versions)} versions of {term.label} from {term.versions[0]} to {term.versions[-1]}"
     last = len(term.known) - 1
     texts = []
     for first, end in runs:
@@ -101,7 +102,7 @@ def specifiers(term: Term) -> list[str]:
     runs = _runs(term)
     holes = [
         term.known[position]
-        for (_, before), (after, _) in zip(runs, runs[1:], strict=False)
+        for (_, before), (after, _) in pairwise(runs)
         for position in range(before + 1, after)
     ]
     if 0 < len(holes) <= RUNS and len(runs) > 1:
@@ -202,7 +203,9 @@ def _bars(claim: Bars) -> str:
             return f"{which} {have} no usable file {claim.detail}"
         case "build":
             tell = "its build" if one else "a build"
-            return f"{which} {have} no wheel: only {tell} would tell the dependencies, and that is not allowed"
+            return (
+                f"{which} {have} no wheel: only {tell} would tell the dependencies, and that is not allowed"
+            )
         case "no-binary":
             return f"{which} {have} wheels only, and `no-binary` rules them out"
         case "no-build":

@@ -118,9 +118,7 @@ def run(session: Session, catalog: Catalog, facts: list[Fact]) -> Outcome:
     return state
 
 
-def with_hints(
-    unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, place: Locate
-) -> Unsolvable:
+def with_hints(unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, place: Locate) -> Unsolvable:
     """*unsolvable* with those of its remedies that help: each is resolved once more, with the same
     catalog. One that would need what can not be had now is left out."""
     from pypm_resolver.trials import Trials
