@@ -1,6 +1,6 @@
 """A proof as a short story: who asked for what, what follows, and where that meets.
 
-The proof is made short first (`pypm_resolver.core`). Then its derivation is followed as the error
+The proof is made short first (`pypm_resolver.grounds`). Then its derivation is followed as the error
 reports of Dart's solver do: a chain of facts is told in the order in which a reader would follow it, from
 the members on, and ends with what follows from it; only what is used twice gets a number. Every line
 is made from a claim that is true of the facts that were fed.
@@ -17,7 +17,7 @@ from pypm_model.names import ROOT, NormalizedName
 from pypm_model.requests import Origin
 from pypm_model.resolutions import Reason, Unsolvable
 from pypm_resolver.chain import Drawn, Step, drawn
-from pypm_resolver.core import Core, core
+from pypm_resolver.grounds import Grounds, grounds
 from pypm_resolver.incompatibility import Barred, Incompatibility, Wanted
 from pypm_resolver.lines import Line, Lines, merged, origin_key
 from pypm_resolver.region import Region
@@ -30,7 +30,7 @@ LONG = 3
 
 def explain(region: Region, proof: Incompatibility) -> Unsolvable:
     """The story of *proof*, which has no terms and hangs on no marker in *region*."""
-    found = core(region.graph, proof)
+    found = grounds(region.graph, proof)
     where = _where(region, found)
     story = _Story(region, found, where)
     story.tell()
@@ -44,7 +44,7 @@ def explain(region: Region, proof: Incompatibility) -> Unsolvable:
     )
 
 
-def _where(region: Region, found: Core) -> Diagram:
+def _where(region: Region, found: Grounds) -> Diagram:
     """Where the proof holds: where all its facts do; files and Requires-Python were judged for the region
     that was solved."""
     if any(
@@ -57,10 +57,10 @@ def _where(region: Region, found: Core) -> Diagram:
 
 
 class _Story:
-    def __init__(self, region: Region, found: Core, where: Diagram) -> None:
+    def __init__(self, region: Region, found: Grounds, where: Diagram) -> None:
         self.problem = region.problem
         self.everything = region.solver.everything
-        self.core = found
+        self.grounds = found
         everywhere = where == self.problem.where
         self.place = "" if everywhere else describe(simplify(where, self.problem.where))
         self.lines = Lines(region, where)
@@ -72,12 +72,12 @@ class _Story:
         """By identity of a derived incompatibility: the position of the line that says it."""
 
     def tell(self) -> None:
-        lemmas = _lemmas(self.core.proof)
+        lemmas = _lemmas(self.grounds.proof)
         known = {id(one) for one in lemmas}
         for lemma in lemmas:
             parts = _parts(lemma, known - {id(lemma)})
             found = drawn(parts, lemma.terms, self.everything, self._rank, self._first)
-            is_last = lemma is self.core.proof
+            is_last = lemma is self.grounds.proof
             rests = self._tell_steps(found, with_conclusions=is_last)
             used = sorted({position for head in found.last for position in rests[head]})
             if is_last:
@@ -106,19 +106,19 @@ class _Story:
     def _tell_part(self, part: Incompatibility) -> list[int]:
         if id(part) in self._concluded:
             return [self._concluded[id(part)]]
-        return [self._say(line) for line in self.lines.of(self.core.of(part))]
+        return [self._say(line) for line in self.lines.of(self.grounds.of(part))]
 
     def _rank(self, part: Incompatibility) -> int:
         """Requirements are followed from the members on; what bars versions comes to meet them."""
         if id(part) in self._concluded:
             return 2
-        if self.core.of(part).item >= 0:
+        if self.grounds.of(part).item >= 0:
             return 0
         return 1 if len(part.terms) > 1 else 3
 
     def _first(self, parts: Sequence[Incompatibility]) -> tuple[object, ...]:
         """What comes from members is told in the order of their manifests, before what does not."""
-        statements = [self.core.of(part) for part in parts if id(part) not in self._concluded]
+        statements = [self.grounds.of(part) for part in parts if id(part) not in self._concluded]
         keys = [
             origin_key(statement.cause.ask.origin)
             for statement in statements
@@ -135,7 +135,7 @@ class _Story:
             waiting += [found.steps[each] for each in one.rests_on]
         if any(id(one.part) in self._concluded for one in seen):
             return ""
-        items = {self.core.of(one.part).item for one in seen} - {-1}
+        items = {self.grounds.of(one.part).item for one in seen} - {-1}
         return self.lines.item_words(items.pop()) if len(items) == 1 else ""
 
     def _say(self, line: Line) -> int:
@@ -153,7 +153,7 @@ class _Story:
         """For whom a version needs too new a Python."""
         if not isinstance(line.claim, Bars) or line.claim.kind != "python":
             return
-        for statement in self.core.statements:
+        for statement in self.grounds.statements:
             if not isinstance(statement.cause, Wanted) or statement.item < 0:
                 continue
             member = self.problem.members[statement.cause.ask.origin.member]

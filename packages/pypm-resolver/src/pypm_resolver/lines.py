@@ -23,8 +23,8 @@ from pypm_model.records import record
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirements import Requirement
 from pypm_model.versions import sort_key
-from pypm_resolver.core import Statement
 from pypm_resolver.files import lower_bound
+from pypm_resolver.grounds import Statement
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
 from pypm_resolver.package import Package
 from pypm_resolver.problem import flag_name

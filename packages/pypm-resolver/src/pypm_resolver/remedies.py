@@ -11,7 +11,7 @@ from pypm_model.requests import Ask, MemberRequest, Origin, PrereleasePolicy, Re
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Remedy
 from pypm_model.specifiers import InvalidSpecifier, merge, without_upper_bounds
-from pypm_resolver.core import Core, Statement
+from pypm_resolver.grounds import Grounds, Statement
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
 from pypm_resolver.lines import bounds, origin_key
 from pypm_resolver.package import Package, cover_of
@@ -19,13 +19,13 @@ from pypm_resolver.region import Region
 from pypm_resolver.wording import of_requirement
 
 
-def remedies(region: Region, found: Core, where: Diagram) -> tuple[Remedy, ...]:
+def remedies(region: Region, found: Grounds, where: Diagram) -> tuple[Remedy, ...]:
     """What may help against *found*, which was found in *region*: the most telling first."""
     return tuple(_Remedies(region, found, where).all())
 
 
 class _Remedies:
-    def __init__(self, region: Region, found: Core, where: Diagram) -> None:
+    def __init__(self, region: Region, found: Grounds, where: Diagram) -> None:
         self.region = region
         self.problem = region.problem
         self.request = replace(region.problem.request, members=tuple(region.problem.members.values()))

@@ -51,7 +51,7 @@ class Statement:
 
 
 @record
-class Core:
+class Grounds:
     """*proof* has no terms; its leaves are statements (`of`)."""
 
     statements: tuple[Statement, ...]
@@ -75,9 +75,9 @@ class _Refuted:
     """By number of the node, its number in the graph."""
 
 
-def core(graph: Graph, proof: Incompatibility) -> Core:
+def grounds(graph: Graph, proof: Incompatibility) -> Grounds:
     """The statements that *proof*, which has no terms, rests on."""
-    return _Reduction(graph, proof).core()
+    return _Reduction(graph, proof).grounds()
 
 
 class _Reduction:
@@ -93,7 +93,7 @@ class _Reduction:
         }
         """By node: the states the root excludes, and where."""
 
-    def core(self) -> Core:
+    def grounds(self) -> Grounds:
         statements = self._grouped()
         if not self._fails(statements):
             # Nothing shorter within the budget: the leaves, in one step.
@@ -101,7 +101,7 @@ class _Reduction:
         statements = self._narrowed(self._fewest(self._joined(self._fewest(statements))))
         found = self._refuted(statements)
         assert found is not None, "what was refuted before is refuted again"
-        return Core(tuple(statements), *_in_full(found))
+        return Grounds(tuple(statements), *_in_full(found))
 
     # Statements
 
@@ -292,13 +292,13 @@ def _in_full(found: _Refuted) -> tuple[Incompatibility, dict[int, Statement]]:
     return full[id(found.proof)], known
 
 
-def _flat(statements: list[Statement]) -> Core:
+def _flat(statements: list[Statement]) -> Grounds:
     """All *statements* at once."""
     made = [Incompatibility(s.terms, s.cause, marker=s.marker) for s in statements]
     proof = made[0]
     for leaf in made[1:]:
         proof = Incompatibility((), (proof, leaf))
-    return Core(tuple(statements), proof, {id(leaf): s for leaf, s in zip(made, statements, strict=True)})
+    return Grounds(tuple(statements), proof, {id(leaf): s for leaf, s in zip(made, statements, strict=True)})
 
 
 def _join(group: Sequence[Statement]) -> Statement:
