@@ -7,7 +7,7 @@ outcome = universe.solve(request(["a"]))
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pypm_model.facts import (
@@ -86,11 +86,11 @@ class Universe:
             session.feed([self.answer(key) for key in keys])
         return state
 
-    def explain(self, request: Request) -> Unsolvable:
-        """The conflict that *request* ends in, its remedies tried."""
+    def explain(self, request: Request, place: Callable[[Origin], str] = str) -> Unsolvable:
+        """The conflict that *request* ends in, its remedies tried; *place* says where a hint points."""
         outcome = self.solve(request)
         assert isinstance(outcome, Unsolvable), outcome
-        trials = Trials(outcome, self.facts())
+        trials = Trials(outcome, self.facts(), place)
         while isinstance(state := trials.step(), Needs):
             trials.feed([self.answer(key) for key in state.keys])
         return state

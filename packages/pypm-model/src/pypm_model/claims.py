@@ -28,12 +28,14 @@ class Term:
 
 @record
 class Requires:
-    """*who* (a member, its extra or group) asks for something; *override* replaces what it wrote."""
+    """*who* (a member, its extra or group) asks for something; *override* replaces what it wrote, *source*
+    is where it must come from, if that is said."""
 
     who: str
     requirement: str
     target: NormalizedName
     override: bool = False
+    source: str = ""
 
 
 @record

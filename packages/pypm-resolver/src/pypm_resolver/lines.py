@@ -17,11 +17,12 @@ from pypm_model.claims import (
     Unknown,
 )
 from pypm_model.facts import Direct, Listing
-from pypm_model.markers import Diagram, describe
+from pypm_model.markers import TRUE, Diagram, describe, simplify
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirements import Requirement
+from pypm_model.sources import GitSource, IndexSource, PathSource, UrlSource
 from pypm_model.versions import sort_key
 from pypm_resolver.files import lower_bound
 from pypm_resolver.grounds import Statement
@@ -29,7 +30,7 @@ from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
 from pypm_resolver.package import Package
 from pypm_resolver.problem import flag_name
 from pypm_resolver.region import Region
-from pypm_resolver.wording import of_requirement
+from pypm_resolver.wording import of_requirement, plain_url
 
 
 @record
@@ -104,7 +105,9 @@ class Lines:
             claim = DependsOn(owner, (of_requirement(requirement),), within, bool(override))
             return [Line(claim, owner.name, requirement.name, asks), *after]
         who = self.item_words(statement.item)
-        asked = Requires(who, of_requirement(requirement), requirement.name, bool(override))
+        asked = Requires(
+            who, of_requirement(requirement), requirement.name, bool(override), source_words(wanted)
+        )
         return [Line(asked, None, requirement.name, asks), *after, *self._member(statement, requirement)]
 
     def _depends(
@@ -157,7 +160,8 @@ class Lines:
                 setting = self._ruled_out(package, mask)
                 if setting:
                     return [self._bar(package, mask, setting, "")]
-                detail = describe(self.where)
+                inside = simplify(self.where, self.problem.where)
+                detail = describe(self.where if inside == TRUE else inside)
             case "build":
                 detail = ""
         return [self._bar(package, mask, barred.kind, detail)]
@@ -230,6 +234,21 @@ def bounds(package: Package, mask: int) -> dict[str, int]:
         bound = texts.pop() if len(texts) == 1 else ""
         found[bound] = found.get(bound, 0) | 1 << index
     return found
+
+
+def source_words(wanted: Wanted) -> str:
+    """Where a member wants a package from, if it says so beside its requirement."""
+    match wanted.ask.source:
+        case IndexSource(index=index):
+            return f"index {index}"
+        case PathSource(path=path):
+            return f"the path {path}"
+        case GitSource(url=url, ref=ref):
+            return f"git+{plain_url(url)}" + (f"@{ref}" if ref else "")
+        case UrlSource(url=url) if not wanted.requirement.url:
+            return plain_url(url)
+        case _:
+            return ""
 
 
 def origin_key(origin: Origin) -> tuple[str, str, str, int]:

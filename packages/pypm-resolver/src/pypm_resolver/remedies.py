@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from pypm_model.markers import FALSE, Diagram, both, implies, requires_python, text
+from pypm_model.markers import FALSE, Diagram, any_of, both, implies, requires_python, text
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.requests import Ask, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirements import Requirement
@@ -14,7 +14,7 @@ from pypm_model.specifiers import InvalidSpecifier, merge, without_upper_bounds
 from pypm_resolver.grounds import Grounds, Statement
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
 from pypm_resolver.lines import bounds, origin_key
-from pypm_resolver.package import Package, cover_of
+from pypm_resolver.package import Package
 from pypm_resolver.region import Region
 from pypm_resolver.wording import of_requirement
 
@@ -136,9 +136,9 @@ class _Remedies:
                 )
             case "python":
                 yield from self._newer_python(package, mask)
-                yield from self._only_where(package, cover_of(package, index).files)
+                yield from self._only_where(package, mask)
             case "files" | "required":
-                yield from self._only_where(package, cover_of(package, index).files)
+                yield from self._only_where(package, mask)
 
     def _allowed(self, node: int, package: Package) -> int:
         """The candidates that all requirements of the story allow."""
@@ -189,8 +189,9 @@ class _Remedies:
                 origin,
             )
 
-    def _only_where(self, package: Package, files: Diagram) -> Iterator[Remedy]:
-        """A marker for those environments that the package has files for."""
+    def _only_where(self, package: Package, mask: int) -> Iterator[Remedy]:
+        """A marker for those environments that some version of *mask* has files for."""
+        files = any_of(cover.files for cover, versions in package.covers if versions & mask)
         marker = text(files, self.problem.environment)
         if both(files, self.problem.environment) == FALSE or not marker:
             return

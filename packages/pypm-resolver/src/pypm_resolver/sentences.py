@@ -25,14 +25,17 @@ from pypm_model.versions import parse
 RUNS = 3
 """More runs of neighbouring versions than this are counted instead of listed."""
 
+SHORT = 60
+"""Two requirements are told side by side if they take no more characters than this."""
+
 
 def said(claim: Claim) -> str:
     """The line that says *claim*."""
     match claim:
-        case Requires(who, requirement, target, override):
-            return f"{who} requires {target if override else requirement}" + _overridden(
-                requirement, override
-            )
+        case Requires():
+            what = claim.target if claim.override else claim.requirement
+            place = f", from {claim.source}" if claim.source else ""
+            return f"{claim.who} requires {what}{_overridden(claim.requirement, claim.override)}{place}"
         case DependsOn():
             return _depends(claim)
         case Allows(requirement=requirement):
@@ -178,8 +181,9 @@ def _depends(claim: DependsOn) -> str:
         if claim.override:
             return f"{who} {verb} on {claim.within.name}{_overridden(requirement, True)}"
         return f"{who} {verb} on {requirement}"
-    if len(claim.requirements) == 2:
-        return f"{who} {verb} on {claim.requirements[0]} or {claim.requirements[1]}"
+    either = " or ".join(claim.requirements)
+    if len(claim.requirements) == 2 and len(either) <= SHORT:
+        return f"{who} {verb} on {either}"
     if len(claim.within.versions) == len(claim.within.known):
         return f"{who} {verb} on {claim.within.label}"
     return f"{who} {verb} on {claim.within.label}, each within {' or '.join(specifiers(claim.within))}"

@@ -23,6 +23,8 @@ STEPS = 3_000
 """Decisions and conflicts one trial may take."""
 TRIALS = 16
 """So many remedies are tried at most."""
+KEYS = 600
+"""So many facts may be asked for that the conflict did not need, in all trials together."""
 HINTS = 4
 """When so many help, no more are tried."""
 
@@ -43,6 +45,7 @@ class Trials:
         self._helped: set[tuple[str, Origin | None]] = set()
         self._open = list(reversed(unsolvable.remedies[:TRIALS]))
         self._session: Session | None = None
+        self._asked = 0
 
     def feed(self, facts: Iterable[Fact]) -> None:
         """Answer some of what was asked."""
@@ -68,7 +71,8 @@ class Trials:
                 self._session = Session(replace(remedy.request, max_steps=budget))
                 self._session.feed([_lifted(fact, remedy.lifted) for fact in self._facts])
             state = self._session.step()
-            if isinstance(state, Needs):
+            if isinstance(state, Needs) and self._asked < KEYS:
+                self._asked += len(state.keys)
                 return state
             if isinstance(state, Resolution):
                 self._judge(remedy, state)
@@ -89,7 +93,10 @@ class Trials:
 
 def _versions(name: NormalizedName | None, resolution: Resolution) -> str:
     versions = [package.version for package in resolution.packages if package.name == name]
-    return f" ({name} {' and '.join(versions)})" if versions else ""
+    if not versions:
+        return ""
+    *most, last = versions
+    return f" ({name} {', '.join(most)} and {last})" if most else f" ({name} {last})"
 
 
 def _lifted(fact: Fact, lifted: tuple[tuple[NormalizedName, str], ...]) -> Fact:

@@ -13,13 +13,13 @@ def of_requirement(requirement: Requirement) -> str:
     )
     text = f"{requirement.name}{extras}{','.join(clauses)}"
     if requirement.url:
-        text += f" @ {_plain(requirement.url)}"
+        text += f" @ {plain_url(requirement.url)}"
     if requirement.marker and "extra" not in requirement.marker:
         text += f"; {requirement.marker}"
     return text
 
 
-def _plain(url: str) -> str:
+def plain_url(url: str) -> str:
     """The address without user name and password."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")

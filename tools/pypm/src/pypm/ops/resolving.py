@@ -95,7 +95,7 @@ def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listene
     listener(Finished("resolve"))
     match state:
         case Unsolvable():
-            raise _conflict(with_hints(state, facts, catalog, place), place)
+            raise conflict(with_hints(state, facts, catalog, place), place)
         case Undecided(steps, names):
             raise ResolutionUndecided(steps, names)
         case Resolution():
@@ -133,7 +133,8 @@ def with_hints(unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, 
     return state
 
 
-def _conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
+def conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
+    """The error that tells *unsolvable*."""
     *before, last = unsolvable.story
     return CannotResolve(
         last.text.removeprefix("so "),  # it ends the story there, and begins it here
