@@ -9,11 +9,11 @@ is made from a claim that is true of the facts that were fed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from pypm_model.claims import Bars, Ends, Follows, Requires, Supports, Unknown
 from pypm_model.markers import FALSE, Diagram, all_of, describe, simplify, text
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import Origin
 from pypm_model.resolutions import Reason, Unsolvable
 from pypm_resolver.chain import Drawn, Step, drawn

@@ -10,10 +10,9 @@ small search finds a short proof of the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from pypm_model.markers import Diagram, all_of
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_resolver.graph import Graph
 from pypm_resolver.incompatibility import (
     Barred,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pypm_model.claims import (
     Allows,
@@ -19,7 +18,7 @@ from pypm_model.claims import (
 from pypm_model.facts import Direct, Listing
 from pypm_model.markers import TRUE, Diagram, describe, simplify
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, IndexSource, PathSource, UrlSource

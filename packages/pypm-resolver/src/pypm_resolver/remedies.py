@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from pypm_model.markers import FALSE, Diagram, any_of, both, implies, requires_python, text
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import Ask, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Remedy

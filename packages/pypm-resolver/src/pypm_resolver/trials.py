@@ -10,10 +10,10 @@ A conversation like the `Session`'s, after a conflict:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from pypm_model.facts import Fact, FileClass, Listing, Metadata, Needs, NoMetadata
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import Origin
 from pypm_model.resolutions import Remedy, Resolution, Unsolvable
 from pypm_resolver.session import Session

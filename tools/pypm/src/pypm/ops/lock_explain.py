@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from pypm.ops.locking import (
@@ -30,7 +29,7 @@ from pypm_model.lock_text import read
 from pypm_model.locks import Lock, LockedPackage, Manifest
 from pypm_model.markers import Diagram
 from pypm_model.names import ROOT, NormalizedName, normalize
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import Ask, Origin, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution, Unsolvable
@@ -45,7 +44,6 @@ _STEPS = 20_000
 """What looking for another answer may cost."""
 
 
-@dataclass(eq=False, repr=False)
 class NotInLock(PypmError):
     """The lock has no package of this name."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import field
 from typing import Any
 
 from pypm.ops.locking import lock_text
@@ -16,7 +15,7 @@ from pypm_model.errors import Place
 from pypm_model.lock_text import read
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName, normalize
-from pypm_model.records import record
+from pypm_model.records import field, record
 from pypm_workspace.configuration import Member
 from pypm_workspace.graph import graph
 from pypm_workspace.graph_formats import render

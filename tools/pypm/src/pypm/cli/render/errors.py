@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json as json_text
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pypm.cli.arguments import UsageError
 from pypm.cli.render.style import style
 from pypm_model.errors import Place, PypmError
-
-if TYPE_CHECKING:
-    import click
 
 
 def render_error(error: PypmError, *, json: bool = False) -> str:
     """The whole message, ending in a line break; with *json*, one line of JSON."""
     if json:
+        import json as json_text
+
         return json_text.dumps({"error": error.to_json()}, sort_keys=True) + "\n"
     if error.parts:
         return "".join(render_error(part) for part in error.parts)
@@ -34,10 +31,10 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_usage(error: click.UsageError, verb: str) -> str:
+def render_usage(error: UsageError, verb: str) -> str:
     """A wrong option or argument."""
     return (
-        f"{style('error', 'red')}[usage]: {error.format_message()}\n"
+        f"{style('error', 'red')}[usage]: {error}\n"
         f"  {style('help', 'cyan')}: `pypm help {verb}` tells the options.\n"
     )
 
@@ -70,6 +67,8 @@ def _place(place: Place, note: str) -> list[str]:
 
 
 def _line_of(place: Place) -> str | None:
+    from pathlib import Path
+
     root = os.environ.get("PYP_WORKSPACE_ROOT", "")
     for folder in (Path.cwd(), *Path.cwd().parents) if not root else (Path(root), Path.cwd()):
         try:

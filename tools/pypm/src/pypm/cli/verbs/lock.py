@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import UsageError, option, verb
+from pypm.cli.options import COMMON, Common, world
+from pypm.cli.render.annotations import annotated
+from pypm.cli.render.errors import render_error
 from pypm.cli.render.report import diff_lines, lock_lines, say
 from pypm.ops.lock import LockOptions, lock
+from pypm.ops.lock import check as check_lock
+from pypm.ops.world import truth
 
 
-@click.command()
-@click.option(
-    "--check", is_flag=True, help="Write nothing: exit 1 unless the lock is what the manifests give."
+@verb(
+    option("--check", help="Write nothing: exit 1 unless the lock is what the manifests give."),
+    option("--diff", name="show_diff", help="Write nothing: print what would change."),
+    option("--dry-run", help="Write nothing: say what would be done."),
+    option("-U", "--upgrade", help="Forget all pins: the newest versions that fit."),
+    option("--upgrade-package", name="upgrade_packages", many=True, metavar="NAME", help="Forget this pin."),
+    option("--explain", metavar="NAME", help="Write nothing: say why NAME is locked at its version."),
+    COMMON,
 )
-@click.option("--diff", "show_diff", is_flag=True, help="Write nothing: print what would change.")
-@click.option("--dry-run", is_flag=True, help="Write nothing: say what would be done.")
-@click.option("-U", "--upgrade", is_flag=True, help="Forget all pins: the newest versions that fit.")
-@click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Forget this pin.")
-@click.option("--explain", metavar="NAME", help="Write nothing: say why NAME is locked at its version.")
-@common
 def command(
     common: Common,
     check: bool,
@@ -36,17 +38,39 @@ def command(
     Pins of the old lock are kept while they fit. The file is touched only if its content changes.
     """
     if explain is not None:
+        if check or show_diff or dry_run or upgrade or upgrade_packages:
+            raise UsageError("--explain goes with no other option of `lock`")
         return _explain(common, explain)
+    if check:
+        if show_diff or dry_run or upgrade or upgrade_packages:
+            raise UsageError("--check goes with no other option of `lock`")
+        return _check(common)
     with world(common) as here:
-        report = lock(here, LockOptions(check, dry_run or show_diff, upgrade, upgrade_packages))
+        report = lock(here, LockOptions(dry_run or show_diff, upgrade, upgrade_packages))
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
     elif show_diff:
         sys.stdout.write("".join(f"{line.strip()}\n" for line in diff_lines(report.diff)))
     elif not common.quiet:
-        for line in ["pypm.lock is what the manifests give"] if check else lock_lines(report):
+        for line in lock_lines(report):
             say(line)
     return 0
+
+
+def _check(common: Common) -> int:
+    with world(common) as here:
+        report = check_lock(here)
+    if common.json:
+        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
+    elif report.problem is not None:
+        if truth(here.environ.get("GITHUB_ACTIONS", "")):
+            for line in annotated(report.problem, report.root, here.environ):
+                sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        sys.stderr.write(render_error(report.problem))
+    elif not common.quiet:
+        say(f"{report.file} is what the manifests give")
+    return 0 if report.problem is None else 1
 
 
 def _explain(common: Common, name: str) -> int:
