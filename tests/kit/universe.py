@@ -7,7 +7,7 @@ outcome = universe.solve(request(["a"]))
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pypm_model.facts import (
@@ -28,10 +28,11 @@ from pypm_model.markers import atoms
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import parse
-from pypm_model.resolutions import Outcome
+from pypm_model.resolutions import Outcome, Unsolvable
 from pypm_model.sources import DirectSource, Source
 from pypm_model.versions import is_prerelease, sort_key
 from pypm_resolver.session import Session
+from pypm_resolver.trials import Trials
 
 PYPI = "pypi"
 
@@ -83,6 +84,15 @@ class Universe:
                 keys = [*state.keys, *extra]
                 dice.shuffle(keys)
             session.feed([self.answer(key) for key in keys])
+        return state
+
+    def explain(self, request: Request, place: Callable[[Origin], str] = str) -> Unsolvable:
+        """The conflict that *request* ends in, its remedies tried; *place* says where a hint points."""
+        outcome = self.solve(request)
+        assert isinstance(outcome, Unsolvable), outcome
+        trials = Trials(outcome, self.facts(), place)
+        while isinstance(state := trials.step(), Needs):
+            trials.feed([self.answer(key) for key in state.keys])
         return state
 
     def facts(self) -> tuple[Fact, ...]:

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.universe import Universe
-from pypm_model.facts import FileClass, ListingKey
+from pypm_model.claims import Term
+from pypm_model.facts import FileClass
 from pypm_model.markers import FALSE, TRUE, any_of, atoms, both, implies, parse, requires_python
 from pypm_model.names import normalize
-from pypm_model.requests import BuildPolicy
 from pypm_model.requirement_text import parse as parse_requirement
 from pypm_model.sources import GitSource, PathSource, UrlSource
 from pypm_resolver.direct_urls import direct_source, same_place
 from pypm_resolver.files import class_cover, covers, lower_bound
 from pypm_resolver.incompatibility import Incompatibility, Structure
-from pypm_resolver.package import Package
+from pypm_resolver.sentences import of_range, of_versions
 from pypm_resolver.solver import Solver
-from pypm_resolver.wording import of_requirement, of_versions
+from pypm_resolver.wording import of_requirement
 
 SIZES = (2, 3, 2)
+KNOWN = ("0.0", "1.0", "2.0", "3.0", "4.0", "5.0")
 
 terms = st.dictionaries(st.integers(0, len(SIZES) - 1), st.integers(1, 14), min_size=1)
 
@@ -117,15 +117,45 @@ def test_direct_references() -> None:
     assert not same_place(git, url)
 
 
+def term(*versions: str, known: tuple[str, ...] = KNOWN, label: str = "a", absent: bool = False) -> Term:
+    return Term(normalize("a"), label, versions, known, absent)
+
+
 def test_versions_in_words() -> None:
-    listing = Universe({"a": {f"{n}.0": [] for n in range(6)}}).answer(ListingKey(normalize("a")))
-    package = Package(normalize("a"), ((listing, None),), BuildPolicy())  # type: ignore[arg-type]
-    assert of_versions(package, 0b111111) == "every version of a"
-    assert of_versions(package, 0b000100) == "a 2.0"
-    assert of_versions(package, 0b110000) == "a 4.0 and later"
-    assert of_versions(package, 0b000011, "x") == "a[x] 1.0 and earlier"
-    assert of_versions(package, 0b010110) == "a 1.0 to 2.0, 4.0"
-    assert of_versions(package, 0) == "no version of a"
+    assert of_versions(term(*KNOWN)) == "every version of a"
+    assert of_versions(term("2.0")) == "a 2.0"
+    assert of_versions(term("4.0", "5.0")) == "a 4.0 and later"
+    assert of_versions(term("0.0", "1.0", label="a[x]")) == "a[x] 1.0 and earlier"
+    assert of_versions(term("1.0", "2.0", "4.0")) == "a 1.0 to 2.0, 4.0"
+    assert of_versions(term()) == "no version of a"
+    assert of_versions(term("1.0", known=("1.0",))) == "a 1.0 (the only version)"
+    assert of_versions(term(known=(), label="app:dev")) == "app:dev"
+    many = tuple(f"{n}.0" for n in range(9))
+    assert of_versions(term(*many[::2], known=many)) == "5 versions of a from 0.0 to 8.0"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "known", "expected"),
+    [
+        (("2.0", "3.0"), ("1.0", "2.0", "3.0"), ["a>=2"]),
+        (("1.0",), ("1.0", "2.0", "3.0"), ["a<2"]),
+        (("2.0",), ("1.0", "2.0", "3.0"), ["a==2.0"]),
+        (("1.0", "1.5"), ("1.0", "1.5", "2.0.1"), ["a<2"]),
+        (("1.4.2", "1.9"), ("1.4.1", "1.4.2", "1.9", "2.0"), ["a>=1.4.2,<2"]),
+        (("1.0", "3.0"), ("1.0", "2.0", "3.0"), ["a!=2.0"]),
+        (("2.0", "3.0", "5.0"), ("1.0", "2.0", "3.0", "4.0", "5.0"), ["a>=2,!=4.0"]),
+        (("1.0", "6.0"), tuple(f"{n}.0" for n in range(1, 8)), ["a<2", "a==6.0"]),
+        (("1.0",), ("1.0", "1.0.post1", "2.0"), ["a==1.0"]),
+        (("1.0", "1.1"), ("1.0", "1.1", "2.0a1", "2.0"), ["a<2"]),
+        (("1.0", "1.1", "2.0a1"), ("1.0", "1.1", "2.0a1", "2.0b1", "2.0"), ["a<2.0b1"]),
+        (("1!1.0",), ("2.0", "1!1.0"), ["a>=1!1"]),
+        (("1!1.0", "1!2.0"), ("2.0", "1!1.0", "1!2.0"), ["a>=1!1"]),
+    ],
+)
+def test_t22_ranges_are_the_shortest_over_known_versions(
+    chosen: tuple[str, ...], known: tuple[str, ...], expected: list[str]
+) -> None:
+    assert of_range(term(*chosen, known=known)) == " or ".join(expected)
 
 
 def test_requirements_in_words() -> None:

@@ -54,6 +54,11 @@ class PypmError(Exception):
         return None
 
     @property
+    def helps(self) -> tuple[str, ...]:
+        """Everything that would help, one sentence each: the hint, unless there are several."""
+        return (self.hint,) if self.hint else ()
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """Where in the user's files; the error itself first."""
         return ()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pypm_model.locks import LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_model.requests import Ask
+from pypm_model.requests import Ask, Origin, Request
+
+if TYPE_CHECKING:
+    from pypm_model.claims import Claim
 
 
 @record
@@ -30,6 +35,34 @@ class Reason:
     asks: tuple[Ask, ...] = ()
     """The requirements of members this line speaks of: their places are shown."""
     uses: tuple[int, ...] = ()
+    claim: Claim | None = None
+    """What the line says, as data; the text is made from it."""
+    number: int = 0
+    """Of a conclusion that more than one later line rests on: what they call it by."""
+    origins: tuple[Origin, ...] = ()
+    """Other places this line speaks of."""
+
+
+@record
+class Remedy:
+    """A change that may help: to be tried (`pypm_resolver.trials`) before it is said.
+
+    *request* is what would be asked with it. *lifted* are names whose facts are taken differently in
+    the trial, because the answer does not come from the request: ``build`` (what a build would tell
+    is taken to be nothing), ``too-new`` (the cut-off is not applied).
+    """
+
+    kind: str
+    """``relax``, ``yanked``, ``prerelease``, ``python``, ``split``, ``build``, ``override``,
+    ``too-new``, ``marker`` or ``spelling``."""
+    request: Request
+    text: str
+    """The sentence. ``{place}`` in it stands for where *origin* is, ``{versions}`` for what the trial
+    locks of *name*."""
+    name: NormalizedName | None = None
+    origin: Origin | None = None
+    """What would have to be edited; of several remedies for one origin the first that helps is said."""
+    lifted: tuple[tuple[NormalizedName, str], ...] = ()
 
 
 @record
@@ -41,6 +74,9 @@ class Unsolvable:
     region: str = ""
     """The marker of where it is impossible; empty: everywhere."""
     hints: tuple[str, ...] = ()
+    """What was tried and helps, one sentence each; empty until the remedies have been tried."""
+    remedies: tuple[Remedy, ...] = ()
+    """What may help, the most useful first: each has to be tried."""
     names: tuple[NormalizedName, ...] = ()
     """Packages in the story."""
 

@@ -1,312 +1,251 @@
-"""A proof in words: who asked for what, what the indexes have not, and where that meets.
+"""A proof as a short story: who asked for what, what follows, and where that meets.
 
-The leaves of the derivation are told, not its steps: requirements of many versions of one package
-are one line, and lines come in the order in which a reader would look them up, from the members on.
-Every line is a statement about the facts that were fed.
+The proof is made short first (`pypm_resolver.grounds`). Then its derivation is followed as the error
+reports of Dart's solver do: a chain of facts is told in the order in which a reader would follow it, from
+the members on, and ends with what follows from it; only what is used twice gets a number. Every line
+is made from a claim that is true of the facts that were fed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from pypm_model.facts import Listing
-from pypm_model.markers import FALSE, Diagram, all_of, describe, text
-from pypm_model.names import NormalizedName
-from pypm_model.records import record
-from pypm_model.requests import Ask
+from pypm_model.claims import Bars, Ends, Follows, Requires, Supports, Unknown
+from pypm_model.markers import FALSE, Diagram, all_of, describe, simplify, text
+from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import replace
+from pypm_model.requests import Origin
 from pypm_model.resolutions import Reason, Unsolvable
-from pypm_resolver.evidence import Evidence, bounds
-from pypm_resolver.graph import NodeKey
-from pypm_resolver.hints import hints
-from pypm_resolver.incompatibility import Barred, Constrained, Depends, Incompatibility, Wanted
-from pypm_resolver.package import Package
-from pypm_resolver.problem import flag_name
+from pypm_resolver.chain import Drawn, Step, drawn
+from pypm_resolver.grounds import Grounds, grounds
+from pypm_resolver.incompatibility import Barred, Incompatibility, Wanted
+from pypm_resolver.lines import Line, Lines, merged, origin_key
 from pypm_resolver.region import Region
-from pypm_resolver.wording import of_requirement, of_versions
+from pypm_resolver.remedies import remedies
+from pypm_resolver.sentences import said
 
-
-@record(frozen=False, eq=False)
-class Line:
-    """A line in the making: about *subject*, and telling of *target*."""
-
-    text: str
-    subject: NormalizedName | None
-    """The package whose candidates it is about; None: it speaks of a member."""
-    target: NormalizedName | None
-    asks: tuple[Ask, ...] = ()
+LONG = 3
+"""Facts in a row after which it is said what follows from them, before another row meets it."""
 
 
 def explain(region: Region, proof: Incompatibility) -> Unsolvable:
     """The story of *proof*, which has no terms and hangs on no marker in *region*."""
-    return _Story(region, proof).told()
+    found = grounds(region.graph, proof)
+    where = _where(region, found)
+    story = _Story(region, found, where)
+    story.tell()
+    everywhere = where == region.problem.where
+    return Unsolvable(
+        _numbered(story.reasons),
+        "" if everywhere else text(where, region.problem.where),
+        (),
+        remedies(region, found, where),
+        tuple(story.names),
+    )
+
+
+def _where(region: Region, found: Grounds) -> Diagram:
+    """Where the proof holds: where all its facts do; files and Requires-Python were judged for the region
+    that was solved."""
+    if any(
+        isinstance(s.cause, Barred) and s.cause.kind in ("python", "files", "required")
+        for s in found.statements
+    ):
+        return region.where
+    where = all_of((region.problem.where, *(s.marker for s in found.statements)))
+    return where if where != FALSE else region.where
 
 
 class _Story:
-    def __init__(self, region: Region, proof: Incompatibility) -> None:
-        self.region = region
+    def __init__(self, region: Region, found: Grounds, where: Diagram) -> None:
         self.problem = region.problem
-        self.evidence = Evidence(region, proof)
-        self.where = self._where()
+        self.everything = region.solver.everything
+        self.grounds = found
+        everywhere = where == self.problem.where
+        self.place = "" if everywhere else describe(simplify(where, self.problem.where))
+        self.lines = Lines(region, where)
+        self.reasons: list[Reason] = []
+        self.names: dict[NormalizedName, None] = {}
+        self._position: dict[str, int] = {}
+        """Of what has been said."""
+        self._concluded: dict[int, int] = {}
+        """By identity of a derived incompatibility: the position of the line that says it."""
 
-    def told(self) -> Unsolvable:
-        lines = self._ordered(self._lines())
-        reasons = [Reason(line.text, line.asks) for line in lines]
-        everywhere = self.where == self.problem.where
-        place = "" if everywhere else f" {describe(self.where)}"
-        reasons.append(Reason(self._end() + place, (), tuple(range(len(reasons)))))
-        names = dict.fromkeys(name for line in lines for name in (line.subject, line.target) if name)
-        return Unsolvable(
-            tuple(reasons),
-            "" if everywhere else text(self.where, self.problem.where),
-            tuple(dict.fromkeys(hints(self.evidence))),
-            tuple(names),
-        )
+    def tell(self) -> None:
+        lemmas = _lemmas(self.grounds.proof)
+        known = {id(one) for one in lemmas}
+        for lemma in lemmas:
+            parts = _parts(lemma, known - {id(lemma)})
+            found = drawn(parts, lemma.terms, self.everything, self._rank, self._first)
+            is_last = lemma is self.grounds.proof
+            rests = self._tell_steps(found, with_conclusions=is_last)
+            used = sorted({position for head in found.last for position in rests[head]})
+            if is_last:
+                self._end(found.meeting, used)
+            else:
+                self._concluded[id(lemma)] = self._conclude(lemma.terms, used)
 
-    def _where(self) -> Diagram:
-        """Where the proof holds: where all its leaves do; files and Requires-Python were judged
-        for the region that was solved."""
-        judged = any(
-            isinstance(leaf.cause, Barred) and leaf.cause.kind in ("python", "files", "required")
-            for leaf in self.evidence.leaves
-        )
-        if judged:
-            return self.region.where
-        where = all_of((self.problem.where, *(leaf.marker for leaf in self.evidence.leaves)))
-        return where if where != FALSE else self.region.where
+    # Rows of facts
 
-    # Lines
+    def _tell_steps(self, found: Drawn, *, with_conclusions: bool) -> list[tuple[int, ...]]:
+        """Say what the steps say; by step, the positions of the lines it rests on. What follows from a
+        step is said where it is used twice, or where a long row is left for another one."""
+        rests: list[tuple[int, ...]] = []
+        begun = len(self.reasons)
+        for step in found.steps:
+            used = {position for each in step.rests_on for position in rests[each]}
+            used.update(self._tell_part(step.part))
+            is_row = step.is_left and len(self.reasons) - begun >= LONG and len(used) >= LONG
+            is_shared = step.times > 1 and bool(step.rests_on)
+            if with_conclusions and step.out and step is not found.steps[-1] and (is_row or is_shared):
+                used = {self._conclude((step.out,), sorted(used), self._who(found, step))}
+                begun = len(self.reasons)
+            rests.append(tuple(sorted(used)))
+        return rests
 
-    def _lines(self) -> list[Line]:
-        lines: list[Line] = []
-        depends: dict[tuple[NormalizedName, NormalizedName], list[Incompatibility]] = {}
-        barred: dict[tuple[NormalizedName, str], list[Incompatibility]] = {}
-        for leaf in self.evidence.leaves:
-            match leaf.cause:
-                case Wanted() as wanted:
-                    lines += self._wanted(leaf, wanted)
-                case Depends(requirement=requirement):
-                    owner = self.evidence.owner(leaf, requirement.name)
-                    if owner is not None:
-                        depends.setdefault((owner.name, requirement.name), []).append(leaf)
-                case Constrained(ask=ask):
-                    said = f"a constraint allows only {of_requirement(ask.requirement)}"
-                    lines.append(Line(said, None, ask.requirement.name, (ask,)))
-                case Barred(kind=kind):
-                    owner = self.evidence.only(leaf)
-                    if owner is not None:
-                        barred.setdefault((owner.name, kind), []).append(leaf)
-                case _:
-                    pass
-        for (name, target), group in depends.items():
-            lines += self._depends(name, target, group)
-        for (name, kind), group in barred.items():
-            lines += self._barred(name, kind, group)
-        for name in self._targets():
-            lines += self._nothing(name)
-        unique: dict[str, Line] = {}
-        for line in lines:
-            unique.setdefault(line.text, line)
-        return list(unique.values())
+    def _tell_part(self, part: Incompatibility) -> list[int]:
+        if id(part) in self._concluded:
+            return [self._concluded[id(part)]]
+        return [self._say(line) for line in self.lines.of(self.grounds.of(part))]
 
-    def _wanted(self, leaf: Incompatibility, wanted: Wanted) -> Iterable[Line]:
-        origin = wanted.ask.origin
-        said = of_requirement(wanted.requirement)
-        if wanted.requirement.name in self.problem.members:
-            member = self.problem.members[wanted.requirement.name]
-            if len(leaf.terms) == 1 and member.version is not None:
-                yield Line(
-                    f"{member.name} is a member of this workspace and has version {member.version}",
-                    None,
-                    None,
-                )
-        yield Line(
-            f"{_item_words(self._item_of(leaf), origin.member)} requires {said}",
-            None,
-            wanted.requirement.name,
-            (wanted.ask,),
-        )
+    def _rank(self, part: Incompatibility) -> int:
+        """Requirements are followed from the members on; what bars versions comes to meet them."""
+        if id(part) in self._concluded:
+            return 2
+        if self.grounds.of(part).item >= 0:
+            return 0
+        return 1 if len(part.terms) > 1 else 3
 
-    def _item_of(self, leaf: Incompatibility) -> NodeKey | None:
-        for node, _ in leaf.terms:
-            if self.region.graph.keys[node][0] == "item":
-                return self.region.graph.keys[node]
-        return None
-
-    def _depends(
-        self, name: NormalizedName, target: NormalizedName, group: list[Incompatibility]
-    ) -> Iterable[Line]:
-        by_text: dict[tuple[str, str | None], int] = {}
-        package: Package | None = None
-        for leaf in group:
-            assert isinstance(leaf.cause, Depends)
-            package = self.evidence.owner(leaf, target)
-            assert package is not None
-            said = (of_requirement(leaf.cause.requirement), leaf.cause.extra)
-            by_text[said] = by_text.get(said, 0) | self.evidence.mask(leaf, package)
-        assert package is not None
-        if len(by_text) > 3:
-            mask = 0
-            for one in by_text.values():
-                mask |= one
-            latest = max(by_text, key=lambda said: by_text[said])
-            newest = package.versions[by_text[latest].bit_length() - 1]
-            yield Line(
-                f"{of_versions(package, mask)} {_verb(package, mask)} on {target}, each on versions "
-                f"of its own: {newest} on {latest[0]}",
-                name,
-                target,
-            )
-            return
-        for (text_, extra), mask in by_text.items():
-            yield Line(f"{of_versions(package, mask, extra)} {_verb(package, mask)} on {text_}", name, target)
-
-    def _barred(self, name: NormalizedName, kind: str, group: list[Incompatibility]) -> Iterable[Line]:
-        package = self.evidence.only(group[0])
-        assert package is not None
-        mask = 0
-        details: dict[str, int] = {}
-        for leaf in group:
-            own = self.evidence.mask(leaf, package)
-            mask |= own
-            assert isinstance(leaf.cause, Barred)
-            details[leaf.cause.detail] = details.get(leaf.cause.detail, 0) | own
-        relevant = mask & self.evidence.allowed.get(name, package.every) or mask
-        which = of_versions(package, relevant)
-        one = relevant.bit_count() == 1 or which.startswith("every ")
-        match kind:
-            case "yanked":
-                reasons = _yank_reasons(package, relevant)
-                yield Line(f"{which} {'is' if one else 'are'} yanked{reasons}", name, None)
-            case "too-new":
-                date = (
-                    f" ({self.problem.request.exclude_newer})" if self.problem.request.exclude_newer else ""
-                )
-                yield Line(f"{which} {'is' if one else 'are'} newer than allowed{date}", name, None)
-            case "prerelease":
-                yield Line(
-                    f"{which} {'is a pre-release' if one else 'are pre-releases'}, which are not allowed",
-                    name,
-                    None,
-                )
-            case "python":
-                for bound, versions in bounds(package, relevant).items():
-                    verb = "needs" if versions.bit_count() == 1 else "need"
-                    needed = f"Python {bound}" if bound else "another Python"
-                    yield Line(f"{of_versions(package, versions)} {verb} {needed}", name, None)
-            case "files" | "required":
-                verb = "has" if one else "have"
-                yield Line(f"{which} {verb} no usable file {describe(self.where)}", name, None)
-            case "build":
-                has, tell = ("has", "its build") if one else ("have", "a build")
-                yield Line(
-                    f"{which} {has} no wheel: only {tell} would tell the dependencies, "
-                    "and that is not allowed",
-                    name,
-                    None,
-                )
-            case "source":
-                yield Line(
-                    f"{which} {'comes' if one else 'come'} from a source not asked for here", name, None
-                )
-            case _:
-                for detail, versions in details.items():
-                    yield Line(f"{of_versions(package, versions)}: {detail}", name, None)
-
-    def _targets(self) -> list[NormalizedName]:
-        targets: dict[NormalizedName, None] = {}
-        for leaf in self.evidence.leaves:
-            match leaf.cause:
-                case Wanted(requirement=requirement) | Depends(requirement=requirement):
-                    targets.setdefault(requirement.name)
-                case _:
-                    pass
-        return list(targets)
-
-    def _nothing(self, name: NormalizedName) -> Iterable[Line]:
-        """What to say of a package no candidate of which is allowed by a single requirement."""
-        package = self.evidence.package(name)
-        if package is None:
-            return
-        absent = package.absent
-        if absent is not None:
-            asked = f" (asked: {', '.join(absent)})" if absent else ""
-            yield Line(f"no index has a package named {name}{asked}", name, None)
-            return
-        for leaf in self.evidence.leaves:
-            match leaf.cause:
-                case Wanted(requirement=requirement) | Depends(requirement=requirement):
-                    if requirement.name != name or package.bits(requirement.specifier):
-                        continue
-                    newest = package.versions[-1]
-                    if requirement.specifier:
-                        yield Line(
-                            f"no version of {name} is {requirement.specifier}: the newest is {newest}",
-                            name,
-                            None,
-                        )
-                case _:
-                    pass
-
-    def _ordered(self, lines: list[Line]) -> list[Line]:
-        """Lines about members first, then each line after one that mentions its subject."""
-        ordered: list[Line] = []
-        told: set[NormalizedName] = set()
-        waiting = sorted(lines, key=_place)
-        while waiting:
-            ready = [line for line in waiting if line.subject is None or line.subject in told] or waiting[:1]
-            line = ready[0]
-            waiting.remove(line)
-            ordered.append(line)
-            if line.target is not None:
-                told.add(line.target)
-        return ordered
-
-    def _end(self) -> str:
-        for name in reversed(self._targets()):
-            package = self.evidence.package(name)
-            if package is None or not self.evidence.is_forced(name):
-                continue
-            if package.absent is not None:
-                return f"so {name} can not be had"
-            if not self.evidence.allowed.get(name, package.every) & ~self.evidence.barred(name):
-                return f"so no version of {name} fits"
-        wanted = [
-            of_requirement(leaf.cause.requirement)
-            for leaf in self.evidence.leaves
-            if isinstance(leaf.cause, Wanted)
+    def _first(self, parts: Sequence[Incompatibility]) -> tuple[object, ...]:
+        """What comes from members is told in the order of their manifests, before what does not."""
+        statements = [self.grounds.of(part) for part in parts if id(part) not in self._concluded]
+        keys = [
+            origin_key(statement.cause.ask.origin)
+            for statement in statements
+            if isinstance(statement.cause, Wanted) and statement.item >= 0
         ]
-        texts = list(dict.fromkeys(wanted))
-        if len(texts) == 1:
-            return f"so {texts[0]} can not be met"
-        if len(texts) <= 3:
-            return f"so {', '.join(texts[:-1])} and {texts[-1]} can not be met together"
-        return "so these requirements can not be met together"
+        return (not keys, *min(keys, default=()))
+
+    def _who(self, found: Drawn, step: Step) -> str:
+        """The member that all a step rests on comes from, if it is one."""
+        waiting, seen = [step], []
+        while waiting:
+            one = waiting.pop()
+            seen.append(one)
+            waiting += [found.steps[each] for each in one.rests_on]
+        if any(id(one.part) in self._concluded for one in seen):
+            return ""
+        items = {self.grounds.of(one.part).item for one in seen} - {-1}
+        return self.lines.item_words(items.pop()) if len(items) == 1 else ""
+
+    def _say(self, line: Line) -> int:
+        words = said(line.claim)
+        for name in (line.subject, line.target):
+            if name is not None:
+                self.names.setdefault(name)
+        if words not in self._position:
+            self._position[words] = len(self.reasons)
+            self.reasons.append(Reason(words, line.asks, (), line.claim))
+            self._support(line)
+        return self._position[words]
+
+    def _support(self, line: Line) -> None:
+        """For whom a version needs too new a Python."""
+        if not isinstance(line.claim, Bars) or line.claim.kind != "python":
+            return
+        for statement in self.grounds.statements:
+            if not isinstance(statement.cause, Wanted) or statement.item < 0:
+                continue
+            member = self.problem.members[statement.cause.ask.origin.member]
+            if not member.requires_python or member.name == ROOT:
+                continue
+            origin = Origin(member.name, statement.cause.ask.origin.file, "project.requires-python")
+            claim = Supports(member.name, member.requires_python)
+            if said(claim) not in self._position:
+                self._position[said(claim)] = len(self.reasons)
+                self.reasons.append(Reason(said(claim), (), (), claim, origins=(origin,)))
+
+    def _conclude(self, terms: Iterable[tuple[int, int]], used: Sequence[int], who: str = "") -> int:
+        claim = Follows(merged(self.lines.term(node, bits) for node, bits in terms), who)
+        if said(claim) not in self._position:
+            self._position[said(claim)] = len(self.reasons)
+            self.reasons.append(Reason(said(claim), (), tuple(used), claim))
+        return self._position[said(claim)]
+
+    # The end
+
+    def _end(self, meeting: int | None, used: Sequence[int]) -> None:
+        asks = [r.asks[0] for r in self.reasons if isinstance(r.claim, Requires)]
+        members = tuple(dict.fromkeys(ask.origin.member for ask in asks))
+        unknown = [r.claim.name for r in self.reasons if isinstance(r.claim, Unknown)]
+        barred = any(isinstance(r.claim, Bars) for r in self.reasons)
+        package = self.lines.graph.packages.get(meeting) if meeting is not None else None
+        together = self.problem.request.shared_environment and len(members) == 2 and ROOT not in members
+        requirements = tuple(
+            dict.fromkeys(r.claim.requirement for r in self.reasons if isinstance(r.claim, Requires))
+        )
+        if len(unknown) == 1 and not barred:
+            claim = Ends(unknown[0], is_unknown=True, place=self.place)
+        elif package is not None and package.versions:
+            claim = Ends(package.name, (), members if together else (), place=self.place)
+        else:
+            claim = Ends(None, requirements, members if together else (), place=self.place)
+        self.reasons.append(Reason(said(claim), (), tuple(used), claim))
 
 
-def _place(line: Line) -> tuple[bool, str, str, str, int]:
-    """Lines about members in the order of their manifests, the others after them as they come."""
-    if line.subject is not None or not line.asks:
-        return (line.subject is not None, "", "", "", 0)
-    origin = line.asks[0].origin
-    return (False, origin.member, origin.file, origin.table, origin.item)
+def _lemmas(proof: Incompatibility) -> list[Incompatibility]:
+    """The derived incompatibilities that are told as such, each after those it rests on, *proof* last."""
+    uses: dict[int, int] = {}
+    seconds: set[int] = set()
+    order: list[Incompatibility] = []
+    done: set[int] = set()
+    waiting = [proof]
+    while waiting:
+        one = waiting[-1]
+        if id(one) in done or not isinstance(one.cause, tuple):
+            waiting.pop()
+            continue
+        missing = [c for c in reversed(one.cause) if isinstance(c.cause, tuple) and id(c) not in done]
+        if missing:
+            waiting += missing
+            continue
+        waiting.pop()
+        done.add(id(one))
+        order.append(one)
+        for cause in one.cause:
+            uses[id(cause)] = uses.get(id(cause), 0) + 1
+        seconds.add(id(one.cause[1]))
+    told = [one for one in order if one is proof or id(one) in seconds or uses[id(one)] > 1]
+    return told or [proof]
 
 
-def _verb(package: Package, mask: int) -> str:
-    return "depends" if mask.bit_count() == 1 or mask == package.every else "depend"
+def _parts(lemma: Incompatibility, lemmas: set[int]) -> list[Incompatibility]:
+    """What the chain that ends in *lemma* rests on, in the order in which it was concluded."""
+    parts: list[Incompatibility] = []
+    one = lemma
+    while isinstance(one.cause, tuple) and id(one) not in lemmas:
+        parts.append(one.cause[1])
+        one = one.cause[0]
+    return [*parts, one]
 
 
-def _item_words(key: NodeKey | None, member: NormalizedName) -> str:
-    if key is None:
-        return str(member)
-    flag = flag_name((NormalizedName(key[1]), key[2], key[3]))
-    return "the workspace" if flag == "(root)" else flag.replace("(root)", "the workspace")
-
-
-def _yank_reasons(package: Package, mask: int) -> str:
-    reasons: list[str] = []
-    for origin in package.origins:
-        if isinstance(origin.fact, Listing):
-            reasons += [
-                reason for i, reason in origin.fact.yank_reasons if mask >> (i + origin.offset) & 1 and reason
-            ]
-    return f" ({reasons[-1]})" if reasons else ""
+def _numbered(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """*reasons* with numbers on those conclusions that a line farther down rests on as well."""
+    users: dict[int, list[int]] = {}
+    for position, reason in enumerate(reasons):
+        for use in reason.uses:
+            users.setdefault(use, []).append(position)
+    numbers: dict[int, int] = {}
+    for position, reason in enumerate(reasons):
+        if isinstance(reason.claim, Follows) and len(users.get(position, ())) > 1:
+            numbers[position] = len(numbers) + 1
+    told = []
+    for position, reason in enumerate(reasons):
+        words = reason.text
+        called = [numbers[use] for use in reason.uses if use in numbers and use != position - 1]
+        if called:
+            words = f"so, with {', '.join(f'({n})' for n in called)}, {words.removeprefix('so ')}"
+        if position in numbers:
+            words = f"({numbers[position]}) {words}"
+        told.append(replace(reason, text=words, number=numbers.get(position, 0)))
+    return tuple(told)

@@ -201,7 +201,7 @@ def _old_lock(text: str | None) -> tuple[Lock | None, Pins]:
         lock = read(text, LOCK)
     except (LockConflicted, LockUnreadable):
         return None, salvage(text)
-    return lock, _pins(lock)
+    return lock, pins_of(lock)
 
 
 def write_lock(workspace: Workspace, locked: Locked) -> None:
@@ -231,7 +231,7 @@ def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
     return LockStale(LOCK, tuple((reason, place(reason)) for reason in reasons))
 
 
-def _pins(lock: Lock) -> Pins:
+def pins_of(lock: Lock) -> Pins:
     """The versions of a lock, where it has several of a package each with the environments it is for."""
     found: dict[NormalizedName, list[int]] = {}
     for position, package in enumerate(lock.packages):

@@ -11,7 +11,7 @@ from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
 from pypm_model.requests import Origin, Request
-from pypm_model.resolutions import Reason, Resolution, Undecided, Unsolvable
+from pypm_model.resolutions import Outcome, Reason, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, UrlSource
 from pypm_resolver.session import Session
 from pypm_resolver.verify import verify
@@ -41,6 +41,10 @@ class CannotResolve(PypmError):
     @property
     def hint(self) -> str | None:
         return "; ".join(self.hints) or None
+
+    @property
+    def helps(self) -> tuple[str, ...]:
+        return self.hints
 
 
 class ResolutionUndecided(PypmError):
@@ -77,22 +81,17 @@ class UnsoundResolution(PypmError):
 def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listener) -> Resolution:
     """The answer to *request*, checked. Raises `CannotResolve`, `ResolutionUndecided`,
     `UnsoundResolution`, and what the index raises."""
-    session = Session(request)
     facts: list[Fact] = []
     listener(Started("resolve"))
     try:
-        while isinstance(state := session.step(), Needs):
-            catalog.request(state.keys, speculative=state.speculative)
-            answers = catalog.wait()
-            facts += answers
-            session.feed(answers)
+        state = run(Session(request), catalog, facts)
     except PypmError as error:
         error.askers = error.askers or _askers(request, error, place)
         raise
     listener(Finished("resolve"))
     match state:
         case Unsolvable():
-            raise _conflict(state, place)
+            raise conflict(with_hints(state, facts, catalog, place), place)
         case Undecided(steps, names):
             raise ResolutionUndecided(steps, names)
         case Resolution():
@@ -104,7 +103,34 @@ def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listene
             return state
 
 
-def _conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
+def run(session: Session, catalog: Catalog, facts: list[Fact]) -> Outcome:
+    """The outcome of *session*; what the catalog answers is added to *facts*. Raises what the index
+    raises."""
+    while isinstance(state := session.step(), Needs):
+        catalog.request(state.keys, speculative=state.speculative)
+        answers = catalog.wait()
+        facts += answers
+        session.feed(answers)
+    return state
+
+
+def with_hints(unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, place: Locate) -> Unsolvable:
+    """*unsolvable* with those of its remedies that help: each is resolved once more, with the same
+    catalog. One that would need what can not be had now is left out."""
+    from pypm_resolver.trials import Trials
+
+    trials = Trials(unsolvable, facts, lambda origin: str(place(origin)))
+    while isinstance(state := trials.step(), Needs):
+        try:
+            catalog.request(state.keys, speculative=state.speculative)
+            trials.feed(catalog.wait())
+        except PypmError:
+            trials.give_up()
+    return state
+
+
+def conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
+    """The error that tells *unsolvable*."""
     *before, last = unsolvable.story
     return CannotResolve(
         last.text.removeprefix("so "),  # it ends the story there, and begins it here
@@ -116,7 +142,7 @@ def _conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
 
 
 def _places(reason: Reason, place: Locate) -> tuple[Place, ...]:
-    return tuple(_unique(place(ask.origin) for ask in reason.asks))
+    return tuple(_unique(place(origin) for origin in (*(a.origin for a in reason.asks), *reason.origins)))
 
 
 def _askers(request: Request, error: PypmError, place: Locate) -> tuple[Place, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pypm.ops.locking import lock_text
 from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.regions import EVERYWHERE, Regions, Where
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.world import World
@@ -14,7 +15,7 @@ from pypm_model.errors import Place
 from pypm_model.lock_text import read
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName, normalize
-from pypm_model.records import record
+from pypm_model.records import field, record
 from pypm_workspace.configuration import Member
 from pypm_workspace.graph import graph
 from pypm_workspace.graph_formats import render
@@ -41,10 +42,18 @@ class Answer:
     places: dict[Step, Place]
     is_locked: bool
     """Whether there was a lock to look into: without, only members are known."""
+    regions: dict[Node, Where] = field(default_factory=dict)
+    """Where the lock has a version, for those that it does not have everywhere."""
 
     def to_json(self) -> dict[str, Any]:
         def node(each: Node) -> dict[str, Any]:
-            return {"name": each.name, "version": each.version or None, "member": each.member}
+            where = self.regions.get(each, EVERYWHERE)
+            return {
+                "name": each.name,
+                "version": each.version or None,
+                "member": each.member,
+                "region": where.marker or None,
+            }
 
         def step(each: Step) -> dict[str, Any]:
             place = self.places.get(each)
@@ -76,7 +85,14 @@ def why_package(world: World, name: str, limit: int = LIMIT) -> Answer:
             place = place_of(workspace, step)
             if place is not None:
                 places[step] = place
-    return Answer(found, places, lock is not None)
+    return Answer(found, places, lock is not None, _regions(lock, found) if lock is not None else {})
+
+
+def _regions(lock: Lock, found: Why) -> dict[Node, Where]:
+    regions = Regions(lock)
+    nodes = {step.child: None for path in found.paths for step in path if not step.child.member}
+    where = {node: regions.of(node.name, node.version) for node in nodes}
+    return {node: one for node, one in where.items() if one != EVERYWHERE}
 
 
 def current_lock(workspace: Workspace) -> Lock | None:
@@ -93,6 +109,24 @@ class Branch:
     text: str
     repeated: bool = False
     """Its branches are shown elsewhere."""
+    name: str = ""
+    """Of the package; empty for the line of an extra or group."""
+    version: str = ""
+    marker: str = ""
+    """Where what is one level up asks for it."""
+    region: str = ""
+    """The marker of where the lock has this version at all; empty: everywhere."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "depth": self.depth,
+            "text": self.text,
+            "repeated": self.repeated,
+            "name": self.name or None,
+            "version": self.version or None,
+            "marker": self.marker or None,
+            "region": self.region or None,
+        }
 
 
 def tree(world: World, selection: Selection, depth: int | None) -> tuple[Branch, ...]:
@@ -110,8 +144,9 @@ def _without_lock(workspace: Workspace, members: tuple[Member, ...]) -> tuple[Br
     branches = []
     drawn = graph(workspace)
     for member in members:
-        branches.append(Branch(0, f"{member.name} {member.version or ''}".strip()))
-        branches += [Branch(1, edge.child, True) for edge in drawn.edges_from(member.name)]
+        text = f"{member.name} {member.version or ''}".strip()
+        branches.append(Branch(0, text, name=member.name, version=member.version or ""))
+        branches += [Branch(1, edge.child, True, edge.child) for edge in drawn.edges_from(member.name)]
     return tuple(branches)
 
 
@@ -123,6 +158,7 @@ class _Tree:
         for package in lock.packages:
             self._packages.setdefault(package.name, []).append(package)
         self._depth = depth
+        self._regions = Regions(lock)
         self._shown: set[tuple[str, str]] = set()
 
     def of(self, names: list[NormalizedName]) -> tuple[Branch, ...]:
@@ -133,7 +169,8 @@ class _Tree:
         return tuple(found)
 
     def _member(self, package: LockedPackage) -> list[Branch]:
-        found = [Branch(0, f"{package.name} {package.version}".strip())]
+        text = f"{package.name} {package.version}".strip()
+        found = [Branch(0, text, name=package.name, version=package.version)]
         found += self._below(package.dependencies, 1)
         for kind, tables in (("extra", package.extras), ("group", package.groups)):
             for name, edges in tables:
@@ -157,7 +194,18 @@ class _Tree:
                 marker = f" ; {edge.marker}" if edge.marker else ""
                 text = f"{package.name}{extras} {package.version}".strip()
                 has_more = bool(package.dependencies or edge.extras)
-                found.append(Branch(level, f"{text}{marker}", repeated and has_more))
+                region = self._regions.of(package.name, package.version).marker
+                found.append(
+                    Branch(
+                        level,
+                        f"{text}{marker}",
+                        repeated and has_more,
+                        package.name,
+                        package.version,
+                        edge.marker,
+                        region,
+                    )
+                )
                 if not repeated:
                     self._shown.add(key)
                     extra_edges = [e for name, es in package.extras if name in edge.extras for e in es]

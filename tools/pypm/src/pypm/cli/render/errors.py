@@ -26,8 +26,7 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     for text, places in error.story:
         lines.append(f"  {text}")
         lines += [f"      {style(str(place), 'blue')}" for place in places]
-    if error.hint:
-        lines.append(f"  {style('help', 'cyan')}: {error.hint}")
+    lines += [f"  {style('help', 'cyan')}: {each}" for each in error.helps]
     return "\n".join(lines) + "\n"
 
 

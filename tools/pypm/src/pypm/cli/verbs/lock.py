@@ -21,6 +21,7 @@ from pypm.ops.world import truth
     option("--dry-run", help="Write nothing: say what would be done."),
     option("-U", "--upgrade", help="Forget all pins: the newest versions that fit."),
     option("--upgrade-package", name="upgrade_packages", many=True, metavar="NAME", help="Forget this pin."),
+    option("--explain", metavar="NAME", help="Write nothing: say why NAME is locked at its version."),
     COMMON,
 )
 def command(
@@ -30,11 +31,16 @@ def command(
     dry_run: bool,
     upgrade: bool,
     upgrade_packages: tuple[str, ...],
+    explain: str | None,
 ) -> int:
     """Write pypm.lock: one universal lock for all members.
 
     Pins of the old lock are kept while they fit. The file is touched only if its content changes.
     """
+    if explain is not None:
+        if check or show_diff or dry_run or upgrade or upgrade_packages:
+            raise UsageError("--explain goes with no other option of `lock`")
+        return _explain(common, explain)
     if check:
         if show_diff or dry_run or upgrade or upgrade_packages:
             raise UsageError("--check goes with no other option of `lock`")
@@ -65,3 +71,16 @@ def _check(common: Common) -> int:
     elif not common.quiet:
         say(f"{report.file} is what the manifests give")
     return 0 if report.problem is None else 1
+
+
+def _explain(common: Common, name: str) -> int:
+    from pypm.cli.render.explanation import explanation_lines
+    from pypm.ops.lock_explain import explain_lock
+
+    with world(common) as here:
+        explanation = explain_lock(here, name)
+    if common.json:
+        sys.stdout.write(json.dumps(explanation.to_json(), sort_keys=True) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in explanation_lines(explanation)))
+    return 0

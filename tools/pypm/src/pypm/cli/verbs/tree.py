@@ -21,8 +21,7 @@ def command(common: Common, depth: int | None, members: tuple[str, ...]) -> int:
     with world(common) as here:
         branches = tree(here, Selection(members=members), depth)
     if common.json:
-        rows = [{"depth": b.depth, "text": b.text, "repeated": b.repeated} for b in branches]
-        sys.stdout.write(json.dumps(rows) + "\n")
+        sys.stdout.write(json.dumps([branch.to_json() for branch in branches]) + "\n")
         return 0
     for branch in branches:
         mark = " (*)" if branch.repeated else ""

@@ -32,6 +32,9 @@ def command(common: Common, name: str, limit: int) -> int:
         sys.stdout.write(f"{path[0].parent.name}\n")
         for depth, step in enumerate(path, 1):
             version = f" {step.child.version}" if step.child.version else ""
+            region = answer.regions.get(step.child)
+            if region is not None and depth == len(path):
+                version += f" {region.words}"
             told = (
                 f" ({step.kind} {step.label})" if step.label else (" (build)" if step.kind == "build" else "")
             )
