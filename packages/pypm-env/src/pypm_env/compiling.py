@@ -67,15 +67,12 @@ def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: b
     return done
 
 
-def compile_in_background(trees: Sequence[Tree], interpreter: Interpreter) -> bool:
-    """Start a niced process that compiles *trees* and goes on when this one has ended; False if there
-    is nothing to do or it could not be started."""
-    todo = uncompiled(trees, interpreter.cache_tag)
-    if not todo:
-        return False
+def compile_in_background(roots: Sequence[Path], interpreter: Interpreter) -> bool:
+    """Start a niced process that compiles the trees in *roots* and goes on when this one has ended; False
+    if it could not be started. What is compiled already is passed over."""
     job = {
         "path": [entry for entry in sys.path if entry],
-        "trees": [str(tree.root) for tree in todo],
+        "trees": [str(root) for root in roots],
         "python": interpreter.path,
         "cache_tag": interpreter.cache_tag,
     }

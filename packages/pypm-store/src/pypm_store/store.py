@@ -37,7 +37,7 @@ from pypm_store.leases import Lease, drop_lease, read_leases, write_lease
 from pypm_store.locations import default_root
 from pypm_store.locks import holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
-from pypm_store.tree import Tree, read_tree
+from pypm_store.tree import MANIFEST, Tree, read_tree
 from pypm_store.tree_check import is_sound, mend, settle
 from pypm_store.unpacking import unpack_wheel
 from pypm_store.upkeep import Pruned, Usage, clean_store, measure_store, prune_store
@@ -159,6 +159,20 @@ class Store:
             return tree
         with holding(self._locks / f"tree-{sha256}"):
             return self._sound_tree(sha256)
+
+    def sound_tree(self, sha256: str) -> Tree | None:
+        """The unpacked wheel if it is there and its files are as they were; None otherwise, also if
+        `tree` could put it right. Changes nothing and waits for nobody."""
+        tree = read_tree(self.tree_path(sha256))
+        return tree if tree is not None and is_sound(tree) else None
+
+    def manifest_size(self, sha256: str) -> int:
+        """Bytes of the list of a tree's files, 0 if there is no tree: how much there is to do with it,
+        known without reading anything."""
+        try:
+            return os.stat(self.tree_path(sha256) / MANIFEST).st_size
+        except FileNotFoundError:
+            return 0
 
     def unpack(
         self,

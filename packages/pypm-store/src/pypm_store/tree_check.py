@@ -21,6 +21,7 @@ from contextlib import suppress
 from hashlib import new as new_hash
 
 from pypm_store.boot import boot_id
+from pypm_store.open_folder import opened
 from pypm_store.shared_work import share_out
 from pypm_store.tree import MANIFEST, SETTLED, Tree
 
@@ -45,33 +46,39 @@ def is_sound(tree: Tree) -> bool:
 
 
 def looks_whole(tree: Tree) -> bool:
-    """The quick look: names, kinds, modes, sizes and times, no contents."""
-    base = f"{tree.root}{os.sep}"
-    lstat = os.lstat
+    """The quick look: names, kinds, modes, sizes and times, no contents. One call for each file and folder,
+    with a short name: the way to a long one takes longer than the look."""
     try:
-        latest = lstat(base + MANIFEST).st_mtime_ns
-        for path, size in zip(tree.paths(), tree.sizes, strict=True):
-            status = lstat(base + path)
-            if (
-                status.st_size != size
-                or status.st_mtime_ns > latest
-                or status.st_mode & _FILE_BITS != _READABLE_FILE
-            ):
-                return False
-        if not _POSIX:
-            return True
-        for path in tree.executables:
-            if not lstat(base + path).st_mode & 0o100:
-                return False
-        for folder in ("site", *(f"site/{folder}" for folder in tree.folders)):
-            status = lstat(base + folder)
-            if status.st_mode & _FOLDER_BITS != _USABLE_FOLDER:
-                return False
-            # What is in a __pycache__ may change: bytecode is made there.
-            if status.st_mtime_ns > latest and not folder.endswith("__pycache__"):
-                return False
+        with opened(str(tree.root)) as root:
+            return _looks_whole(tree, root)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
+
+
+def _looks_whole(tree: Tree, root: int | None) -> bool:
+    base = "" if root is not None else f"{tree.root}{os.sep}"
+    stat = os.stat
+    latest = stat(base + MANIFEST, dir_fd=root, follow_symlinks=False).st_mtime_ns
+    for path, size in zip(tree.paths(), tree.sizes, strict=True):
+        status = stat(base + path, dir_fd=root, follow_symlinks=False)
+        if (
+            status.st_size != size
+            or status.st_mtime_ns > latest
+            or status.st_mode & _FILE_BITS != _READABLE_FILE
+        ):
+            return False
+    if not _POSIX:
+        return True
+    for path in tree.executables:
+        if not stat(base + path, dir_fd=root, follow_symlinks=False).st_mode & 0o100:
+            return False
+    for folder in ("site", *(f"site/{folder}" for folder in tree.folders)):
+        status = stat(base + folder, dir_fd=root, follow_symlinks=False)
+        if status.st_mode & _FOLDER_BITS != _USABLE_FOLDER:
+            return False
+        # What is in a __pycache__ may change: bytecode is made there.
+        if status.st_mtime_ns > latest and not folder.endswith("__pycache__"):
+            return False
     return True
 
 
