@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pypm_env.build.failures import BuildFailed
 from pypm_env.build.jobs import Built
 from pypm_env.build.sdist import Source, build_sdist_wheel, build_sources, sdist_metadata
 from pypm_env.build.system import InvalidBuildSystem, NothingToBuild
+from pypm_model.records import replace
 from pypm_store.archive_rules import UnsafeArchive
 from pypm_store.store import Store
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import glob
 import json
 import os
@@ -25,6 +24,7 @@ from pypm_env.venv import (
     read_config,
     refuse_external,
 )
+from pypm_model.records import replace
 
 _HERE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 _ASK = """
@@ -136,16 +136,16 @@ def test_activating_twice_is_the_same_as_once_and_strict_shells_are_fine(tmp_pat
 
 
 def test_a_base_that_is_externally_managed_is_fine_and_as_a_target_refused(tmp_path: Path) -> None:
-    managed = dataclasses.replace(_interpreter(), externally_managed="use apt\n  instead")
+    managed = replace(_interpreter(), externally_managed="use apt\n  instead")
     _make(tmp_path / ".venv", managed)
     with pytest.raises(ExternallyManaged, match="use apt instead"):
         refuse_external(managed)
-    refuse_external(dataclasses.replace(managed, externally_managed=None))
+    refuse_external(replace(managed, externally_managed=None))
 
 
 def _windows(base: Path, **more: object) -> Interpreter:
     here = _interpreter()
-    return dataclasses.replace(
+    return replace(
         here,
         path=str(base / "python.exe"),
         base_prefix=str(base),

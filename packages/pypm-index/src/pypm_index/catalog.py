@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -49,6 +48,7 @@ from pypm_model.facts import (
     NoMetadata,
 )
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
 from pypm_model.versions import sort_key
 from pypm_store.metadata_cache import MetadataCache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pypm_index.kept import Kept, Version
@@ -11,6 +10,7 @@ from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 from pypm_model.artifacts import Artifact
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow
 

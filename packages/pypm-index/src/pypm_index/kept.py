@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pypm_index import later
@@ -21,7 +20,7 @@ from pypm_index.raw_pages import RawPages
 from pypm_index.settings import Index
 from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import BuildPolicy
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow, Page

@@ -17,13 +17,12 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pypm_index.addresses import origin, userinfo, without_userinfo
 from pypm_index.errors import BadIndex, UnknownIndex
-from pypm_model.records import record
+from pypm_model.records import field, record, replace
 
 DEFAULT_INDEX_URL = "https://pypi.org/simple/"
 """The public index; this is the only place where its address stands."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model import markers, specifiers, wheel_tags
@@ -24,7 +23,6 @@ ANY_BUILD = BuildPolicy(default=True)
 """Every sdist may be built."""
 
 
-@dataclass(eq=False, repr=False)
 class NotLocked(PypmError):
     """The lock has no such entry point: a member, or a member's extra or group, was added since."""
 
@@ -45,7 +43,6 @@ class NotLocked(PypmError):
         return "run 'pypm lock'"
 
 
-@dataclass(eq=False, repr=False)
 class LockUnsound(PypmError):
     """The lock contradicts itself, as after a merge that no longer fits."""
 
@@ -62,7 +59,6 @@ class LockUnsound(PypmError):
         return "run 'pypm lock', it keeps the versions that fit"
 
 
-@dataclass(eq=False, repr=False)
 class PythonNotCovered(PypmError):
     """The interpreter is none that *package* (empty: the lock as a whole) allows."""
 
@@ -80,7 +76,6 @@ class PythonNotCovered(PypmError):
         return "choose another interpreter with --python"
 
 
-@dataclass(eq=False, repr=False)
 class EnvironmentNotCovered(PypmError):
     """The lock was made for *environments* (markers) only, and this is none of them."""
 
@@ -109,7 +104,6 @@ class Misfit:
         return f"{self.name} {self.version} {self.reason}"
 
 
-@dataclass(eq=False, repr=False)
 class NoFileFits(PypmError):
     """Packages none of whose files the environment can use; at least one."""
 

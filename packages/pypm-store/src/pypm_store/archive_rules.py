@@ -6,7 +6,6 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
@@ -23,7 +22,6 @@ _interpreter = re.compile(
 WINDOWS = os.name == "nt"
 
 
-@dataclass(eq=False, repr=False)
 class UnsafeArchive(PypmError):
     """An archive breaks a rule that keeps it inside its own place, or is not what it says it is."""
 

@@ -24,11 +24,10 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_store.archive import DEFAULT_LIMITS, Limits, WheelArchive
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.exchange import replace_tree

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
@@ -155,7 +154,6 @@ def _bytes(path: str) -> bytes | None:
         return None
 
 
-@dataclass(eq=False, repr=False)
 class UnreadableManifest(PypmError):
     """The system refused to give a manifest."""
 

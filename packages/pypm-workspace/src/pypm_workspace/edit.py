@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pypm_model import names, requirement_text
@@ -49,7 +48,6 @@ class Target:
         return self.kind if self.kind == "dependencies" else f"{self.kind} `{self.name}`"
 
 
-@dataclass(eq=False, repr=False)
 class NotEditable(PypmError):
     """The list cannot be edited: it is no list, or the build backend makes it."""
 
@@ -67,7 +65,6 @@ class NotEditable(PypmError):
         return (Place(self.file),)
 
 
-@dataclass(eq=False, repr=False)
 class NotAsked(PypmError):
     """A requirement is to be removed from where it is not."""
 

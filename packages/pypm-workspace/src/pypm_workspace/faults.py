@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -31,7 +30,6 @@ class Fault:
         return f"{self.place}: {self.note}"
 
 
-@dataclass(eq=False, repr=False)
 class InvalidManifest(PypmError):
     """One or more manifests cannot be used; *faults* holds everything found, in order of the text."""
 

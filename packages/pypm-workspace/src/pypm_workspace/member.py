@@ -7,10 +7,10 @@ checks, no model library. ``[tool.pypm]`` is read by the caller's *tool_reader* 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from pypm_model import names, versions
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import replace
 from pypm_model.versions import InvalidVersion
 from pypm_workspace import uv
 from pypm_workspace.configuration import Asked, Build, Member

@@ -7,13 +7,13 @@ documents without one.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from pypm_model import names
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_workspace.configuration import (
     BoundaryRule,
     CatalogEntry,

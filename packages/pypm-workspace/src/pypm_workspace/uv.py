@@ -6,14 +6,13 @@ uv's own affair and no fault.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pypm_model import names
 from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_workspace.configuration import (
     Asked,
     ConflictItem,

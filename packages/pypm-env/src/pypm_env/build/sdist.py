@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import field, replace
 from pathlib import Path
 
 from pypm_env.build.builder import Builder
@@ -20,7 +19,7 @@ from pypm_env.build.jobs import Built, Described, Job, Result, Settings
 from pypm_env.build.system import BuildSystem, NothingToBuild, read_build_system
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, ignore
-from pypm_model.records import record
+from pypm_model.records import field, record, replace
 from pypm_store.sdist_archive import unpack_sdist
 
 Prepare = Callable[[tuple[str, ...]], BuildEnvironment]

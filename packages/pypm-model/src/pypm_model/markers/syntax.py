@@ -7,7 +7,6 @@ spellings ``os.name``, ``python_implementation``... are understood.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
@@ -37,7 +36,6 @@ _blank = re.compile(r"[ \t]*")
 _parsed: dict[str, Diagram] = {"": TRUE}
 
 
-@dataclass(eq=False, repr=False)
 class InvalidMarker(PypmError, ValueError):
     """The text is no marker, or compares what cannot be compared."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ import click
 from pypm.cli.render.progress import Progress
 from pypm.ops.selection import Selection
 from pypm.ops.world import World, truth
-from pypm_model.records import record
+from pypm_model.records import field_names, record
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,7 +82,7 @@ def selection(command: F) -> F:
 def _gathered(
     command: F, options: Sequence[Callable[[Any], Any]], record: type[Common] | type[Selection], name: str
 ) -> F:
-    names = [each.name for each in fields(record)]
+    names = field_names(record)
 
     def gathering(*args: Any, **values: Any) -> Any:
         own = {each: values.pop(each) for each in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,7 +31,6 @@ from pypm_workspace.select import member_at
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False, repr=False)
 class NotARequirement(PypmError):
     """What was to be added is no requirement."""
 
@@ -49,7 +47,6 @@ class NotARequirement(PypmError):
         return "write it like httpx, 'httpx>=0.28' or 'name @ git+https://...'; a member is added by its name"
 
 
-@dataclass(eq=False, repr=False)
 class WhichMember(PypmError):
     """The current folder belongs to no member, and none was named."""
 

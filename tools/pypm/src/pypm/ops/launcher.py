@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,7 +46,6 @@ SHEBANG_LIMIT = 127
 """Bytes of a first line that every supported kernel reads whole."""
 
 
-@dataclass(eq=False, repr=False)
 class NoFolderOnPath(PypmError):
     """No folder on PATH can be written to."""
 
@@ -62,7 +60,6 @@ class NoFolderOnPath(PypmError):
         return "name one: pypm self link DIR"
 
 
-@dataclass(eq=False, repr=False)
 class LauncherInTheWay(PypmError):
     """A file of that name exists and is not ours."""
 

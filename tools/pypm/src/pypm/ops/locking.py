@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +20,7 @@ from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import atoms, coverage
 from pypm_model.names import NormalizedName, normalize
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
@@ -64,7 +63,6 @@ class Locked:
         return self.text != self.old_text
 
 
-@dataclass(eq=False, repr=False)
 class LockMissing(PypmError):
     """There is no lock, and none may be made now."""
 
@@ -79,7 +77,6 @@ class LockMissing(PypmError):
         return "run `pypm lock` and commit the file"
 
 
-@dataclass(eq=False, repr=False)
 class LockStale(PypmError):
     """The lock is not the one these manifests give, and must not be changed now."""
 
@@ -99,7 +96,6 @@ class LockStale(PypmError):
         return "run `pypm lock`"
 
 
-@dataclass(eq=False, repr=False)
 class UnknownUpgrade(PypmError):
     """A package to be upgraded is not in the lock."""
 
