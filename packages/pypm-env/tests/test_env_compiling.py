@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pypm_env.compiling import compile_in_background, compile_trees, run, uncompiled
+from pypm_env.compiling import compile_trees, run, uncompiled
 from pypm_store.tree import bytecode
 
 if TYPE_CHECKING:

@@ -103,9 +103,7 @@ def test_a_file_is_one_call_with_short_names(tree: Tree, site: Path, monkeypatch
     linked: list[tuple[str, str]] = []
     made: list[str] = []
     link, mkdir = os.link, os.mkdir
-    monkeypatch.setattr(
-        linking.os, "link", lambda a, b, **more: (linked.append((a, b)), link(a, b, **more))
-    )
+    monkeypatch.setattr(linking.os, "link", lambda a, b, **more: (linked.append((a, b)), link(a, b, **more)))
     monkeypatch.setattr(linking.os, "mkdir", lambda path, **more: (made.append(path), mkdir(path, **more)))
     link_tree(tree, site, "hardlink")
     assert linked == [(path, path) for path in tree.files]

@@ -25,7 +25,6 @@ from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
-from pypm_model.names import NormalizedName
 from pypm_model.records import field, record, replace
 from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
 from pypm_store.exchange import replace_tree
@@ -36,8 +35,8 @@ from pypm_store.store import Store
 from pypm_store.tree import Tree, bytecode
 
 _SHARED = 100_000
-"""Bytes of manifests (some 60 for a file) from which a second process, which takes some milliseconds to start,
-pays."""
+"""Bytes of manifests (some 60 for a file) from which a second process, which takes some milliseconds to
+start, pays."""
 
 
 class MissingTree(PypmError):
@@ -239,8 +238,8 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     way = choose(done.wanted.link_mode, work.store.path, target.site)
     linked = _Linked(way, [], ())
     # The largest first, so that both processes end together.
-    sized = sorted(((work.store.manifest_size(step.dist.tree), step.dist) for step in done.install), key=_size)
-    dists = [dist for _, dist in sized]
+    sizes = {step.dist: work.store.manifest_size(step.dist.tree) for step in done.install}
+    dists = sorted(sizes, key=lambda dist: -sizes[dist])
     unsound: list[WantedDist] = []
 
     def put(number: int) -> _Put | None:
@@ -263,7 +262,7 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
         contested.update(taken)
         work.listener(Advanced("link", dist.name))
 
-    is_much = sum(size for size, _ in sized) >= _SHARED
+    is_much = sum(sizes.values()) >= _SHARED
     share_out(len(dists), put, take, workers=work.workers if is_much else 1)
     for number, dist in enumerate(dists):
         if dist in unsound:
@@ -272,10 +271,6 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     if contested:
         linked.shared += settle(contested, _owners(work, target), way, work.listener)
     return linked
-
-
-def _size(sized: tuple[int, WantedDist]) -> int:
-    return -sized[0]
 
 
 _Put = tuple[str, int, str, int, int, bool, list[str]]

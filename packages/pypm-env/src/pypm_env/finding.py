@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
-
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_env.interpreters import OLDEST, Interpreter
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, environment_python, is_environment, probe
 from pypm_env.python_requests import PythonRequest, may_fit, misfit, parse_request
+from pypm_model import specifiers, versions
 from pypm_model.errors import Place, PypmError
+from pypm_model.later import later
 from pypm_model.records import field, record
+
+if TYPE_CHECKING:
+    import subprocess
+else:
+    subprocess = later("subprocess")
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?", re.IGNORECASE)
 PIN_FILE = ".python-version"
@@ -140,7 +143,7 @@ def choose(
             reasons.append((found.path, found.reason))
         elif (reason := misfit(wanted, found) or _unfit(found, requires_python)) is not None:
             reasons.append((found.path, reason))
-        elif Version(found.version).is_prerelease and not wanted.names_prerelease:
+        elif versions.is_prerelease(found.version) and not wanted.names_prerelease:
             pre_releases.append(found)
         else:
             return found
@@ -347,6 +350,6 @@ def _the_named(wish: Wish, path: str, requires_python: str, cache: ProbeCache) -
 def _unfit(found: Interpreter, requires_python: str) -> str | None:
     if found.release < OLDEST:
         return f"is {found.version} (pypm makes environments for {OLDEST[0]}.{OLDEST[1]} and later)"
-    if requires_python and not SpecifierSet(requires_python).contains(found.version, prereleases=True):
+    if requires_python and not specifiers.contains(requires_python, found.version):
         return f"is {found.version}, and requires-python is {requires_python}"
     return None

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from pypm_model.later import later
 from pypm_model.records import record
 from pypm_store.atomic import beside_name
 from pypm_store.cloning import reflink
 from pypm_store.open_folder import opened
 from pypm_store.tree import Tree
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 """``auto`` is a hard link where that works, else a copy."""

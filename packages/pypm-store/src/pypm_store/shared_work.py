@@ -15,8 +15,8 @@ import marshal
 import os
 import struct
 import sys
-import threading
 import warnings
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self, TypeVar
@@ -66,7 +66,7 @@ def _processors() -> int:
 def _by_threads(jobs: int, work: Callable[[int], T], take: Callable[[int, T], None]) -> None:
     # One iterator for both: taking its next number is one step.
     waiting = iter(range(jobs))
-    lock = threading.Lock()
+    lock, ended = allocate_lock(), allocate_lock()
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -80,10 +80,19 @@ def _by_threads(jobs: int, work: Callable[[int], T], take: Callable[[int, T], No
         except BaseException as error:
             failures.append(error)
 
-    helper = threading.Thread(target=run, daemon=True)
-    helper.start()
-    run()
-    helper.join()
+    def help() -> None:
+        try:
+            run()
+        finally:
+            ended.release()
+
+    # `threading` itself takes longer to import than most of what is shared out here.
+    ended.acquire()
+    start_new_thread(help, ())
+    try:
+        run()
+    finally:
+        ended.acquire()
     if failures:
         raise failures[0]
 
