@@ -292,13 +292,14 @@ def _fetch_and_unpack(
 
     from concurrent.futures import ThreadPoolExecutor
 
-    order, paths = list(todo), dict[str, Path]()
+    # The largest first: none of them is begun last, to be waited for alone.
+    order = sorted(todo, key=lambda digest: -(todo[digest].artifact.size or 0))
+    paths = dict[str, Path]()
 
     def work(number: int) -> None:
         """In a fork: nothing but the tree is left of it."""
         digest = order[number]
-        path = here[digest] or store.file(digest)
-        assert path is not None
+        path = here[digest] or store.vouched_file(digest)
         store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1)
 
     def unpacked(numbers: Iterable[int]) -> None:
