@@ -13,10 +13,10 @@ from pathlib import Path
 import packaging
 import pytest
 
+from pypm_env.asking import musl_version
 from pypm_env.build_details import read_build_details
 from pypm_env.elf import read_elf
 from pypm_env.interpreters import Interpreter, interpreter_from_text
-from pypm_env.asking import musl_version
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, probe
 from pypm_env.wheel_tags import Libc
 
