@@ -33,6 +33,7 @@ from pypm_store.locks import holding
 from pypm_store.shared_work import share_out
 from pypm_store.store import Store
 from pypm_store.tree import Tree, bytecode
+from pypm_store.tree_check import sound_tree
 
 _SHARED = 100_000
 """Bytes of manifests (some 60 for a file) from which a second process, which takes some milliseconds to
@@ -245,7 +246,7 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     def put(number: int) -> _Put | None:
         # Looked at and put in by the same process, one after the other: nothing is waited for between.
         dist = dists[number]
-        tree = work.sound.get(dist.tree) or work.store.sound_tree(dist.tree)
+        tree = work.sound.get(dist.tree) or sound_tree(work.store.tree_path(dist.tree))
         return None if tree is None else _put(dist, tree, work, target, way, made)
 
     def take(number: int, answer: _Put | None) -> None:

@@ -57,30 +57,39 @@ class Stale:
     """Where the requirement is that was added or changed."""
 
     def __str__(self) -> str:
-        where = f"{self.file} [{self.table}]"
+        if not self.member:
+            return self.clause
+        if self.table and self.kind != "version-changed":
+            return f"{self.member}: {self.file} {self.clause}"
+        return f"{self.member} {self.clause}"
+
+    @property
+    def clause(self) -> str:
+        """The difference without the member and its file."""
+        where = f"[{self.table}]"
         match self.kind:
             case "requirement-added":
-                return f"{self.member}: {where} asks for {self.new}, which is not in the lock"
+                return f"{where} asks for {self.new}, which is not in the lock"
             case "requirement-removed":
-                return f"{self.member}: {where} no longer asks for {self.old}"
+                return f"{where} no longer asks for {self.old}"
             case "requirement-changed":
-                return f"{self.member}: {where} asks for {self.new}, the lock has {self.old}"
+                return f"{where} asks for {self.new}, the lock has {self.old}"
             case "table-added":
-                return f"{self.member}: {where} is not in the lock"
+                return f"{where} is not in the lock"
             case "table-removed":
-                return f"{self.member}: {where} is no longer there"
+                return f"{where} is no longer there"
             case "member-added":
-                return f"{self.member} is not in the lock"
+                return "is not in the lock"
             case "member-removed":
-                return f"{self.member} is in the lock but no longer a member"
+                return "is in the lock but no longer a member"
             case "member-moved":
-                return f"{self.member} has moved from {self.old} to {self.new}"
+                return f"has moved from {self.old} to {self.new}"
             case "version-changed":
                 new, old = self.new or "(dynamic)", self.old or "(dynamic)"
-                return f"{self.member} has version {new}, the lock has {old}"
+                return f"has version {new}, the lock has {old}"
             case "requires-python-changed":
                 new, old = self.new or "any Python", self.old or "any Python"
-                return f"{self.member}: {where} asks for Python {new}, the lock has {old}"
+                return f"{where} asks for Python {new}, the lock has {old}"
             case "environments-changed" | "setting-changed":
                 new, old = self.new or "not set", self.old or "not set"
                 return f"the setting {self.table} is {new}, the lock was made with {old}"

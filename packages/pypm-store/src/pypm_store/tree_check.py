@@ -18,13 +18,14 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import new as new_hash
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm_model.later import later
 from pypm_store.boot import boot_id
 from pypm_store.open_folder import opened
 from pypm_store.shared_work import share_out
-from pypm_store.tree import MANIFEST, SETTLED, Tree
+from pypm_store.tree import MANIFEST, SETTLED, Tree, read_tree
 
 if TYPE_CHECKING:
     import csv
@@ -49,6 +50,13 @@ def is_sound(tree: Tree) -> bool:
         return False
     mark_settled(tree)
     return True
+
+
+def sound_tree(root: Path) -> Tree | None:
+    """The tree in the folder *root* if it is there and may be used as it is; None otherwise, also if `mend`
+    could put it right. Changes nothing and waits for nobody."""
+    tree = read_tree(root)
+    return tree if tree is not None and is_sound(tree) else None
 
 
 def looks_whole(tree: Tree) -> bool:

@@ -95,7 +95,7 @@ def add(text: str, requirement: str, target: Target = Target(), *, file: str = "
     Raises `InvalidManifest`, `NotEditable`, `InvalidRequirement` (the caller's text).
     """
     wanted = requirement_text.parse(requirement)
-    return _edited(text, lambda body: _add(body, requirement, wanted, target, file))
+    return keeping_mark(text, lambda body: _add(body, requirement, wanted, target, file))
 
 
 def remove(text: str, name: str, target: Target = Target(), *, file: str = "pyproject.toml") -> str:
@@ -104,12 +104,12 @@ def remove(text: str, name: str, target: Target = Target(), *, file: str = "pypr
     Comments above an entry stay, the one behind it goes. Raises `NotAsked`, `InvalidManifest`,
     `NotEditable`.
     """
-    return _edited(text, lambda body: _remove(body, names.normalize(name), target, file))
+    return keeping_mark(text, lambda body: _remove(body, names.normalize(name), target, file))
 
 
 def where(text: str, name: str) -> tuple[Target, ...]:
     """The lists that have an entry for *name*, in the order dependencies, extras, groups."""
-    found = _document(text.removeprefix(_BOM), "")
+    found = document_of(text.removeprefix(_BOM), "")
     wanted = names.normalize(name)
     project = found.get("project")
     tables: list[tuple[str, Any]] = []
@@ -128,12 +128,14 @@ def where(text: str, name: str) -> tuple[Target, ...]:
     )
 
 
-def _edited(text: str, change: Callable[[str], str]) -> str:
+def keeping_mark(text: str, change: Callable[[str], str]) -> str:
+    """*text* after *change*, which sees it without a byte order mark."""
     mark = _BOM if text.startswith(_BOM) else ""
     return mark + change(text.removeprefix(_BOM))
 
 
-def _document(text: str, file: str) -> dict[str, Any]:
+def document_of(text: str, file: str) -> dict[str, Any]:
+    """The TOML document in *text*. Raises `InvalidManifest`."""
     _, found = read_toml(text.encode(), file)
     if isinstance(found, Fault):
         raise InvalidManifest((found,))
@@ -141,7 +143,7 @@ def _document(text: str, file: str) -> dict[str, Any]:
 
 
 def _add(text: str, written: str, wanted: Requirement, target: Target, file: str) -> str:
-    document = _document(text, file)
+    document = document_of(text, file)
     positions = Positions(text)
     path = _list_path(document, target, file)
     items = _at(document, path)
@@ -159,7 +161,7 @@ def _add(text: str, written: str, wanted: Requirement, target: Target, file: str
 
 
 def _remove(text: str, name: str, target: Target, file: str) -> str:
-    document = _document(text, file)
+    document = document_of(text, file)
     path = _list_path(document, target, file)
     found = [n for n, item in enumerate(_at(document, path) or ()) if name_of(item) == name]
     if not found:

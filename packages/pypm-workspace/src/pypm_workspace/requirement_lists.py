@@ -12,9 +12,11 @@ from typing import Any
 from pypm_model import requirement_text
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
-from pypm_workspace.positions import KeyPath, Positions, Spot, dotted
+from pypm_workspace.positions import KeyPath, Positions, Spot
+from pypm_workspace.table_pairs import newline_of, with_new_pair
 
 _comma = re.compile(r"(?:[ \t\r\n]+|#[^\n]*+)*+,")  # a comma inside a comment is none
+_control = re.compile(r"[\x00-\x1f\x7f]")
 _line_rest = re.compile(r"[ \t]*,?[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\Z)")
 
 
@@ -34,16 +36,11 @@ def name_of(item: object) -> str | None:
 
 def quoted(written: str, like: str = '"') -> str:
     """*written* as a TOML string, in the quotes its neighbours have if it can bear them."""
-    if like == "'" and "'" not in written:
+    literal = "'" not in written and _control.search(written) is None
+    if literal and (like == "'" or '"' in written):
         return f"'{written}'"
-    if '"' in written and "'" not in written:
-        return f"'{written}'"
-    return '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _newline(text: str) -> str:
-    found = text.find("\n")
-    return "\r\n" if found > 0 and text[found - 1] == "\r" else "\n"
+    escaped = written.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + _control.sub(lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
 
 
 def _indent(text: str, at: int) -> str:
@@ -75,7 +72,7 @@ def inserted(
 ) -> str:
     """*text* with *written* among the *items* of the array at *spot* (their spots: *entries*): at its
     place if they are sorted, else at the end."""
-    newline = _newline(text)
+    newline = newline_of(text)
     value = quoted(written, text[entries[-1].start] if entries else '"')
     inner = text[spot.start + 1 : spot.end - 1]
     if not entries:
@@ -153,37 +150,5 @@ def without(text: str, spot: Spot, entries: list[Spot], number: int) -> str:
 
 def with_new_list(text: str, positions: Positions, path: KeyPath, written: str) -> str:
     """*text* with a list at *path*, in the form its nearest enclosing table is written in."""
-    newline = _newline(text)
-    value = f"[{newline}    {quoted(written)},{newline}]{newline}"
-    own_table = f"{newline}[{dotted(path[:-1])}]{newline}{dotted(path[-1:])} = {value}"
-    near = path
-    while near and near not in positions.spots:
-        near = near[:-1]
-    spots = positions.spots
-    spot = spots.get(near)
-    if spot is None:  # nothing of it is there: a table of its own, after the project's
-        ends = [s.end for p, s in spots.items() if p[0] == "project" and s.kind == "table"]
-        return _below(text, max(ends, default=len(text)), own_table, newline)
-    if spot.kind == "inline":
-        inner = text[spot.start + 1 : spot.end - 1].rstrip()
-        pair = f"{dotted(path[len(near) :])} = [{quoted(written)}]"
-        comma = ", " if inner and not inner.endswith(",") else ""
-        return f"{text[: spot.start + 1]}{inner}{comma}{pair}{text[spot.start + 1 + len(inner) :]}"
-    if spot.kind == "table" and len(path) == len(near) + 1:
-        return _below(text, spot.end, f"{dotted(path[-1:])} = {value}", newline)
-    end = max(s.end for p, s in spots.items() if p[: len(near)] == near)
-    if spot.kind == "table" or text[spot.key] == "[":  # written under headers: one more
-        return _below(text, end, own_table, newline)
-    # written with dotted keys: one more of them, below the last
-    home = near
-    while home and (home not in spots or spots[home].kind != "table"):
-        home = home[:-1]
-    return _below(text, end, f"{dotted(path[len(home) :])} = {value}", newline)
-
-
-def _below(text: str, at: int, lines: str, newline: str) -> str:
-    """*text* with *lines* after the line that holds offset *at*."""
-    end = text.find("\n", at)
-    if end < 0:
-        return text + (newline if text else "") + lines.removeprefix(newline if not text else "")
-    return text[: end + 1] + lines + text[end + 1 :]
+    newline, item = newline_of(text), quoted(written)
+    return with_new_pair(text, positions, path, f"[{newline}    {item},{newline}]", f"[{item}]")

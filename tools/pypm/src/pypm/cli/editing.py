@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
 from pypm.cli.options import Common
 from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.edit import EditReport
+from pypm.ops.wanted import Origin
 from pypm_workspace.edit import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +28,63 @@ _OPTIONS = [
     click.option("--no-sync", is_flag=True, help="Edit and lock only."),
     click.option("--dry-run", is_flag=True, help="Write nothing: say what would change."),
 ]
+
+_ORIGIN = [
+    click.option("--git", default="", metavar="URL", help="From this git repository."),
+    click.option("--branch", metavar="B", help="From this branch of it."),
+    click.option("--tag", metavar="T", help="From this tag of it."),
+    click.option("--rev", metavar="R", help="From this commit of it (or any ref)."),
+    click.option("--subdirectory", default="", metavar="D", help="The folder in the repository or archive."),
+    click.option("--path", default="", metavar="PATH", help="From this folder, wheel or sdist."),
+    click.option("--editable", is_flag=True, help="Install the folder editable."),
+    click.option("--url", default="", metavar="URL", help="From this wheel or sdist."),
+    click.option("--index", default="", metavar="NAME", help="From this index of the workspace."),
+]
+_ORIGIN_KEYS = ("git", "branch", "tag", "rev", "subdirectory", "path", "editable", "url", "index")
+
+
+def origin_options(command: F) -> F:
+    """Adds the options that say where a requirement comes from; they arrive as ``origin``."""
+
+    @wraps(command)
+    def gathering(**values: Any) -> Any:
+        told = {each: values.pop(each) for each in _ORIGIN_KEYS}
+        return command(origin=origin_of(**told), **values)
+
+    wrapped: Any = gathering
+    for option in reversed(_ORIGIN):
+        wrapped = option(wrapped)
+    return cast(F, wrapped)
+
+
+def origin_of(
+    *,
+    git: str,
+    branch: str | None,
+    tag: str | None,
+    rev: str | None,
+    subdirectory: str,
+    path: str,
+    editable: bool,
+    url: str,
+    index: str,
+) -> Origin:
+    """The place the options mean. Raises a usage error for options that do not go together."""
+    kinds = [
+        f"--{name}" for name, given in (("git", git), ("path", path), ("url", url), ("index", index)) if given
+    ]
+    refs = [(name, given) for name, given in (("branch", branch), ("tag", tag), ("rev", rev)) if given]
+    if len(kinds) > 1:
+        raise click.UsageError(f"{' and '.join(kinds)} exclude each other")
+    if len(refs) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name, _ in refs)} exclude each other")
+    if refs and not git:
+        raise click.UsageError(f"--{refs[0][0]} needs --git")
+    if subdirectory and not (git or url):
+        raise click.UsageError("--subdirectory needs --git or --url")
+    if editable and (git or url or index):
+        raise click.UsageError(f"--editable is for a folder, not for {kinds[0]}")
+    return Origin(git, refs[0] if refs else None, subdirectory, path, url, index, editable)
 
 
 def edit_options(command: F) -> F:
@@ -51,7 +110,12 @@ def show(common: Common, report: EditReport, sign: str, dry_run: bool) -> None:
     """Tells what was done."""
     if common.json:
         data = {
-            "written": [{"file": file, "requirement": text} for file, text in report.written],
+            "written": [
+                {"file": each.file, "requirement": each.requirement}
+                | ({"source": each.source} if each.source else {})
+                | ({"source-dropped": True} if each.dropped else {})
+                for each in report.written
+            ],
             "lock-diff": report.diff.to_json(),
             "sync": report.sync.to_json() if report.sync else None,
             "dry-run": dry_run,
@@ -60,8 +124,9 @@ def show(common: Common, report: EditReport, sign: str, dry_run: bool) -> None:
         return
     if common.quiet:
         return
-    for file, text in report.written:
-        say(f"{file}: {sign} {text}{' (not written)' if dry_run else ''}")
+    for each in report.written:
+        source = f" from {each.source}" if each.source else " and its source" if each.dropped else ""
+        say(f"{each.file}: {sign} {each.requirement}{source}{' (not written)' if dry_run else ''}")
     for line in diff_lines(report.diff):
         say(line)
     if report.sync is not None:

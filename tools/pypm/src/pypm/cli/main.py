@@ -6,7 +6,6 @@ import gc
 import importlib
 import os
 import sys
-import traceback
 
 import click
 
@@ -47,7 +46,7 @@ def run(verb: str, arguments: list[str]) -> int:
         return INTERRUPTED
     except PypmError as error:
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         sys.stderr.write(render_error(error, json=json_wanted))
         return error.exit
     except BrokenPipeError:
@@ -56,6 +55,12 @@ def run(verb: str, arguments: list[str]) -> int:
         return BROKEN_PIPE
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         sys.stderr.write(render_unexpected(error))
         return 1
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

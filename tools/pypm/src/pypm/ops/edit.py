@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from pypm._stamp import key_of
 from pypm.ops.locking import Locked, Locking, lock_workspace, write_lock
-from pypm.ops.opening import folder_in, open_workspace
+from pypm.ops.opening import LOCK, folder_in, open_workspace
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, SyncReport, sync
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
+from pypm.ops.wanted import Origin, Wanted, parsed, wanted
 from pypm.ops.world import World
-from pypm_model.errors import PypmError
+from pypm_model.errors import Place, PypmError
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_model.requirement_text import InvalidRequirement, parse
-from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource
 from pypm_model.versions import public, sort_key
+from pypm_store.atomic import write_atomically
 from pypm_workspace import edit
-from pypm_workspace.configuration import Member
+from pypm_workspace.configuration import Asked, Member
 from pypm_workspace.discover import discover
 from pypm_workspace.edit import Target
 from pypm_workspace.select import member_at
+from pypm_workspace.source_edit import inline, with_source, without_source
 from pypm_workspace.workspace import Workspace
-
-
-class NotARequirement(PypmError):
-    """What was to be added is no requirement."""
-
-    code: ClassVar[str] = "not-a-requirement"
-    exit: ClassVar[int] = 2
-    text: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.text!r} is no requirement: {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "write it like httpx, 'httpx>=0.28' or 'name @ git+https://...'; a member is added by its name"
 
 
 class WhichMember(PypmError):
@@ -70,74 +57,122 @@ class EditOptions:
     requirements: tuple[str, ...]
     members: tuple[str, ...] = ()
     target: Target = Target()
-    bound: bool = True
-    """Give a bare name the locked version as its lower bound."""
+    bounds: str = "lower"
+    """What a bare name gets from the locked version: ``lower`` (>=), ``exact`` (==) or ``none``."""
+    origin: Origin = Origin()
+    raw: bool = False
+    """Write requirements as they are: no bound, addresses in place."""
     sync: bool = True
     dry_run: bool = False
 
 
 @record
-class EditReport:
-    """What was written: (file, requirement) for each, the lock's change, and the sync's."""
+class Written:
+    """One requirement written to, or taken from, one file."""
 
-    written: tuple[tuple[str, str], ...]
+    file: str
+    requirement: str
+    source: str = ""
+    """The entry of the table of sources that was written with it."""
+    dropped: bool = False
+    """Whether its entry of that table was taken away with it."""
+
+
+@record
+class EditReport:
+    """What was written, the lock's change, and the sync's."""
+
+    written: tuple[Written, ...]
     diff: LockDiff
     sync: SyncReport | None
 
 
 def add(world: World, options: EditOptions) -> EditReport:
-    """Adds requirements to manifests. Nothing is written unless the whole can be locked."""
-    asked = [_parsed(text) for text in options.requirements]
+    """Adds requirements to manifests. Nothing is changed unless the whole can be locked and synced."""
     workspace = open_workspace(world)
+    asked = [wanted(world, workspace, text, options.origin, raw=options.raw) for text in options.requirements]
     members = _targets(world, workspace, options)
+    sources = {
+        (member.file, each.name): source
+        for member in members
+        for each in asked
+        if (source := each.source_in(Path(workspace.root) / member.path)) is not None
+    }
 
     def with_texts(texts: Sequence[str]) -> Callable[[str, Member], str]:
         def change(manifest: str, member: Member) -> str:
-            for text in texts:
+            for text, each in zip(texts, asked, strict=True):
                 manifest = edit.add(manifest, text, options.target, file=member.file)
+                source = sources.get((member.file, each.name))
+                if source is not None:
+                    uv = workspace.kind == "uv"
+                    manifest = with_source(manifest, each.name, source, uv=uv, file=member.file)
             return manifest
 
         return change
 
-    texts = list(options.requirements)
+    texts = [each.text for each in asked]
     with open_tools(world, workspace) as tools:
         manifests = _edited(workspace, members, with_texts(texts))
         locked = _locked(tools, workspace, manifests)
-        if options.bound:
-            bounded = [
-                _bounded(text, each, workspace, locked) for text, each in zip(texts, asked, strict=True)
-            ]
-            if bounded != texts:
-                texts = bounded
-                manifests = _edited(workspace, members, with_texts(texts))
-                locked = _locked(tools, workspace, manifests)
-    written = tuple((member.file, text) for member in members for text in texts)
+        bounded = [_bounded(each, options, workspace, locked) for each in asked]
+        if bounded != texts:
+            texts = bounded
+            manifests = _edited(workspace, members, with_texts(texts))
+            locked = _locked(tools, workspace, manifests)
+    written = tuple(
+        Written(member.file, text, inline(source) if source else "")
+        for member in members
+        for text, each in zip(texts, asked, strict=True)
+        for source in [sources.get((member.file, each.name))]
+    )
     return _finish(world, workspace, manifests, locked, written, options)
 
 
 def remove(world: World, options: EditOptions) -> EditReport:
-    """Removes requirements from manifests. Raises `NotAsked` for one that is not there."""
+    """Removes requirements from manifests, and sources that then serve nothing. Raises `NotAsked` for a
+    requirement that is not there."""
     workspace = open_workspace(world)
     members = _targets(world, workspace, options)
-    names = [_parsed(text).name for text in options.requirements]
+    names = [parsed(text).name for text in options.requirements]
+    written: list[Written] = []
 
     def change(manifest: str, member: Member) -> str:
         for name in names:
             manifest = edit.remove(manifest, name, options.target, file=member.file)
+            kept = manifest
+            if not edit.where(manifest, name) and not _serves_others(workspace, member, name):
+                kept = without_source(manifest, name, file=member.file)
+            written.append(Written(member.file, name, dropped=kept != manifest))
+            manifest = kept
         return manifest
 
     manifests = _edited(workspace, members, change)
     with open_tools(world, workspace) as tools:
         locked = _locked(tools, workspace, manifests)
-    written = tuple((member.file, name) for member in members for name in names)
-    return _finish(world, workspace, manifests, locked, written, options)
+    return _finish(world, workspace, manifests, locked, tuple(written), options)
 
 
-def _parsed(text: str) -> Requirement:
-    try:
-        return parse(text)
-    except InvalidRequirement as error:
-        raise NotARequirement(text, error.reason) from None
+def _serves_others(workspace: Workspace, member: Member, name: NormalizedName) -> bool:
+    """Whether the source of *name* in the manifest of *member* is another's too: in a uv workspace the
+    root's sources are everybody's."""
+    if member.path != "." or workspace.kind != "uv":
+        return False
+    settings = workspace.settings
+    asked = chain(
+        settings.constraints,
+        settings.overrides,
+        *(
+            chain(m.dependencies, *_lists(m.extras), *_lists(m.groups))
+            for m in workspace.members
+            if m.path != "."
+        ),
+    )
+    return any(each.requirement.name == name for each in asked)
+
+
+def _lists(table: tuple[tuple[NormalizedName, tuple[Asked, ...]], ...]) -> Iterator[tuple[Asked, ...]]:
+    return (asked for _, asked in table)
 
 
 def _targets(world: World, workspace: Workspace, options: EditOptions) -> tuple[Member, ...]:
@@ -168,25 +203,39 @@ def _edited(
 
 def _locked(tools: Tools, workspace: Workspace, manifests: Mapping[str, str]) -> Locked:
     """The lock that the edited manifests would have."""
-    return lock_workspace(tools, discover(workspace.root, edited=manifests), Locking())
+    try:
+        return lock_workspace(tools, discover(workspace.root, edited=manifests), Locking())
+    except PypmError as error:
+        # Lines of a text that was never written lead nowhere.
+        places = (Place(p.file) if p.file in manifests else p for p in error.askers)
+        error.askers = tuple(dict.fromkeys(places))
+        raise
 
 
-def _bounded(text: str, asked: Requirement, workspace: Workspace, locked: Locked) -> str:
-    """*text* with the lowest locked version as lower bound, if it leaves the version open."""
-    if asked.specifier or asked.url or asked.name in workspace.by_name:
-        return text
+def _bounded(each: Wanted, options: EditOptions, workspace: Workspace, locked: Locked) -> str:
+    """The text of *each* with a bound at the lowest locked version, if it leaves the version open."""
+    asked = each.requirement
+    if (
+        options.raw
+        or options.bounds == "none"
+        or asked.specifier
+        or asked.url
+        or asked.name in workspace.by_name
+    ):
+        return each.text
     if any(entry.name == asked.name for entry in workspace.settings.catalog):
-        return text
+        return each.text
     versions = [
         package.version
         for package in locked.lock.packages
         if package.name == asked.name and isinstance(package.source, IndexSource)
     ]
     if not versions:
-        return text
+        return each.text
     lowest = public(min(versions, key=sort_key))
-    name, _, rest = text.partition(";")
-    return f"{name.strip()}>={lowest}" + (f"; {rest.strip()}" if rest.strip() else "")
+    name, _, rest = each.text.partition(";")
+    sign = "==" if options.bounds == "exact" else ">="
+    return f"{name.strip()}{sign}{lowest}" + (f"; {rest.strip()}" if rest.strip() else "")
 
 
 def _finish(
@@ -194,15 +243,35 @@ def _finish(
     workspace: Workspace,
     manifests: Mapping[str, str],
     locked: Locked,
-    written: tuple[tuple[str, str], ...],
+    written: tuple[Written, ...],
     options: EditOptions,
 ) -> EditReport:
-    """Writes manifests and lock, and syncs. The lock goes last: between the two a run would lock again."""
+    """Writes manifests and lock, and syncs; puts everything back if one of these fails.
+
+    The lock goes last: between the two a run would lock again.
+    """
     changes = diff(locked.old, locked.lock)
     if options.dry_run:
         return EditReport(written, changes, None)
-    for file, text in manifests.items():
-        edit.write_manifest(Path(workspace.root) / file, text)
-    write_lock(workspace, locked)
-    report = sync(world, SyncOptions(stamp_key=key_of([]))) if options.sync else None
+    root = Path(workspace.root)
+    with _restored_on_failure([*(root / file for file in manifests), root / LOCK]):
+        for file, text in manifests.items():
+            edit.write_manifest(root / file, text)
+        write_lock(workspace, locked)
+        report = sync(world, SyncOptions(stamp_key=key_of([]))) if options.sync else None
     return EditReport(written, changes, report)
+
+
+@contextmanager
+def _restored_on_failure(files: Sequence[Path]) -> Iterator[None]:
+    """Gives *files* their bytes back if what is done inside fails; one that was not there goes again."""
+    before = {file: file.read_bytes() if file.exists() else None for file in files}
+    try:
+        yield
+    except BaseException:
+        for file, data in before.items():
+            if data is None:
+                file.unlink(missing_ok=True)
+            elif not file.exists() or file.read_bytes() != data:
+                write_atomically(file, data)
+        raise

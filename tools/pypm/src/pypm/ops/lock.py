@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pypm.ops.locking import Locking, check_lock, lock_workspace, stale_error, write_lock
+from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error, write_lock
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
+from pypm_model.errors import PypmError
 from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.names import ROOT
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
@@ -17,9 +19,8 @@ from pypm_model.sources import MemberSource
 
 @record
 class LockOptions:
-    """*check* asks only; *dry_run* (and ``--diff``) writes nothing."""
+    """*dry_run* (and ``--diff``) writes nothing."""
 
-    check: bool = False
     dry_run: bool = False
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
@@ -52,15 +53,44 @@ class LockReport:
         }
 
 
+@record
+class CheckReport:
+    """Whether the lock is the one the manifests give."""
+
+    root: str
+    """Of the workspace, absolute."""
+    file: str
+    members: int
+    problem: PypmError | None = None
+    """Why it is not: `LockMissing`, `LockStale`, `LockConflicted` or `LockUnreadable`."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "fresh": self.problem is None,
+            "members": self.members,
+            "error": self.problem.to_json() if self.problem else None,
+        }
+
+
+def check(world: World) -> CheckReport:
+    """Judges the lock of the workspace around the current folder. Nothing is written, no index asked."""
+    workspace = open_workspace(world)
+    problem: PypmError | None = None
+    with open_tools(world, workspace) as tools:
+        try:
+            reasons = check_lock(tools, workspace)
+        except (LockMissing, LockConflicted, LockUnreadable) as error:
+            problem = error
+        else:
+            problem = stale_error(workspace, reasons) if reasons else None
+    return CheckReport(workspace.root, LOCK, len(workspace.members), problem)
+
+
 def lock(world: World, options: LockOptions) -> LockReport:
-    """Locks the workspace around the current folder. With *check*, raises `LockStale` unless it fits."""
+    """Locks the workspace around the current folder."""
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
-        if options.check:
-            reasons = check_lock(tools, workspace)
-            if reasons:
-                raise stale_error(workspace, reasons)
-            return LockReport(LOCK, False, False, 0, len(workspace.members), LockDiff())
         locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
         if not options.dry_run:
             write_lock(workspace, locked)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pypm.ops.opening import LOCK
 from pypm.ops.tools import Tools
@@ -30,6 +31,9 @@ from pypm_workspace.asks import Backend
 from pypm_workspace.workspace import Workspace
 
 Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
+
+SHOWN = 4
+"""Differences of a member that are told in words; the others are counted."""
 
 
 @record
@@ -82,18 +86,37 @@ class LockStale(PypmError):
 
     code: ClassVar[str] = "lock-stale"
     file: str
-    reasons: tuple[tuple[str, tuple[Place, ...]], ...]
+    reasons: tuple[tuple[Stale, Place], ...]
+    """Every difference and where it is; those of one member side by side."""
 
     def __str__(self) -> str:
         return f"{self.file} is not what the manifests give"
 
     @property
     def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
-        return self.reasons
+        """One line for each stale member, and one for the workspace's settings."""
+        by_member = groupby(self.reasons, key=lambda reason: reason[0].member)
+        return tuple((_told(member, list(reasons)), ()) for member, reasons in by_member)
 
     @property
     def hint(self) -> str:
         return "run `pypm lock`"
+
+    def to_json(self) -> dict[str, Any]:
+        reasons = [
+            {**stale.to_json(), "file": place.file, "line": place.line, "column": place.column}
+            for stale, place in self.reasons
+        ]
+        return {**super().to_json(), "reasons": reasons}
+
+
+def _told(member: str, reasons: Sequence[tuple[Stale, Place]]) -> str:
+    """The differences of one member in one line, with the place of the first that has a line."""
+    place = next((place for _, place in reasons if place.line), reasons[0][1])
+    clauses = [stale.clause for stale, _ in reasons[:SHOWN]]
+    if len(reasons) > SHOWN:
+        clauses.append(f"and {len(reasons) - SHOWN} more")
+    return f"{member or 'the workspace'} ({place}): {'; '.join(clauses)}"
 
 
 class UnknownUpgrade(PypmError):
@@ -197,12 +220,12 @@ def check_lock(tools: Tools, workspace: Workspace) -> tuple[Stale, ...]:
 
 def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
     """The error that tells each reason with its place."""
-    return LockStale(
-        LOCK,
-        tuple(
-            (str(reason), (workspace.place(reason.origin),) if reason.origin else ()) for reason in reasons
-        ),
-    )
+    settings = workspace.settings.file or "pyproject.toml"
+
+    def place(reason: Stale) -> Place:
+        return workspace.place(reason.origin) if reason.origin else Place(reason.file or settings)
+
+    return LockStale(LOCK, tuple((reason, place(reason)) for reason in reasons))
 
 
 def _pins(lock: Lock) -> Pins:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json as json_text
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm.cli.render.style import style
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 def render_error(error: PypmError, *, json: bool = False) -> str:
     """The whole message, ending in a line break; with *json*, one line of JSON."""
     if json:
+        import json as json_text
+
         return json_text.dumps({"error": error.to_json()}, sort_keys=True) + "\n"
     if error.parts:
         return "".join(render_error(part) for part in error.parts)
@@ -71,6 +71,8 @@ def _place(place: Place, note: str) -> list[str]:
 
 
 def _line_of(place: Place) -> str | None:
+    from pathlib import Path
+
     root = os.environ.get("PYP_WORKSPACE_ROOT", "")
     for folder in (Path.cwd(), *Path.cwd().parents) if not root else (Path(root), Path.cwd()):
         try:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import click
 
-from pypm.cli.editing import edit_options, show, target_of
+from pypm.cli.editing import edit_options, origin_options, show, target_of
 from pypm.cli.options import Common, common, world
 from pypm.ops.edit import EditOptions, add
+from pypm.ops.wanted import Origin
 
 
 @click.command()
 @click.argument("requirements", nargs=-1, required=True)
-@click.option("--raw", is_flag=True, help="Write a bare name as it is, without a lower bound.")
+@click.option(
+    "--bounds",
+    type=click.Choice(["lower", "exact", "none"]),
+    default="lower",
+    help="What a bare name gets: >= the locked version (the default), == it, or nothing.",
+)
+@click.option("-E", "--exact", is_flag=True, help="The same as --bounds exact.")
+@click.option("--raw", is_flag=True, help="Write requirements as they are: no bound, addresses in place.")
+@origin_options
 @edit_options
 @common
 def command(
     common: Common,
     requirements: tuple[str, ...],
+    bounds: str,
+    exact: bool,
     raw: bool,
+    origin: Origin,
     members: tuple[str, ...],
     group: str | None,
     dev: bool,
@@ -27,9 +39,23 @@ def command(
 ) -> int:
     """Add REQUIREMENTS to the member in the current folder (or -p), lock and sync.
 
-    A bare name gets the locked version as its lower bound. Nothing is written if it cannot be locked.
+    A requirement is a name with or without versions, 'NAME @ ADDRESS', a folder with a pyproject.toml,
+    a wheel or an sdist. Where it comes from is written to [tool.pypm.sources] (to uv's table in a uv
+    workspace). A bare name gets the locked version as its lower bound. Nothing is changed if the whole
+    cannot be locked and synced.
     """
-    options = EditOptions(requirements, members, target_of(group, dev, extra), not raw, not no_sync, dry_run)
+    if len(requirements) > 1 and (origin.git or origin.path or origin.url):
+        raise click.UsageError("--git, --path and --url are for one requirement")
+    options = EditOptions(
+        requirements,
+        members,
+        target_of(group, dev, extra),
+        bounds="exact" if exact else bounds,
+        origin=origin,
+        raw=raw,
+        sync=not no_sync,
+        dry_run=dry_run,
+    )
     with world(common) as here:
         report = add(here, options)
     show(common, report, "+", dry_run)

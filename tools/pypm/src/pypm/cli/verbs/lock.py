@@ -8,8 +8,12 @@ import sys
 import click
 
 from pypm.cli.options import Common, common, world
+from pypm.cli.render.annotations import annotated
+from pypm.cli.render.errors import render_error
 from pypm.cli.render.report import diff_lines, lock_lines, say
 from pypm.ops.lock import LockOptions, lock
+from pypm.ops.lock import check as check_lock
+from pypm.ops.world import truth
 
 
 @click.command()
@@ -33,13 +37,33 @@ def command(
 
     Pins of the old lock are kept while they fit. The file is touched only if its content changes.
     """
+    if check:
+        if show_diff or dry_run or upgrade or upgrade_packages:
+            raise click.UsageError("--check goes with no other option of `lock`")
+        return _check(common)
     with world(common) as here:
-        report = lock(here, LockOptions(check, dry_run or show_diff, upgrade, upgrade_packages))
+        report = lock(here, LockOptions(dry_run or show_diff, upgrade, upgrade_packages))
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
     elif show_diff:
         sys.stdout.write("".join(f"{line.strip()}\n" for line in diff_lines(report.diff)))
     elif not common.quiet:
-        for line in ["pypm.lock is what the manifests give"] if check else lock_lines(report):
+        for line in lock_lines(report):
             say(line)
     return 0
+
+
+def _check(common: Common) -> int:
+    with world(common) as here:
+        report = check_lock(here)
+    if common.json:
+        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
+    elif report.problem is not None:
+        if truth(here.environ.get("GITHUB_ACTIONS", "")):
+            for line in annotated(report.problem, report.root, here.environ):
+                sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        sys.stderr.write(render_error(report.problem))
+    elif not common.quiet:
+        say(f"{report.file} is what the manifests give")
+    return 0 if report.problem is None else 1
