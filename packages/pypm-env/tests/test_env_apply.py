@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import pypm_env.apply as apply_module
 from pypm_env.apply import MissingTree
 from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, WantedDist
@@ -25,6 +26,8 @@ from pypm_env.state_file import JOURNAL
 from pypm_model.events import Advanced, Finished, Started, Warned
 from pypm_model.names import normalize
 from pypm_model.records import replace
+from pypm_store import shared_work
+from pypm_store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -500,6 +503,30 @@ def test_a_damaged_tree_is_never_linked(bench: Bench, there: bool) -> None:
     _check_record(bench)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
+def test_one_fork_looks_at_trees_and_links_them(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    dists = [bench.wheel(name) for name in ("acme", "beta", "gamma", "delta")]
+    bench.compile(*dists)
+    monkeypatch.setattr(apply_module, "_SHARED", 0)
+    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    forks: list[int] = []
+    fork = os.fork
+
+    def counted() -> int:
+        forks.append(os.getpid())
+        return fork()
+
+    def nobody(*arguments: object, **more: object) -> None:
+        raise AssertionError("a tree is read before it is put in")
+
+    monkeypatch.setattr(os, "fork", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "tree", nobody)
+        bench.sync(*dists)
+    assert len(forks) == 1
+    _check_record(bench)
+
+
 def test_a_tree_that_only_had_its_modes_changed_is_put_right(bench: Bench) -> None:
     acme = bench.wheel("acme")
     file = bench.store.tree_path(acme.tree) / "site" / "acme" / "__init__.py"
@@ -570,6 +597,14 @@ def test_bytecode_of_the_store_is_linked_and_used(bench: Bench) -> None:
     (tree.site / f"acme/__pycache__/__init__.{tag}.pyc").unlink()
     assert bench.sync(dist, reinstall=True).bytecode == 1
     assert _python(bench, "import acme, solo") == ""
+
+
+def test_what_holds_nothing_that_compiles_is_not_compiled_again(bench: Bench) -> None:
+    dist = bench.wheel("acme", files={"acme/__init__.py": "syntax error", "acme/tests/x.py": ""})
+    assert bench.sync(dist).uncompiled == (dist.tree,)
+    bench.compile(dist)
+    changes = bench.sync(dist, reinstall=True)
+    assert (changes.bytecode, changes.uncompiled) == (0, ())
 
 
 def test_two_distributions_with_one_folder_each_in_the_other(bench: Bench) -> None:

@@ -32,7 +32,7 @@ from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
 from pypm_store.locks import holding
 from pypm_store.shared_work import share_out
 from pypm_store.store import Store
-from pypm_store.tree import Tree, bytecode
+from pypm_store.tree import Tree, bytecode, is_compiled
 from pypm_store.tree_check import sound_tree
 
 _SHARED = 100_000
@@ -301,7 +301,7 @@ def _put(dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, ma
         raise _owners(work, target).taken(path) from error
     cache_tag = work.plan.wanted.interpreter.cache_tag
     pycs = _link_bytecode(tree, cache_tag, site, way, made)
-    compiled = bool(pycs) or not (cache_tag and tree.caches)
+    compiled = bool(pycs) or not (cache_tag and tree.caches) or is_compiled(tree, cache_tag)
     return tree.info, record_time, line, files, pycs, compiled, taken
 
 
@@ -394,7 +394,8 @@ def _kept_shared(work: _Work, contested: set[str]) -> Shared:
 def _owners(work: _Work, target: Target) -> Owners:
     """Everything that is installed from here on; what was not looked at is read from the store."""
     done = work.plan
-    wanted = [step.dist for step in (*done.install, *done.amend)] + [one.dist for one in done.keep]
+    wanted = [step.dist for step in done.install] + [step.dist for step in done.amend]
+    wanted += [one.dist for one in done.keep]
     found = [(dist, work.unseen(dist)) for dist in wanted if dist.tree]
     trees = {dist.name: tree for dist, tree in found if tree is not None}
     return Owners(trees, {dist.name: dist for dist in wanted if dist.name in trees}, target)

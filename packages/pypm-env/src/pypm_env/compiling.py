@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pypm_env.interpreters import Interpreter
-from pypm_store.tree import Tree, bytecode, list_bytecode, read_tree
+from pypm_store.tree import Tree, is_compiled, list_bytecode, read_tree
 
 _SCRIPT = Path(__file__).with_name("compile_script.py")
 _START = """
@@ -29,7 +29,7 @@ compiling.run(job)
 
 def uncompiled(trees: Iterable[Tree], cache_tag: str) -> list[Tree]:
     """Those of *trees* that hold modules and no list of bytecode for *cache_tag* (``cpython-312``)."""
-    return [tree for tree in trees if cache_tag and tree.caches and not bytecode(tree, cache_tag)]
+    return [tree for tree in trees if cache_tag and tree.caches and not is_compiled(tree, cache_tag)]
 
 
 def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: bool = False) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     subprocess = later("subprocess")
 
-_NAME = re.compile(r"(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?", re.IGNORECASE)
+_NAME = r"(?i:(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?)"
 PIN_FILE = ".python-version"
 
 
@@ -136,8 +136,9 @@ def choose(
     asked_by = wish.asked_by if wish else ""
     pre_releases: list[Interpreter] = []
     reasons: list[tuple[str, str]] = []
-    order = ([Candidate(prefer)] if prefer else []) + list(candidates(places))
-    fitting = [candidate for candidate in order if may_fit(wanted, candidate.hint)]
+    # Mostly the first fits, and PATH need not be read.
+    order = _in_order(prefer, places)
+    fitting = (candidate for candidate in order if may_fit(wanted, candidate.hint))
     for found in _probe_each(fitting, cache):
         if isinstance(found, Skipped):
             reasons.append((found.path, found.reason))
@@ -149,12 +150,19 @@ def choose(
             return found
     if pre_releases:
         return pre_releases[0]
-    raise NoPython(wanted.text, requires_python, asked_by, tuple(reasons + _left_out(order, fitting)))
+    reasons += _left_out(wanted, list(_in_order(prefer, places)))
+    raise NoPython(wanted.text, requires_python, asked_by, tuple(reasons))
 
 
-def _left_out(order: list[Candidate], fitting: list[Candidate]) -> list[tuple[str, str]]:
+def _in_order(prefer: str, places: Places) -> Iterator[Candidate]:
+    if prefer:
+        yield Candidate(prefer)
+    yield from candidates(places)
+
+
+def _left_out(wanted: PythonRequest, order: list[Candidate]) -> list[tuple[str, str]]:
     """Those whose name promises another version, each once."""
-    seen = {os.path.realpath(candidate.path) for candidate in fitting}
+    seen = {os.path.realpath(candidate.path) for candidate in order if may_fit(wanted, candidate.hint)}
     reasons = []
     for candidate in order:
         real_path = os.path.realpath(candidate.path)
@@ -221,7 +229,8 @@ def _in_folder(folder: str) -> Iterator[Candidate]:
         names = os.listdir(folder)
     except OSError:
         return
-    found = [match for match in map(_NAME.fullmatch, names) if match is not None]
+    is_python = re.compile(_NAME).fullmatch
+    found = [match for match in map(is_python, names) if match is not None]
 
     def order(match: re.Match[str]) -> tuple[bool, bool, list[int], str]:
         version = match["version"] or ""

@@ -7,14 +7,18 @@ size and modification time of the executable and of what the machine's system ca
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm_env.interpreters import Interpreter, interpreter_from_text
 from pypm_model.later import later
 from pypm_model.records import record
+from pypm_store.atomic import write_atomically
 
 if TYPE_CHECKING:
     import platform
@@ -37,6 +41,26 @@ class ProbeCache:
 
 
 NO_CACHE = ProbeCache(lambda key: None, lambda key, value: None)
+
+
+def folder_cache(folder: Path) -> ProbeCache:
+    """Answers kept as files in *folder*, which need not exist. One that cannot be written is forgotten."""
+
+    def place(key: str) -> Path:
+        return folder / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    def get(key: str) -> str | None:
+        try:
+            return place(key).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+
+    def put(key: str, text: str) -> None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(place(key), text)
+
+    return ProbeCache(get, put)
 
 
 @record

@@ -22,8 +22,8 @@ from pypm_model import specifiers, versions
 from pypm_model.records import record
 
 _IMPLEMENTATIONS = {"cpython": "cpython", "cp": "cpython", "pypy": "pypy", "pp": "pypy", "graalpy": "graalpy"}
-_NAMED = re.compile(r"(cpython|pypy|graalpy|python|cp|pp)(?![a-z])@?(.*)", re.IGNORECASE)
-_NODOT = re.compile(r"([23])(\d{1,2})")
+_NAMED = r"(?i:(cpython|pypy|graalpy|python|cp|pp)(?![a-z])@?(.*))"
+_NODOT = r"([23])(\d{1,2})"
 
 
 @record
@@ -54,7 +54,7 @@ def parse_request(text: str) -> PythonRequest:
     if "/" in text or "\\" in text or text.startswith(".") or text == "~":
         return PythonRequest(text, path=text)
     implementation, rest = "", text
-    if named := _NAMED.fullmatch(text):
+    if named := re.fullmatch(_NAMED, text):
         implementation, rest = _IMPLEMENTATIONS.get(named[1].lower(), ""), named[2].strip()
         if not rest:
             return PythonRequest(text, implementation=implementation)
@@ -66,7 +66,7 @@ def parse_request(text: str) -> PythonRequest:
         return PythonRequest(text, implementation=implementation, specifier=rest)
     free_threaded = rest.endswith("t") and rest[-2:-1].isdigit()
     number = rest.removesuffix("t") if free_threaded else rest
-    if nodot := _NODOT.fullmatch(number):
+    if nodot := re.fullmatch(_NODOT, number):
         number = f"{nodot[1]}.{nodot[2]}"
     number = number.removesuffix(".*")
     if not versions.is_valid(number):
@@ -99,6 +99,8 @@ def may_fit(request: PythonRequest, hint: str) -> bool:
 
     An empty or unreadable hint promises nothing, so it may.
     """
+    if not hint:
+        return True
     numbers = tuple(int(piece) for piece in hint.split(".")) if re.fullmatch(r"\d+(\.\d+)*", hint) else ()
     length = min(len(numbers), len(request.release))
     if numbers[:length] != request.release[:length]:

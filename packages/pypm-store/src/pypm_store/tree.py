@@ -214,6 +214,11 @@ def bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
         return ()
 
 
+def is_compiled(tree: Tree, cache_tag: str) -> bool:
+    """Whether `list_bytecode` was called, also if it found nothing: some trees hold nothing that compiles."""
+    return os.path.exists(tree.root / f"bytecode-{cache_tag}")
+
+
 def list_bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
     """Looks into the ``__pycache__`` folders and writes down what is there for *cache_tag*, for
     `bytecode` to read; called once after a tree has been compiled. What lies in folders of tests is left
