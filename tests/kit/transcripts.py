@@ -53,13 +53,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kit.index_server import FileFacts, IndexServer
 from kit.wheels import make_project, make_sdist, make_wheel
-from pypm_model.records import replace
 
 _HEAD = re.compile(r"^-- (?P<word>\w+) ?(?P<rest>.*?) ?--$")
 _EXIT = re.compile(r"; exit (-?\d+)$")

@@ -7,9 +7,8 @@ import importlib
 import os
 import sys
 
-import click
-
 from pypm._verbs import VERBS
+from pypm.cli.arguments import Command, Group, UsageError
 from pypm.cli.render.errors import render_error, render_unexpected, render_usage
 from pypm_model.errors import PypmError
 
@@ -29,19 +28,14 @@ def run(verb: str, arguments: list[str]) -> int:
     json_wanted = "--json" in arguments
     try:
         module = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}")
-        command: click.Command = module.command
-        code = command.main(arguments, prog_name=f"pypm {verb}", standalone_mode=False, obj=arguments)
+        command: Command | Group = module.command
+        code = command.main(f"pypm {verb}", arguments)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as exit:
-        return exit.exit_code
-    except click.UsageError as error:
+        return code
+    except UsageError as error:
         sys.stderr.write(render_usage(error, verb))
         return 2
-    except click.ClickException as error:
-        sys.stderr.write(f"error[usage]: {error.format_message()}\n")
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return INTERRUPTED
     except PypmError as error:

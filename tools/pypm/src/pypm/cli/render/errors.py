@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+from pypm.cli.arguments import UsageError
 from pypm.cli.render.style import style
 from pypm_model.errors import Place, PypmError
-
-if TYPE_CHECKING:
-    import click
 
 
 def render_error(error: PypmError, *, json: bool = False) -> str:
@@ -35,10 +32,10 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_usage(error: click.UsageError, verb: str) -> str:
+def render_usage(error: UsageError, verb: str) -> str:
     """A wrong option or argument."""
     return (
-        f"{style('error', 'red')}[usage]: {error.format_message()}\n"
+        f"{style('error', 'red')}[usage]: {error}\n"
         f"  {style('help', 'cyan')}: `pypm help {verb}` tells the options.\n"
     )
 

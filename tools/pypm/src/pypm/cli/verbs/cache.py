@@ -6,20 +6,13 @@ import json
 import sys
 from typing import Any
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import Group, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.cache import cache_folder, cache_size, clean, prune
 
 
-@click.group()
-def command() -> None:
-    """The store: wheels, unpacked trees and what indexes said, shared by all workspaces."""
-
-
-@command.command("dir")
-@common
+@verb(COMMON)
 def dir_command(common: Common) -> int:
     """Print the store's folder."""
     with world(common) as here:
@@ -28,8 +21,7 @@ def dir_command(common: Common) -> int:
     return 0
 
 
-@command.command("size")
-@common
+@verb(COMMON)
 def size_command(common: Common) -> int:
     """Print what the store takes on the disk, by kind."""
     with world(common) as here:
@@ -42,8 +34,7 @@ def size_command(common: Common) -> int:
     return 0
 
 
-@command.command("prune")
-@common
+@verb(COMMON)
 def prune_command(common: Common) -> int:
     """Remove what no environment that is still there uses, and what killed runs left."""
     with world(common) as here:
@@ -52,8 +43,7 @@ def prune_command(common: Common) -> int:
     return 0
 
 
-@command.command("clean")
-@common
+@verb(COMMON)
 def clean_command(common: Common) -> int:
     """Remove everything. Environments go on working."""
     with world(common) as here:
@@ -76,3 +66,9 @@ def _bytes(number: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+command = Group(
+    "The store: wheels, unpacked trees and what indexes said, shared by all workspaces.",
+    {"dir": dir_command, "size": size_command, "prune": prune_command, "clean": clean_command},
+)
