@@ -6,6 +6,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/trees/<sha256>/                wheels unpacked once (`pypm_store.tree`)
     v1/built/<key>/<wheel>            wheels built from sdists, repositories and members
     v1/leases/                        which environment uses which trees
+    v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
     v1/meta-2.sqlite                  what indexes said (`pypm_store.metadata_cache`)
 
