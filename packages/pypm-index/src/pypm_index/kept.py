@@ -242,7 +242,7 @@ class Kept:
             chosen = self.choose(index, key.name, files)
             if chosen is not None and chosen is not choice.best(usable(files, ""), key.name, _NO_POLICY):
                 mark = f"{key.version} {chosen.artifact.filename} {chosen.artifact.sha256[:16]}"
-                alias[key] = replace(key, version=mark)
+                alias[key] = key._replace(version=mark)
         return [alias.get(key, key) for key in keys]
 
     # -- writing -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pypm_model.environments import Environment
 from pypm_model.errors import PypmError
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Pin, Root
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requests import BuildPolicy
 from pypm_model.sources import IndexSource, MemberSource, PathSource, UrlSource
@@ -260,7 +261,7 @@ def _check_one_version(reached: Reached) -> None:
             raise LockUnsound(name, f"has several versions in one environment: {', '.join(found)}")
 
 
-_release = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_release = pattern(r"[0-9]+(?:\.[0-9]+)*")
 
 
 def _python(environment: Environment) -> str:

@@ -84,50 +84,64 @@ def record(
     """
 
     def make(plain: type[T]) -> type[T]:
-        own = add_fields(plain)
-        shared: dict[str, Any] = {"__repr__": _repr}
+        every, own = _fields(plain)
+        space: dict[str, Any] = {"__repr__": _repr}
         if eq:
-            shared |= {"__eq__": _equal, "__hash__": _hash}
+            space |= {"__eq__": _equal, "__hash__": _hash}
         if order:
-            shared |= {
+            space |= {
                 "__lt__": _less,
                 "__le__": _less_or_equal,
                 "__gt__": _greater,
                 "__ge__": _greater_or_equal,
             }
-        for name, function in shared.items():
-            if plain.__dict__.get(name) is None:  # ``__hash__`` is None where ``__eq__`` is written out
-                setattr(plain, name, function)
-        made: type[T] = _with_slots(plain, own) if slots else plain
-        return made
+        # What the class has itself stays; ``__hash__`` is None where ``__eq__`` is written out.
+        written = plain.__dict__.items()
+        space |= {n: value for n, value in written if value is not None and not isinstance(value, Field)}
+        space |= _generated(plain, every, own)
+        for name in ("__dict__", "__weakref__", *(own if slots else ())):
+            space.pop(name, None)
+        if slots:
+            space["__slots__"] = own
+        # Made again rather than changed: slots can only be had when a class is made, and each special
+        # method that is set on a class afterwards has all of its slots looked through.
+        kind: Any = type(plain)
+        made = kind(plain.__name__, plain.__bases__, space)
+        made.__qualname__ = plain.__qualname__
+        return made  # type: ignore[no-any-return]
 
     return make if cls is None else make(cls)
 
 
-def add_fields(cls: Any) -> tuple[str, ...]:
-    """Gives *cls* its ``__init__`` and the list of its fields, its bases' first; the names of its own.
+def add_fields(cls: type) -> None:
+    """Makes *cls*, a subclass that is just being made, a record too: for classes that are records by
+    what they inherit. Raises TypeError if a field without a default follows one with a default."""
+    every, own = _fields(cls)
+    for name, value in _generated(cls, every, own).items():
+        setattr(cls, name, value)
 
-    Raises TypeError if a field without a default follows one with a default.
-    """
+
+def _fields(cls: type) -> tuple[dict[str, Field], tuple[str, ...]]:
+    """All fields, those of the bases first, and the names of the class's own."""
     every: dict[str, Field] = {}
     for base in reversed(cls.__mro__[1:]):
         every |= base.__dict__.get("__record_fields__", {})
     own = tuple(name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar"))
     for name in own:
         said = cls.__dict__.get(name, _NOTHING)
-        if not isinstance(said, Field):
-            every[name] = _PLAIN if said is _NOTHING else Field(said)
-            continue
-        every[name] = said
-        if said.default is _NOTHING:
-            delattr(cls, name)
-        else:
-            setattr(cls, name, said.default)
-    cls.__record_fields__ = every
-    setattr(cls, "__match_args__", tuple(every))  # noqa: B010  (mypy lets nobody assign to it)
+        every[name] = said if isinstance(said, Field) else _PLAIN if said is _NOTHING else Field(said)
+    return every, own
+
+
+def _generated(cls: type, every: Mapping[str, Field], own: Sequence[str]) -> dict[str, Any]:
+    """What a record's class gets besides what is written in it."""
+    made: dict[str, Any] = {"__record_fields__": every, "__match_args__": tuple(every)}
+    for name in own:
+        if isinstance(cls.__dict__.get(name), Field) and every[name].default is not _NOTHING:
+            made[name] = every[name].default
     if "__init__" not in cls.__dict__:
-        cls.__init__ = _initializer(cls.__qualname__, every)
-    return own
+        made["__init__"] = _initializer(cls.__qualname__, every)
+    return made
 
 
 def _initializer(owner: str, every: Mapping[str, Field]) -> FunctionType:
@@ -160,17 +174,6 @@ def _compiled(names: Sequence[str], factories: Collection[str]) -> CodeType:
     exec("\n".join((*lines, "    return None")), space)
     code: CodeType = space["__init__"].__code__
     return code
-
-
-def _with_slots(plain: Any, own: tuple[str, ...]) -> Any:
-    """*plain* made again with slots for its *own* fields: slots can only be had when a class is made."""
-    space = {name: value for name, value in plain.__dict__.items() if name not in own}
-    space.pop("__dict__", None)
-    space.pop("__weakref__", None)
-    space["__slots__"] = own
-    made = type(plain)(plain.__name__, plain.__bases__, space)
-    made.__qualname__ = plain.__qualname__
-    return made
 
 
 def field_names(cls: type) -> tuple[str, ...]:

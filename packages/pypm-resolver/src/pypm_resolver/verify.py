@@ -8,10 +8,10 @@ sample hit it; a few sampled environments are walked besides, on the marker text
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
-from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
+from pypm_model.facts import Absent, Direct, Fact, FileClass, Listing, Metadata, NoMetadata
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
     FALSE,
@@ -190,13 +190,13 @@ class _Check:
         self._check_files(package, where, label)
         self._check_constraints(package, where, label)
         for requirement in fact.requires:
-            whole = parse(requirement.marker)
-            base = without_extras(whole, frozenset()) if "extra" in requirement.marker else whole
+            marker = requirement.marker
+            base = _under(marker, "")
             self._check_requirement((position, "", ""), requirement, base, label, None)
-            if "extra" not in requirement.marker:
+            if "extra" not in marker:
                 continue
             for extra, _ in package.extras:
-                inside = minus(without_extras(whole, frozenset((extra,))), base)
+                inside = minus(_under(marker, extra), base)
                 who = f"{package.name}[{extra}] {package.version}"
                 self._check_requirement((position, extra, ""), requirement, inside, who, None)
 
@@ -281,12 +281,12 @@ class _Check:
         build = self.request.build
         wheels = package.name not in build.no_binary and "*" not in build.no_binary
         sdists = package.name not in build.no_build and "*" not in build.no_build
-        regions = [
-            both(coverage(files.tags), requires_python(lower_bound(files.requires_python)))
-            for files, mask in listing.classes
+        usable = (
+            files
+            for files, mask in reversed(listing.classes)  # sdists, which serve most, come last
             if mask & bit and (sdists if files.tags is None else wheels)
-        ]
-        if disjoint(where, any_of(regions)):
+        )
+        if all(disjoint(where, _region(files)) for files in usable):
             self._say("files", package.name, f"{label} has no file for any environment it is locked for")
         if listing.too_new & bit:
             self._say("files", package.name, f"{label} is newer than allowed")
@@ -365,6 +365,18 @@ def resolution_regions(where: Diagram, reached: Iterable[Diagram]) -> list[Diagr
     """Up to eight regions worth a sample: all of it, and the smallest ones packages are locked for."""
     regions = dict.fromkeys([where, *reached])
     return [region for region in regions if region != FALSE][:8]
+
+
+@lru_cache(maxsize=65536)
+def _under(marker: str, extra: str) -> Diagram:
+    """Where *marker* holds when only *extra* is asked for; empty: none."""
+    whole = parse(marker)
+    return without_extras(whole, frozenset((extra,) if extra else ())) if "extra" in marker else whole
+
+
+def _region(files: FileClass) -> Diagram:
+    """Where files of one kind can be used."""
+    return both(coverage(files.tags), requires_python(lower_bound(files.requires_python)))
 
 
 def _flags(member: MemberRequest) -> list[str]:

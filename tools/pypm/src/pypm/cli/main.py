@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -21,9 +20,6 @@ def run(verb: str, arguments: list[str]) -> int:
 
     0 done, 1 no, 2 usage, 130 interrupted; a command run in an environment gives its own code.
     """
-    # A run makes hundreds of thousands of records that live to its end and next to no cycles: looking
-    # for garbage among them costs up to a quarter of the time and finds none.
-    gc.disable()
     debug = bool(os.environ.get("PYP_DEBUG"))
     json_wanted = "--json" in arguments
     try:

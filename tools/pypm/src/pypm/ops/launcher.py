@@ -28,18 +28,8 @@ exec '{python}' -IS "$0" "$@"
 _BODY = """\
 import sys
 sys.path.insert(0, {source!r})
-from pypm._entry import main
-code = main()
-try:
-    sys.stdout.flush()
-    sys.stderr.flush()
-except OSError:
-    code = code or 1
-try:
-    from posix import _exit
-except ImportError:
-    from nt import _exit
-_exit(code)
+from pypm._entry import program
+program()
 """
 _WINDOWS = '@"{python}" -IS "%~dp0pypm-launcher.py" %*\r\n'
 SHEBANG_LIMIT = 127

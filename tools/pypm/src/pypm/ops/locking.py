@@ -19,13 +19,12 @@ from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.lock_reach import everything, reach
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
-from pypm_model.markers.coverage import atoms, coverage
+from pypm_model.markers.coverage import WheelsFor
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
-from pypm_model.wheel_tags import parse_wheel_filename
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.workspace import Workspace
@@ -254,7 +253,7 @@ def complete(
     resolution: Resolution, request: Request, settings: LockSettings, tools: Tools, old: Lock | None
 ) -> Lock:
     """*resolution* as a lock: with every file that a covered environment can use, and the manifests."""
-    region = covered(request)
+    usable = WheelsFor(covered(request))
     wanted = [
         (package.name, package.version, package.source.index)
         for package in resolution.packages
@@ -263,7 +262,6 @@ def complete(
     files = tools.catalog.all_files(wanted)
     known = _known_files(old)
     members = {member.name: member for member in request.members}
-    usable: dict[str, bool] = {}
     packages = []
     for package in resolution.packages:
         match package.source:
@@ -272,7 +270,7 @@ def complete(
                 if not all(file.sha256 for file in found):
                     # The index gives no digests: the files themselves have to be looked at, once.
                     found = tools.catalog.settle(package.name, package.version, index)
-                kept = _kept(package, found, region, usable, request, tools)
+                kept = _kept(package, found, usable, request, tools)
                 packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
             case MemberSource():
                 packages.append(_with_manifest(package, members[package.name]))
@@ -303,8 +301,7 @@ def _with_manifest(package: LockedPackage, member: MemberRequest) -> LockedPacka
 def _kept(
     package: LockedPackage,
     files: Sequence[Artifact],
-    region: markers.Diagram,
-    usable: dict[str, bool],
+    usable: WheelsFor,
     request: Request,
     tools: Tools,
 ) -> list[Artifact]:
@@ -318,21 +315,13 @@ def _kept(
             continue
         if file.is_wheel and (request.build.no_binary & {package.name, "*"}):
             continue
-        if file.is_wheel and not _is_usable(file.filename, region, usable):
+        if file.is_wheel and file.filename not in usable:
             continue
         kept.append(replace(file, requires_python="", yanked=None))
     if not kept:
         message = f"{package.name} {package.version} has no file that any covered environment can use"
         tools.world.listener(Warned("no-usable-file", message))
     return sorted(kept, key=lambda file: file.filename)
-
-
-def _is_usable(filename: str, region: markers.Diagram, usable: dict[str, bool]) -> bool:
-    tail = "-".join(filename.removesuffix(".whl").rsplit("-", 3)[1:])
-    if tail not in usable:
-        tags = parse_wheel_filename(filename).tags
-        usable[tail] = not markers.disjoint(coverage(atoms(tags)), region)
-    return usable[tail]
 
 
 def _known_files(old: Lock | None) -> Mapping[str, Artifact]:
