@@ -48,9 +48,6 @@ def run(verb: str, arguments: list[str]) -> int:
             _print_traceback()
         sys.stderr.write(render_unexpected(error))
         return 1
-    finally:
-        # Python looks for garbage once more when it ends: among everything, a tenth of a short run.
-        gc.freeze()
 
 
 def _print_traceback() -> None:
