@@ -39,12 +39,14 @@ SHOWN = 4
 class Locking:
     """How to lock.
 
-    *upgrade* forgets all pins, *upgrade_packages* those of some names. *frozen* takes the lock as it
+    *upgrade* forgets all pins, *upgrade_packages* those of some names; *prefer* has one version, (name,
+    version), in the place of all that are locked of a package. *frozen* takes the lock as it
     is and never resolves; *locked* never resolves either, but fails unless the lock fits.
     """
 
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
+    prefer: tuple[tuple[NormalizedName, str], ...] = ()
     frozen: bool = False
     locked: bool = False
 
@@ -144,7 +146,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old)
     settings = settings_of(plain, _more_settings(workspace))
     reasons = stale(old, plain, settings) if old is not None else ()
-    if old is not None and text is not None and not (reasons or how.upgrade or wanted):
+    if old is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
         return Locked(old, text, old, text, ())
     if how.locked:
         if text is None:
@@ -153,8 +155,10 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         raise stale_error(workspace, reasons)
     request = plain
     if not how.upgrade:
-        kept = tuple((name, found) for name, found in pins if name not in wanted)
-        request = replace(plain, preferences=kept, preferred_splits=old.splits if old else ())
+        others = {name: found for name, found in pins if name not in wanted}
+        others |= {name: (Preference(version),) for name, version in how.prefer}
+        splits = old.splits if old is not None and not how.prefer else ()
+        request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
     from pypm.ops.resolving import resolve
 
     resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener)

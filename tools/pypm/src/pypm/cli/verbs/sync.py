@@ -58,7 +58,7 @@ def command(
     """
     options = SyncOptions(
         selection=selection,
-        locking=Locking(upgrade, upgrade_packages, frozen, locked),
+        locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
         inexact=inexact,
         reinstall=reinstall_packages,
         reinstall_all=reinstall,
