@@ -13,6 +13,7 @@ import pytest
 
 from kit.wheels import make_wheel
 from pypm_env.apply import Changes, apply
+from pypm_env.compiling import compile_trees
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
@@ -71,6 +72,11 @@ class Bench:
         wanted = Wanted(self.interpreter, dists, link_mode)
         done = plan(wanted, inspect(self.venv), **how)
         return apply(done, self.store, pypm_version="1.2", listener=self.events.append, **more)
+
+    def compile(self, *dists: WantedDist) -> None:
+        """Bytecode for the trees of *dists*."""
+        trees = [tree for dist in dists if (tree := self.tree(dist.tree)) is not None]
+        compile_trees(trees, self.interpreter.path, self.interpreter.cache_tag)
 
     def installed(self) -> Installed:
         return inspect(self.venv)

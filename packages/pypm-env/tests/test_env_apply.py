@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import pypm_env.apply as apply_module
 from pypm_env.apply import MissingTree
 from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, WantedDist
@@ -25,9 +26,14 @@ from pypm_env.state_file import JOURNAL
 from pypm_model.events import Advanced, Finished, Started, Warned
 from pypm_model.names import normalize
 from pypm_model.records import replace
+from pypm_store import shared_work
+from pypm_store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from conftest import Bench
+    from pypm_store.tree import Tree
 
 
 def _python(bench: Bench, code: str) -> str:
@@ -460,6 +466,74 @@ def test_a_tree_that_is_gone_is_an_error_before_anything_happens(bench: Bench) -
     assert not (bench.venv / JOURNAL).exists()
 
 
+def _damage(bench: Bench, dist: WantedDist) -> Path:
+    """Writes into a file of the tree, as root can through any hard link of it."""
+    file = bench.store.tree_path(dist.tree) / "site" / dist.name / "__init__.py"
+    os.chmod(file, 0o644)
+    file.write_text("changed by somebody")
+    os.chmod(file, 0o444)
+    return file
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["anew", "in place"])
+def test_a_damaged_tree_is_never_linked(bench: Bench, there: bool) -> None:
+    acme, beta = bench.wheel("acme"), bench.wheel("beta")
+    if there:
+        bench.sync(acme)
+    before = bench.files() if there else set()
+    damaged = _damage(bench, beta)
+    with pytest.raises(MissingTree, match=r"beta 1\.0 is not in the store"):
+        bench.sync(acme, beta)
+    assert not (bench.venv / JOURNAL).exists()
+    assert (bench.files() if there else set()) == before
+    assert bench.venv.exists() == there
+
+    asked: list[list[str]] = []
+
+    def renew(digests: Collection[str]) -> dict[str, Tree]:
+        asked.append(list(digests))
+        (wheel,) = (bench.folder / "wheels").glob("beta*.whl")
+        return {beta.tree: bench.store.unpack(wheel, beta.tree)}
+
+    bench.sync(acme, beta, renew=renew)
+    assert asked == [[beta.tree]]
+    assert damaged.read_text() != "changed by somebody"
+    assert (bench.site / "beta" / "__init__.py").read_text() == damaged.read_text()
+    _check_record(bench)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no forks here")
+def test_one_fork_looks_at_trees_and_links_them(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    dists = [bench.wheel(name) for name in ("acme", "beta", "gamma", "delta")]
+    bench.compile(*dists)
+    monkeypatch.setattr(apply_module, "_SHARED", 0)
+    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    forks: list[int] = []
+    fork = os.fork
+
+    def counted() -> int:
+        forks.append(os.getpid())
+        return fork()
+
+    def nobody(*arguments: object, **more: object) -> None:
+        raise AssertionError("a tree is read before it is put in")
+
+    monkeypatch.setattr(os, "fork", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "tree", nobody)
+        bench.sync(*dists)
+    assert len(forks) == 1
+    _check_record(bench)
+
+
+def test_a_tree_that_only_had_its_modes_changed_is_put_right(bench: Bench) -> None:
+    acme = bench.wheel("acme")
+    file = bench.store.tree_path(acme.tree) / "site" / "acme" / "__init__.py"
+    os.chmod(file, 0o200)
+    bench.sync(acme)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o444
+
+
 @pytest.mark.parametrize("mode", ["copy", "reflink"])
 def test_copies_are_the_users_own(bench: Bench, mode: str) -> None:
     dist = bench.wheel("acme", scripts={"tool": "#!/bin/sh\necho tool\n"}, data={"share/x": "x"})
@@ -500,11 +574,13 @@ def test_bytecode_of_the_store_is_linked_and_used(bench: Bench) -> None:
     dist = bench.wheel(
         "acme", files={"acme/__init__.py": "x = 1", "acme/bad.py": "syntax error", "solo.py": ""}
     )
-    assert bench.sync(dist).bytecode == 0
+    changes = bench.sync(dist)
+    assert changes.bytecode == 0 and changes.uncompiled == (dist.tree,)
     assert not list(bench.site.rglob("*.pyc"))
-    changes = bench.sync(dist, reinstall=True, compile_bytecode=True)
-    assert changes.bytecode == 2
     tag = bench.interpreter.cache_tag
+    bench.compile(dist)
+    changes = bench.sync(dist, reinstall=True)
+    assert changes.bytecode == 2 and changes.uncompiled == ()
     compiled = bench.site / "acme" / "__pycache__" / f"__init__.{tag}.pyc"
     tree = bench.tree(dist.tree)
     assert tree is not None
@@ -520,6 +596,14 @@ def test_bytecode_of_the_store_is_linked_and_used(bench: Bench) -> None:
     (tree.site / f"acme/__pycache__/__init__.{tag}.pyc").unlink()
     assert bench.sync(dist, reinstall=True).bytecode == 1
     assert _python(bench, "import acme, solo") == ""
+
+
+def test_what_holds_nothing_that_compiles_is_not_compiled_again(bench: Bench) -> None:
+    dist = bench.wheel("acme", files={"acme/__init__.py": "syntax error", "acme/tests/x.py": ""})
+    assert bench.sync(dist).uncompiled == (dist.tree,)
+    bench.compile(dist)
+    changes = bench.sync(dist, reinstall=True)
+    assert (changes.bytecode, changes.uncompiled) == (0, ())
 
 
 def test_two_distributions_with_one_folder_each_in_the_other(bench: Bench) -> None:
@@ -560,7 +644,8 @@ def test_pip_sees_checks_and_uninstalls(bench: Bench, tmp_path: Path) -> None:
     script = {"console_scripts": {"acme": "acme:main"}}
     acme = bench.wheel("acme", requires=["beta>=1"], entry_points=script, data={"share/a": "a"})
     beta, member = bench.wheel("beta"), bench.editable("member", str(tmp_path))
-    bench.sync(acme, beta, member, compile_bytecode=True)
+    bench.compile(acme, beta, member)
+    bench.sync(acme, beta, member)
     listed = {one["name"]: one for one in json.loads(_pip(bench, "list", "--format=json"))}
     assert set(listed) == {"acme", "beta", "member"}
     assert listed["member"]["editable_project_location"] == str(tmp_path)

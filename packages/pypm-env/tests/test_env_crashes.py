@@ -219,11 +219,11 @@ def test_a_full_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.link
     left = [100]
 
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **more: object) -> None:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[1]))
-        real(*arguments)  # type: ignore[arg-type]
+        real(*arguments, **more)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", full)

@@ -13,10 +13,11 @@ from pathlib import Path
 import packaging
 import pytest
 
+from pypm_env.asking import musl_version
 from pypm_env.build_details import read_build_details
 from pypm_env.elf import read_elf
 from pypm_env.interpreters import Interpreter, interpreter_from_text
-from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, musl_version, probe
+from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, folder_cache, probe
 from pypm_env.wheel_tags import Libc
 
 _HERE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -94,6 +95,18 @@ def test_an_answer_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
     os.utime(copy, (1, 1))
     probe(str(copy), cache)
     assert len(kept) == 2, "another file is asked anew"
+
+
+def test_answers_are_kept_in_a_folder(tmp_path: Path) -> None:
+    cache = folder_cache(tmp_path / "new" / "kept")
+    assert cache.get("a\nkey\udc80") is None
+    cache.put("a\nkey\udc80", "what it said")
+    assert folder_cache(tmp_path / "new" / "kept").get("a\nkey\udc80") == "what it said"
+    assert cache.get("another") is None
+    (tmp_path / "file").write_text("")
+    unwritable = folder_cache(tmp_path / "file" / "kept")
+    unwritable.put("key", "text")
+    assert unwritable.get("key") is None
 
 
 def test_what_is_kept_and_cannot_be_read_is_asked_again() -> None:

@@ -96,7 +96,7 @@ def folder_with(path: Path, name: str) -> Path:
 @pytest.mark.parametrize("can_exchange", [True, False])
 def test_folders_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool) -> None:
     if not can_exchange:
-        monkeypatch.setattr(exchange, "_swap", None)
+        monkeypatch.setattr(exchange, "_system_swap", lambda: None)
     target = tmp_path / "target"
     replace_tree(folder_with(tmp_path / "first", "a"), target)
     assert os.listdir(target) == ["a"]
@@ -108,7 +108,7 @@ def test_folders_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_the_old_folder_comes_back_if_the_new_one_cannot_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_swap", None)
+    monkeypatch.setattr(exchange, "_system_swap", lambda: None)
     target = folder_with(tmp_path / "target", "old")
     with pytest.raises(FileNotFoundError):
         replace_tree(tmp_path / "missing", target)

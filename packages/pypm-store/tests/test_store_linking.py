@@ -90,7 +90,7 @@ def test_a_file_where_a_folder_must_be(tree: Tree, site: Path) -> None:
 def test_a_file_that_cannot_be_linked_is_copied(
     tree: Tree, site: Path, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
-    def refuse(source: str, target: str) -> None:
+    def refuse(source: str, target: str, **more: object) -> None:
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(linking.os, "link", refuse)
@@ -98,10 +98,22 @@ def test_a_file_that_cannot_be_linked_is_copied(
     assert (site / "acme/__init__.py").read_text() == "x = 1\n"
 
 
+@pytest.mark.skipif(os.link not in os.supports_dir_fd, reason="names relative to folders")
+def test_a_file_is_one_call_with_short_names(tree: Tree, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linked: list[tuple[str, str]] = []
+    made: list[str] = []
+    link, mkdir = os.link, os.mkdir
+    monkeypatch.setattr(linking.os, "link", lambda a, b, **more: (linked.append((a, b)), link(a, b, **more)))
+    monkeypatch.setattr(linking.os, "mkdir", lambda path, **more: (made.append(path), mkdir(path, **more)))
+    link_tree(tree, site, "hardlink")
+    assert linked == [(path, path) for path in tree.files]
+    assert made == list(tree.folders)
+
+
 def test_a_full_disk_is_not_taken_for_inability(
     tree: Tree, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(source: str, target: str) -> None:
+    def refuse(source: str, target: str, **more: object) -> None:
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(linking.os, "link", refuse)

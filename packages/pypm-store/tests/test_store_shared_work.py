@@ -176,6 +176,41 @@ def test_jobs_that_become_possible_one_by_one(tmp_path: Path, monkeypatch: pytes
             os.waitpid(pid, os.WNOHANG)
 
 
+@FORKS
+def test_the_longest_that_is_possible_is_begun_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    begun = tmp_path / "begun"
+    go = tmp_path / "go"
+
+    def work(number: int) -> None:
+        with begun.open("a") as file:
+            file.write(f"{number}\n")
+        while not go.exists():
+            time.sleep(0.005)
+
+    with Forks(20, work, workers=1) as forks:
+        for number in range(15, -1, -1):
+            forks.add(number)
+        go.touch()
+        assert sorted(forks.rest()) == [*range(16)]
+    # One is in hand and one is handed out when the others become possible.
+    assert [int(line) for line in begun.read_text().split()] == [15, 14, *range(14)]
+
+
+@FORKS
+def test_forks_that_all_end_early_leave_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+
+    def work(number: int) -> None:
+        raise ValueError
+
+    with Forks(50, work) as forks:
+        for number in range(50):
+            forks.add(number)
+        assert forks.rest() == []
+        assert forks.left() == [*range(50)]
+
+
 def test_without_forks_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_work, "_may_fork", lambda: False)
     with Forks(3, lambda number: None) as forks:

@@ -390,6 +390,40 @@ def test_many_are_looked_at_together(
     assert are_sound([]) == []
 
 
+@pytest.mark.skipif(os.stat not in os.supports_dir_fd, reason="names relative to folders")
+def test_the_look_is_one_call_for_a_file_or_folder(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = unpacked(store, tmp_path)
+    asked: list[str] = []
+    real = os.stat
+
+    def counted(path: str, **more: object) -> os.stat_result:
+        if more.get("dir_fd") is not None:
+            asked.append(path)
+        return real(path, **more)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(tree_check.os, "stat", counted)
+    assert looks_whole(tree)
+    files = [name for _, names in tree.rooms for name in names]
+    assert sorted(asked) == sorted([*files, ".", *tree.folders])
+
+
+def test_bytecode_of_tests_is_not_listed(store: Store, tmp_path: Path) -> None:
+    files = {
+        "acme/__init__.py": "",
+        "acme/tests/__init__.py": "",
+        "acme/tests/sub/x.py": "",
+        "tests/y.py": "",
+    }
+    wheel = make_wheel(tmp_path, "acme", "1", files=files)
+    tree = store.unpack(wheel, sha256(wheel))
+    tag = sys.implementation.cache_tag
+    assert tag is not None
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(tree.site)], check=True)
+    assert list_bytecode(tree, tag) == (f"acme/__pycache__/__init__.{tag}.pyc",)
+
+
 def test_bytecode_is_kept_and_does_not_count_as_damage(store: Store, tmp_path: Path) -> None:
     tree = unpacked(store, tmp_path)
     tag = sys.implementation.cache_tag

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from pypm_env.compiling import compile_trees
 from pypm_env.contests import Owners, Shared, put_extras, settle
 from pypm_env.dists import MEMBERS_PTH, InstalledDist, WantedDist
 from pypm_env.installed import inspect
@@ -26,18 +25,19 @@ from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
-from pypm_model.names import NormalizedName
-from pypm_model.records import record, replace
+from pypm_model.records import field, record, replace
 from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
 from pypm_store.exchange import replace_tree
 from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
 from pypm_store.locks import holding
 from pypm_store.shared_work import share_out
 from pypm_store.store import Store
-from pypm_store.tree import Tree, bytecode
+from pypm_store.tree import Tree, bytecode, is_compiled
+from pypm_store.tree_check import sound_tree
 
-_SHARED = 1500
-"""Files from which a second process, which takes some milliseconds to start, pays."""
+_SHARED = 100_000
+"""Bytes of manifests (some 60 for a file) from which a second process, which takes some milliseconds to
+start, pays."""
 
 
 class MissingTree(PypmError):
@@ -68,8 +68,16 @@ class Changes:
     files: int = 0
     bytecode: int = 0
     """How many of *files* are bytecode."""
-    trees: tuple[Tree, ...] = ()
-    """What was installed: for `pypm_env.compiling.compile_in_background`."""
+    uncompiled: tuple[str, ...] = ()
+    """Trees (digests) that were put in without bytecode: for `pypm_env.compiling.compile_in_background`."""
+
+
+Renew = Callable[[Collection[str]], Mapping[str, Tree]]
+"""Makes trees (by digest) anew that were found damaged or are gone; those it could make, by digest."""
+
+
+def _nothing(digests: Collection[str]) -> Mapping[str, Tree]:
+    return {}
 
 
 def apply(
@@ -78,18 +86,19 @@ def apply(
     *,
     pypm_version: str,
     trees: Mapping[str, Tree] | None = None,
+    renew: Renew = _nothing,
     listener: Listener = ignore,
-    compile_bytecode: bool = False,
     workers: int = 2,
     prompt: str = "",
 ) -> Changes:
     """Carry out *done*; all its trees must be in *store*, which gets a lease for the environment.
 
-    *trees* (by digest) are those the caller has looked at and found sound; the others are looked at here.
+    *trees* (by digest) are those the caller has looked at and found sound; the others are looked at here,
+    and *renew* is asked for those that are damaged or missing.
 
-    Two processes at one environment: the second waits, and plans again if the first changed it.
-    Without *compile_bytecode* only bytecode that the store has is linked; with it, what is missing is
-    compiled first. Sends ``link`` events, one step per distribution. Up to *workers* (1 or 2) link at once.
+    Two processes at one environment: the second waits, and plans again if the first changed it. Bytecode
+    that the store has is put in too. Sends ``link`` events, one step per distribution. Up to *workers*
+    (1 or 2) link at once.
 
     Raises `MissingTree`, `PathTaken`, `ProtectedPath`, `InvalidEntryPoint`, `CannotRemove`, `NoLauncher`,
     `ForeignEnvironment` and OSError. Afterwards the environment is as before, or the next apply repairs it.
@@ -104,11 +113,7 @@ def apply(
             )
         if done.is_empty:
             return Changes(done)
-        found = _trees(done, store, trees or {})
-        if compile_bytecode:
-            interpreter = done.wanted.interpreter
-            compile_trees(found.values(), interpreter.path, interpreter.cache_tag)
-        work = _Work(done, store, found, listener, workers)
+        work = _Work(done, store, dict(trees or {}), renew, listener, workers)
         listener(Started("link", total=len(done.install)))
         changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
         store.lease(folder, {dist.tree for dist in after(done) if dist.tree})
@@ -122,26 +127,30 @@ class _Work:
 
     plan: Plan
     store: Store
-    trees: dict[NormalizedName, Tree]
-    """Of what is to be installed."""
+    sound: dict[str, Tree]
+    """By digest: those that were looked at."""
+    renew: Renew
     listener: Listener
     workers: int
+
+    def tree(self, dist: WantedDist) -> Tree:
+        """The tree of *dist*, looked at, put right or made anew. Raises `MissingTree`."""
+        found = self.sound.get(dist.tree) or self.store.tree(dist.tree)
+        if found is None:
+            found = self.renew([dist.tree]).get(dist.tree)
+        if found is None:
+            raise MissingTree(dist.name, dist.version, dist.tree)
+        self.sound[dist.tree] = found
+        return found
+
+    def unseen(self, dist: WantedDist) -> Tree | None:
+        """The tree of *dist* with its manifest only."""
+        return self.sound.get(dist.tree) or self.store.tree(dist.tree, check=False)
 
 
 def _lock(store: Store, folder: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:24]
     return store.folder("locks") / f"environment-{digest}"
-
-
-def _trees(done: Plan, store: Store, known: Mapping[str, Tree]) -> dict[NormalizedName, Tree]:
-    found: dict[NormalizedName, Tree] = {}
-    for step in done.install:
-        dist = step.dist
-        tree = known.get(dist.tree) or store.tree(dist.tree)
-        if tree is None:
-            raise MissingTree(dist.name, dist.version, dist.tree)
-        found[dist.name] = tree
-    return found
 
 
 def _anew(work: _Work, pypm_version: str, prompt: str) -> Changes:
@@ -167,13 +176,15 @@ def _in_place(work: _Work) -> Changes:
     """The steps of the plan, under a journal."""
     done = work.plan
     folder = done.installed.folder
+    # Before anything is taken out: what is to be put in is there.
+    trees = {step.dist.name: work.tree(step.dist) for step in done.install}
     target = target_of(folder, folder, done.wanted.interpreter)
     replaced = [old for step in done.install for old in step.replaces]
     removed = [step.installed for step in done.remove] + replaced
     remove_unwritten(folder, target.site)
 
     # 1. Say what will be touched, with what a killed run said.
-    infos = {one.info for one in removed} | {work.trees[step.dist.name].info for step in done.install}
+    infos = {one.info for one in removed} | {tree.info for tree in trees.values()}
     infos |= {step.installed.info for step in done.amend} | done.installed.unfinished
     gone = {one.name for one in removed}
     contested: set[str] = set()
@@ -214,9 +225,10 @@ class _Linked:
     shared: Shared
     files: int = 0
     bytecode: int = 0
+    uncompiled: list[str] = field(default_factory=list)
 
     def changes(self, work: _Work) -> Changes:
-        return Changes(work.plan, self.way, self.files, self.bytecode, tuple(work.trees.values()))
+        return Changes(work.plan, self.way, self.files, self.bytecode, tuple(self.uncompiled))
 
 
 def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _Linked:
@@ -227,31 +239,44 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     way = choose(done.wanted.link_mode, work.store.path, target.site)
     linked = _Linked(way, [], ())
     # The largest first, so that both processes end together.
-    steps = [(step.dist, work.trees[step.dist.name]) for step in done.install]
-    steps.sort(key=lambda step: -len(step[1].files))
+    sizes = {step.dist: work.store.manifest_size(step.dist.tree) for step in done.install}
+    dists = sorted(sizes, key=lambda dist: -sizes[dist])
+    unsound: list[WantedDist] = []
 
-    def put(number: int) -> _Put:
-        return _put(*steps[number], work, target, way, made)
+    def put(number: int) -> _Put | None:
+        # Looked at and put in by the same process, one after the other: nothing is waited for between.
+        dist = dists[number]
+        tree = work.sound.get(dist.tree) or sound_tree(work.store.tree_path(dist.tree))
+        return None if tree is None else _put(dist, tree, work, target, way, made)
 
-    def take(number: int, answer: _Put) -> None:
-        dist, tree = steps[number]
-        record_time, line, files, pycs, taken = answer
-        linked.dists.append(InstalledDist(dist, tree.info, record_time, line))
+    def take(number: int, answer: _Put | None) -> None:
+        dist = dists[number]
+        if answer is None:
+            unsound.append(dist)
+            return
+        info, record_time, line, files, pycs, compiled, taken = answer
+        linked.dists.append(InstalledDist(dist, info, record_time, line))
         linked.files += files + pycs
         linked.bytecode += pycs
+        if not compiled:
+            linked.uncompiled.append(dist.tree)
         contested.update(taken)
         work.listener(Advanced("link", dist.name))
 
-    files = sum(len(tree.files) for _, tree in steps)
-    share_out(len(steps), put, take, workers=work.workers if files >= _SHARED else 1)
+    is_much = sum(sizes.values()) >= _SHARED
+    share_out(len(dists), put, take, workers=work.workers if is_much else 1)
+    for number, dist in enumerate(dists):
+        if dist in unsound:
+            take(number, _put(dist, work.tree(dist), work, target, way, made))
     linked.shared = _kept_shared(work, contested)
     if contested:
         linked.shared += settle(contested, _owners(work, target), way, work.listener)
     return linked
 
 
-_Put = tuple[int, str, int, int, list[str]]
-"""(RECORD's time, line for the shared .pth file, files, bytecode files, paths where something was)."""
+_Put = tuple[str, int, str, int, int, bool, list[str]]
+"""(.dist-info folder, RECORD's time, line for the shared .pth file, files, bytecode files, whether bytecode
+was there or none is possible, paths where something was)."""
 
 
 def _put(dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, made: set[str]) -> _Put:
@@ -274,8 +299,10 @@ def _put(dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, ma
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         path = os.path.relpath(error.filename2 or error.filename, site).replace(os.sep, "/")
         raise _owners(work, target).taken(path) from error
-    pycs = _link_bytecode(tree, work.plan.wanted.interpreter.cache_tag, site, way, made)
-    return record_time, line, files, pycs, taken
+    cache_tag = work.plan.wanted.interpreter.cache_tag
+    pycs = _link_bytecode(tree, cache_tag, site, way, made)
+    compiled = bool(pycs) or not (cache_tag and tree.caches) or is_compiled(tree, cache_tag)
+    return tree.info, record_time, line, files, pycs, compiled, taken
 
 
 def _link_bytecode(tree: Tree, cache_tag: str, site: Path, way: Way, made: set[str]) -> int:
@@ -365,12 +392,10 @@ def _kept_shared(work: _Work, contested: set[str]) -> Shared:
 
 
 def _owners(work: _Work, target: Target) -> Owners:
-    """Everything that is installed from here on; what is kept is read from the store."""
-    trees = dict(work.trees)
-    dists = {step.dist.name: step.dist for step in work.plan.install}
-    kept = [one.dist for one in work.plan.keep] + [step.dist for step in work.plan.amend]
-    for dist in kept:
-        if dist.tree and (tree := work.store.tree(dist.tree, check=False)) is not None:
-            trees[dist.name] = tree
-            dists[dist.name] = dist
-    return Owners(trees, dists, target)
+    """Everything that is installed from here on; what was not looked at is read from the store."""
+    done = work.plan
+    wanted = [step.dist for step in done.install] + [step.dist for step in done.amend]
+    wanted += [one.dist for one in done.keep]
+    found = [(dist, work.unseen(dist)) for dist in wanted if dist.tree]
+    trees = {dist.name: tree for dist, tree in found if tree is not None}
+    return Owners(trees, {dist.name: dist for dist in wanted if dist.name in trees}, target)

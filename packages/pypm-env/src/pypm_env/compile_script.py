@@ -1,7 +1,8 @@
 """Run by the interpreter whose bytecode is wanted, never imported: compiles folders named on stdin.
 
 Each line is a folder; after the last file of it the line is printed again. Standard library only, and
-language of Python 3.8. Files that cannot be compiled (templates, Python 2) are passed over.
+language of Python 3.8. Files that cannot be compiled (templates, Python 2) are passed over, and so are
+folders of tests (`pypm_store.tree.TESTS`).
 """
 
 import importlib.util
@@ -12,6 +13,7 @@ import sys
 
 def compile_folder(root: str) -> None:
     for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name != "tests"]
         if "__pycache__" not in folders:
             continue  # nothing that is imported lies here, or nothing may be written
         for name in files:

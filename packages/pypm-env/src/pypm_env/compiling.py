@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pypm_env.interpreters import Interpreter
-from pypm_store.tree import Tree, bytecode, list_bytecode, read_tree
+from pypm_store.tree import Tree, is_compiled, list_bytecode, read_tree
 
 _SCRIPT = Path(__file__).with_name("compile_script.py")
 _START = """
@@ -29,7 +29,7 @@ compiling.run(job)
 
 def uncompiled(trees: Iterable[Tree], cache_tag: str) -> list[Tree]:
     """Those of *trees* that hold modules and no list of bytecode for *cache_tag* (``cpython-312``)."""
-    return [tree for tree in trees if cache_tag and tree.caches and not bytecode(tree, cache_tag)]
+    return [tree for tree in trees if cache_tag and tree.caches and not is_compiled(tree, cache_tag)]
 
 
 def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: bool = False) -> int:
@@ -67,15 +67,12 @@ def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: b
     return done
 
 
-def compile_in_background(trees: Sequence[Tree], interpreter: Interpreter) -> bool:
-    """Start a niced process that compiles *trees* and goes on when this one has ended; False if there
-    is nothing to do or it could not be started."""
-    todo = uncompiled(trees, interpreter.cache_tag)
-    if not todo:
-        return False
+def compile_in_background(roots: Sequence[Path], interpreter: Interpreter) -> bool:
+    """Start a niced process that compiles the trees in *roots* and goes on when this one has ended; False
+    if it could not be started. What is compiled already is passed over."""
     job = {
         "path": [entry for entry in sys.path if entry],
-        "trees": [str(tree.root) for tree in todo],
+        "trees": [str(root) for root in roots],
         "python": interpreter.path,
         "cache_tag": interpreter.cache_tag,
     }

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
-
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_env.interpreters import OLDEST, Interpreter
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, environment_python, is_environment, probe
 from pypm_env.python_requests import PythonRequest, may_fit, misfit, parse_request
+from pypm_model import specifiers, versions
 from pypm_model.errors import Place, PypmError
+from pypm_model.later import later
 from pypm_model.records import field, record
 
-_NAME = re.compile(r"(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?", re.IGNORECASE)
+if TYPE_CHECKING:
+    import subprocess
+else:
+    subprocess = later("subprocess")
+
+_NAME = r"(?i:(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?)"
 PIN_FILE = ".python-version"
 
 
@@ -128,25 +131,33 @@ def choose(
     asked_by = wish.asked_by if wish else ""
     pre_releases: list[Interpreter] = []
     reasons: list[tuple[str, str]] = []
-    order = ([Candidate(prefer)] if prefer else []) + list(candidates(places))
-    fitting = [candidate for candidate in order if may_fit(wanted, candidate.hint)]
+    # Mostly the first fits, and PATH need not be read.
+    order = _in_order(prefer, places)
+    fitting = (candidate for candidate in order if may_fit(wanted, candidate.hint))
     for found in _probe_each(fitting, cache):
         if isinstance(found, Skipped):
             reasons.append((found.path, found.reason))
         elif (reason := misfit(wanted, found) or _unfit(found, requires_python)) is not None:
             reasons.append((found.path, reason))
-        elif Version(found.version).is_prerelease and not wanted.names_prerelease:
+        elif versions.is_prerelease(found.version) and not wanted.names_prerelease:
             pre_releases.append(found)
         else:
             return found
     if pre_releases:
         return pre_releases[0]
-    raise NoPython(wanted.text, requires_python, asked_by, tuple(reasons + _left_out(order, fitting)))
+    reasons += _left_out(wanted, list(_in_order(prefer, places)))
+    raise NoPython(wanted.text, requires_python, asked_by, tuple(reasons))
 
 
-def _left_out(order: list[Candidate], fitting: list[Candidate]) -> list[tuple[str, str]]:
+def _in_order(prefer: str, places: Places) -> Iterator[Candidate]:
+    if prefer:
+        yield Candidate(prefer)
+    yield from candidates(places)
+
+
+def _left_out(wanted: PythonRequest, order: list[Candidate]) -> list[tuple[str, str]]:
     """Those whose name promises another version, each once."""
-    seen = {os.path.realpath(candidate.path) for candidate in fitting}
+    seen = {os.path.realpath(candidate.path) for candidate in order if may_fit(wanted, candidate.hint)}
     reasons = []
     for candidate in order:
         real_path = os.path.realpath(candidate.path)
@@ -213,7 +224,8 @@ def _in_folder(folder: str) -> Iterator[Candidate]:
         names = os.listdir(folder)
     except OSError:
         return
-    found = [match for match in map(_NAME.fullmatch, names) if match is not None]
+    is_python = re.compile(_NAME).fullmatch
+    found = [match for match in map(is_python, names) if match is not None]
 
     def order(match: re.Match[str]) -> tuple[bool, bool, list[int], str]:
         version = match["version"] or ""
@@ -342,6 +354,6 @@ def _the_named(wish: Wish, path: str, requires_python: str, cache: ProbeCache) -
 def _unfit(found: Interpreter, requires_python: str) -> str | None:
     if found.release < OLDEST:
         return f"is {found.version} (pypm makes environments for {OLDEST[0]}.{OLDEST[1]} and later)"
-    if requires_python and not SpecifierSet(requires_python).contains(found.version, prereleases=True):
+    if requires_python and not specifiers.contains(requires_python, found.version):
         return f"is {found.version}, and requires-python is {requires_python}"
     return None

@@ -12,12 +12,17 @@ from __future__ import annotations
 import io
 import os
 import re
-import zipfile
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_model.errors import PypmError
+from pypm_model.later import later
 from pypm_model.records import record
+
+if TYPE_CHECKING:
+    import zipfile
+else:
+    zipfile = later("zipfile")
 
 _LONGEST_SHEBANG = 127
 """Bytes with ``#!`` that every kernel in use reads: Linux before 5.1 cuts at 128, macOS at 512."""

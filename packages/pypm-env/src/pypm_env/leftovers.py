@@ -15,7 +15,6 @@ from pypm_store.atomic import remove_tree
 
 # The names `pypm_store.atomic.beside_name` gives.
 _BESIDE = r"\.(?:{})\.\d+\.[0-9a-f]{{8}}\.new"
-_WRITTEN = re.compile(_BESIDE.format("|".join(map(re.escape, (STATE, JOURNAL, MEMBERS_PTH)))))
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -26,8 +25,9 @@ def remove_unfinished(folder: Path) -> None:
 
 def remove_unwritten(folder: Path, site: Path) -> None:
     """Remove files that were being written to be renamed, in the environment *folder* and its *site*."""
+    written = re.compile(_BESIDE.format("|".join(map(re.escape, (STATE, JOURNAL, MEMBERS_PTH)))))
     for place in (folder, site):
-        for path in _matching(place, _WRITTEN):
+        for path in _matching(place, written):
             path.unlink(missing_ok=True)
 
 

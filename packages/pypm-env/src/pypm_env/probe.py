@@ -7,25 +7,29 @@ size and modification time of the executable and of what the machine's system ca
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import platform
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pypm_env.build_details import read_build_details
-from pypm_env.elf import read_elf
-from pypm_env.interpreters import Interpreter, Layout, interpreter_from_text
-from pypm_env.wheel_tags import Libc, TagFacts, wheel_tags
+from pypm_env.interpreters import Interpreter, interpreter_from_text
+from pypm_model.later import later
 from pypm_model.records import record
+from pypm_store.atomic import write_atomically
+
+if TYPE_CHECKING:
+    import platform
+
+    from pypm_env import asking
+else:
+    platform = later("platform")
+    asking = later("pypm_env.asking")
 
 _FORMAT = "1"
 """Raised whenever what is asked or remembered changes."""
-_SCRIPT = Path(__file__).with_name("probe_script.py")
-_MARK = "pypm-probe:"
 
 
 @record
@@ -37,6 +41,26 @@ class ProbeCache:
 
 
 NO_CACHE = ProbeCache(lambda key: None, lambda key, value: None)
+
+
+def folder_cache(folder: Path) -> ProbeCache:
+    """Answers kept as files in *folder*, which need not exist. One that cannot be written is forgotten."""
+
+    def place(key: str) -> Path:
+        return folder / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    def get(key: str) -> str | None:
+        try:
+            return place(key).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+
+    def put(key: str, text: str) -> None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(place(key), text)
+
+    return ProbeCache(get, put)
 
 
 @record
@@ -66,18 +90,18 @@ def probe(path: str, cache: ProbeCache = NO_CACHE, *, timeout: float = 30.0) -> 
     if not wrapper and (kept := _remembered(cache, key)) is not None:
         return kept
     real_path = os.path.realpath(path)
-    facts = None if wrapper or _in_environment(path) else read_build_details(real_path)
+    facts = None if wrapper or _in_environment(path) else asking.read_build_details(real_path)
     if facts is None:
-        answer = _run(path, timeout)
-        if isinstance(answer, Skipped):
-            return answer
-        facts = answer
+        try:
+            facts = asking.ask(path, timeout)
+        except asking.NoAnswer as error:
+            return Skipped(path, str(error))
     base = os.path.abspath(str(facts["base_executable"]))
     if base != path and (wrapper or facts["prefix"] != facts["base_prefix"]):
         return probe(base, cache, timeout=timeout)
     if facts["prefix"] != facts["base_prefix"]:
         return Skipped(path, "is in a virtual environment whose own interpreter cannot be found")
-    found = _interpreter(path, real_path, facts)
+    found = asking.interpreter_of(path, real_path, facts)
     if not wrapper:
         cache.put(key, found.to_text())
     return found
@@ -95,15 +119,6 @@ def environment_python(folder: str) -> str | None:
         if os.path.isfile(candidate):
             return candidate
     return None
-
-
-def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """*environ* without what would change how an interpreter starts."""
-    kept = {key: value for key, value in environ.items() if not key.startswith("PYTHON")}
-    kept.pop("__PYVENV_LAUNCHER__", None)
-    # Else an interpreter built with an old SDK calls every macOS since 11 "10.16".
-    kept["SYSTEM_VERSION_COMPAT"] = "0"
-    return kept
 
 
 def _in_environment(path: str) -> bool:
@@ -138,98 +153,3 @@ def _remembered(cache: ProbeCache, key: str) -> Interpreter | None:
         return interpreter_from_text(text)
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _run(path: str, timeout: float) -> dict[str, Any] | Skipped:
-    command = [path, "-I", "-B", str(_SCRIPT)]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            env=clean_environment(os.environ),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Skipped(path, f"gives no answer within {timeout:g} seconds")
-    except OSError as error:
-        return Skipped(path, f"cannot be started: {(error.strerror or str(error)).lower()}")
-    output = done.stdout.decode("utf-8", "replace")
-    _, mark, text = output.rpartition(_MARK)
-    if not mark:
-        errors = done.stderr.decode("utf-8", "replace")
-        if "nknown option: -I" in errors:
-            return Skipped(path, "is older than Python 3.4")
-        last = (errors.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        return Skipped(path, f"does not work: {last.strip()}")
-    try:
-        facts: dict[str, Any] = json.loads(text.splitlines()[0])
-    except ValueError:
-        return Skipped(path, "does not work: its answer cannot be read")
-    return facts
-
-
-def _interpreter(path: str, real_path: str, facts: dict[str, Any]) -> Interpreter:
-    told = facts["tags"]
-    version = facts["version_info"]
-    system_version = tuple(int(piece) for piece in told["system_version"].split(".")[:2] if piece.isdigit())
-    major, minor = (*system_version, 0, 0)[:2]
-    elf = read_elf(real_path) if told["system"] == "Linux" else None
-    tag_facts = TagFacts(
-        implementation=facts["implementation"],
-        python=(version[0], version[1]),
-        version_nodot=told["version_nodot"],
-        system=told["system"],
-        platform=told["platform"],
-        extension_suffix=told["extension_suffix"],
-        is_32bit=told["is_32bit"],
-        debug=told["debug"],
-        free_threaded=told["free_threaded"],
-        libc=_libc(told["glibc"], elf.loader if elf else ""),
-        hard_float=bool(elf and elf.hard_float),
-        is_i386=bool(elf and elf.is_i386),
-        refused_manylinux=frozenset(told["refused_manylinux"]),
-        system_version=(major, minor),
-        machine=told["machine"],
-        api_level=told["api_level"],
-        pyemscripten=told["pyemscripten"],
-    )
-    return Interpreter(
-        path=path,
-        real_path=real_path,
-        version=facts["markers"]["python_full_version"],
-        implementation=facts["implementation"],
-        markers=facts["markers"],
-        tags=wheel_tags(tag_facts),
-        prefix=facts["prefix"],
-        base_prefix=facts["base_prefix"],
-        is_free_threaded=told["free_threaded"],
-        cache_tag=facts["cache_tag"],
-        layout=Layout(**facts["layout"]),
-        paths=facts["paths"],
-    )
-
-
-def _libc(glibc: list[int] | None, loader: str) -> Libc | None:
-    if glibc:
-        return Libc("glibc", glibc[0], glibc[1])
-    if "musl" not in loader:
-        return None
-    try:
-        # musl's loader, started without a program, says its version on stderr (PEP 656).
-        done = subprocess.run([loader], capture_output=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return musl_version(done.stderr.decode("utf-8", "replace"))
-
-
-def musl_version(text: str) -> Libc | None:
-    """What musl's loader says about itself: ``musl libc (x86_64)``, ``Version 1.2.4``..."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) < 2 or not lines[0].startswith("musl"):
-        return None
-    pieces = lines[1].removeprefix("Version ").split(".")
-    if len(pieces) < 2 or not (pieces[0].isdigit() and pieces[1].isdigit()):
-        return None
-    return Libc("musl", int(pieces[0]), int(pieces[1]))

@@ -17,15 +17,13 @@ from __future__ import annotations
 
 import re
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-
 from pypm_env.interpreters import Interpreter
+from pypm_model import specifiers, versions
 from pypm_model.records import record
 
 _IMPLEMENTATIONS = {"cpython": "cpython", "cp": "cpython", "pypy": "pypy", "pp": "pypy", "graalpy": "graalpy"}
-_NAMED = re.compile(r"(cpython|pypy|graalpy|python|cp|pp)(?![a-z])@?(.*)", re.IGNORECASE)
-_NODOT = re.compile(r"([23])(\d{1,2})")
+_NAMED = r"(?i:(cpython|pypy|graalpy|python|cp|pp)(?![a-z])@?(.*))"
+_NODOT = r"([23])(\d{1,2})"
 
 
 @record
@@ -47,7 +45,7 @@ class PythonRequest:
     @property
     def names_prerelease(self) -> bool:
         """Whether a pre-release is asked for in so many words."""
-        return bool(self.exact) or bool(self.specifier and SpecifierSet(self.specifier).prereleases)
+        return bool(self.exact) or bool(self.specifier and specifiers.names_prerelease(self.specifier))
 
 
 def parse_request(text: str) -> PythonRequest:
@@ -56,27 +54,25 @@ def parse_request(text: str) -> PythonRequest:
     if "/" in text or "\\" in text or text.startswith(".") or text == "~":
         return PythonRequest(text, path=text)
     implementation, rest = "", text
-    if named := _NAMED.fullmatch(text):
+    if named := re.fullmatch(_NAMED, text):
         implementation, rest = _IMPLEMENTATIONS.get(named[1].lower(), ""), named[2].strip()
         if not rest:
             return PythonRequest(text, implementation=implementation)
     if rest[:1] in "<>=!~":
         try:
-            SpecifierSet(rest)
-        except InvalidSpecifier:
+            specifiers.parse(rest)
+        except specifiers.InvalidSpecifier:
             return PythonRequest(text, executable=text)
         return PythonRequest(text, implementation=implementation, specifier=rest)
     free_threaded = rest.endswith("t") and rest[-2:-1].isdigit()
     number = rest.removesuffix("t") if free_threaded else rest
-    if nodot := _NODOT.fullmatch(number):
+    if nodot := re.fullmatch(_NODOT, number):
         number = f"{nodot[1]}.{nodot[2]}"
     number = number.removesuffix(".*")
-    try:
-        version = Version(number)
-    except InvalidVersion:
+    if not versions.is_valid(number):
         return PythonRequest(text, executable=text)
-    whole = number if version.is_prerelease else ""
-    return PythonRequest(text, implementation, version.release, whole, free_threaded=free_threaded)
+    whole = number if versions.is_prerelease(number) else ""
+    return PythonRequest(text, implementation, versions.release(number), whole, free_threaded=free_threaded)
 
 
 def misfit(request: PythonRequest, found: Interpreter) -> str | None:
@@ -85,12 +81,11 @@ def misfit(request: PythonRequest, found: Interpreter) -> str | None:
         return None
     if request.implementation and found.implementation != request.implementation:
         return f"is {found.implementation}"
-    version = Version(found.version)
-    if request.release and version.release[: len(request.release)] != request.release:
+    if request.release and versions.release(found.version)[: len(request.release)] != request.release:
         return f"is {found.version}"
-    if request.exact and version != Version(request.exact):
+    if request.exact and versions.sort_key(found.version) != versions.sort_key(request.exact):
         return f"is {found.version}"
-    if request.specifier and not SpecifierSet(request.specifier).contains(version, prereleases=True):
+    if request.specifier and not specifiers.contains(request.specifier, found.version):
         return f"is {found.version}"
     if request.free_threaded and not found.is_free_threaded:
         return "is not free-threaded"
@@ -104,10 +99,12 @@ def may_fit(request: PythonRequest, hint: str) -> bool:
 
     An empty or unreadable hint promises nothing, so it may.
     """
+    if not hint:
+        return True
     numbers = tuple(int(piece) for piece in hint.split(".")) if re.fullmatch(r"\d+(\.\d+)*", hint) else ()
     length = min(len(numbers), len(request.release))
     if numbers[:length] != request.release[:length]:
         return False
     if request.specifier and len(numbers) == 3:
-        return SpecifierSet(request.specifier).contains(hint, prereleases=True)
+        return specifiers.contains(request.specifier, hint)
     return True

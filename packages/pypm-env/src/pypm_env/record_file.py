@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import io
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import csv
+else:
+    csv = later("csv")
 
 
 class Row(NamedTuple):

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_env.record_file import read_rows
 from pypm_model.errors import PypmError
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 
 class CannotRemove(PypmError):

@@ -7,14 +7,19 @@ What is made: `pyvenv.cfg`, the interpreter's links, empty site-packages, activa
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_env.activation import activation_scripts
 from pypm_env.interpreters import Interpreter
 from pypm_model.errors import PypmError
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 CONFIG = "pyvenv.cfg"
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
+from typing import TYPE_CHECKING
+
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import ctypes
+else:
+    ctypes = later("ctypes")
 
 
 def boot_id() -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import ctypes
+else:
+    ctypes = later("ctypes")
 
 _FICLONE = 0x40049409
 """``_IOW(0x94, 9, int)`` of linux/fs.h."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pypm_store.archive_rules import check_script_name
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    from pypm_store import archive_rules
+else:
+    archive_rules = later("pypm_store.archive_rules")
 
 _SCRIPTS = ("console_scripts", "gui_scripts")
 
@@ -37,6 +42,6 @@ def read_entry_points(file: str, text: str) -> tuple[EntryPoint, ...]:
         if not group or not equals:
             continue
         if group in _SCRIPTS:
-            check_script_name(file, name, "entry_points.txt")
+            archive_rules.check_script_name(file, name, "entry_points.txt")
         found[group, name] = EntryPoint(group, name, value)
     return tuple(found.values())

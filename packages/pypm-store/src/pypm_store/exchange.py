@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pypm_model.later import later
 from pypm_store.atomic import beside_name, remove_tree, rename_over
+
+if TYPE_CHECKING:
+    import ctypes
+else:
+    ctypes = later("ctypes")
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -40,9 +47,10 @@ def replace_tree(new: Path, target: Path) -> None:
 
 def exchange(one: Path | str, other: Path | str) -> bool:
     """Swaps two names that exist, atomically; False where the system or file system cannot."""
-    if _swap is None:
+    swap = _system_swap()
+    if swap is None:
         return False
-    if _swap(os.fsencode(one), os.fsencode(other)) == 0:
+    if swap(os.fsencode(one), os.fsencode(other)) == 0:
         return True
     error = ctypes.get_errno()
     if error in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
@@ -50,6 +58,7 @@ def exchange(one: Path | str, other: Path | str) -> bool:
     raise OSError(error, os.strerror(error), os.fspath(one), None, os.fspath(other))
 
 
+@cache
 def _system_swap() -> Callable[[bytes, bytes], int] | None:
     """``swap(one, other) -> 0 or -1`` of this system, or None."""
     try:
@@ -64,6 +73,3 @@ def _system_swap() -> Callable[[bytes, bytes], int] | None:
         # TypeError: Windows has no library without a name.
         return None
     return None
-
-
-_swap = _system_swap()

@@ -1,22 +1,29 @@
 """How files come from a tree into an environment: hard links, reflinks or copies.
 
 What a pair of folders can do is found out once by trying. Directories are made and files linked by
-the tree's own lists: nothing is walked. Measured: more than two threads, `dir_fd` and walking cost.
+the tree's own lists: nothing is walked. Names are given relative to open folders: of a call with two
+absolute paths, the system spends most of its time on finding the way to them.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from pypm_model.later import later
 from pypm_model.records import record
 from pypm_store.atomic import beside_name
 from pypm_store.cloning import reflink
+from pypm_store.open_folder import opened
 from pypm_store.tree import Tree
+
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 """``auto`` is a hard link where that works, else a copy."""
@@ -126,16 +133,22 @@ def _copy(source: str, target: str) -> None:
 def make_folders(base: str, folders: Iterable[str], made: set[str]) -> None:
     """Makes *folders* (parents first, relative to *base*, which exists) unless they are in *made*,
     and adds them to it. A folder that is there already is used."""
-    for folder in folders:
-        path = f"{base}/{folder}"
-        if path in made:
-            continue
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            if not os.path.isdir(path):
-                raise
-        made.add(path)
+    mkdir = os.mkdir
+    with opened(base) as below:
+        for folder in folders:
+            path = f"{base}/{folder}"
+            if path in made:
+                continue
+            try:
+                if below is None:
+                    mkdir(path)
+                else:
+                    mkdir(folder, dir_fd=below)
+            except OSError:
+                if not os.path.isdir(path):
+                    # Once more, for an error that says where.
+                    mkdir(path)
+            made.add(path)
 
 
 def link_files(
@@ -151,25 +164,26 @@ def link_files(
     Where something is at the target already, *taken* is called with the path and decides by
     removing it (then the file is placed) or leaving it; without *taken* FileExistsError is raised.
     """
-    link = os.link
-    hard = way == "hardlink"
     before, into = f"{source}/", f"{target}/"
-    for path in paths:
-        try:
-            if hard:
-                link(before + path, into + path)
-            else:
+    link = os.link
+    with opened(source if way == "hardlink" else None) as here, opened(target) as there:
+        relative = here is not None and there is not None
+        for path in paths:
+            if relative:
+                try:
+                    link(path, path, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
+                    continue
+                except OSError:
+                    # Once more with whole paths, for another way or an error that says where.
+                    pass
+            try:
                 place(before + path, into + path, way)
-        except FileExistsError:
-            if taken is None:
-                raise
-            taken(path)
-            if not os.path.lexists(into + path):
-                place(before + path, into + path, way)
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-            place(before + path, into + path, way)
+            except FileExistsError:
+                if taken is None:
+                    raise
+                taken(path)
+                if not os.path.lexists(into + path):
+                    place(before + path, into + path, way)
 
 
 def link_tree(

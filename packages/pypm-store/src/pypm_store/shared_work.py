@@ -15,10 +15,11 @@ import marshal
 import os
 import struct
 import sys
-import threading
 import warnings
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
+from heapq import heappop, heappush
 from typing import Any, Self, TypeVar
 
 from pypm_store.atomic import write_all
@@ -66,7 +67,7 @@ def _processors() -> int:
 def _by_threads(jobs: int, work: Callable[[int], T], take: Callable[[int, T], None]) -> None:
     # One iterator for both: taking its next number is one step.
     waiting = iter(range(jobs))
-    lock = threading.Lock()
+    lock, ended = allocate_lock(), allocate_lock()
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -80,10 +81,19 @@ def _by_threads(jobs: int, work: Callable[[int], T], take: Callable[[int, T], No
         except BaseException as error:
             failures.append(error)
 
-    helper = threading.Thread(target=run, daemon=True)
-    helper.start()
-    run()
-    helper.join()
+    def help() -> None:
+        try:
+            run()
+        finally:
+            ended.release()
+
+    # `threading` itself takes longer to import than most of what is shared out here.
+    ended.acquire()
+    start_new_thread(help, ())
+    try:
+        run()
+    finally:
+        ended.acquire()
     if failures:
         raise failures[0]
 
@@ -152,18 +162,18 @@ class Forks:
             done(forks.rest())
             for number in forks.left():
                 work(number)
+
+    Of the jobs that are possible the one with the lowest number is begun next: give the longest the lowest,
+    and none of them is begun last, to be waited for alone.
     """
 
     def __init__(self, jobs: int, work: Callable[[int], object], *, workers: int = 2) -> None:
         """Of *work* what `share_out` says holds: a job that fails or is lost there is left over."""
-        self._waiting: set[int] = set()
         self._pids: list[int] = []
         queue, self._feed = os.pipe()
         answers, reply = os.pipe()
-        self._inbox = _Inbox(answers)
         here = os.getpid()
-        # With more jobs than a small pipe holds, both sides could wait for each other.
-        if not (2 <= jobs <= _ITEMS and _may_fork() and _processors() > 1):
+        if not (jobs > 1 and _may_fork() and _processors() > 1):
             workers = 0
         with suppress(OSError):
             for _ in range(workers):
@@ -181,6 +191,17 @@ class Forks:
                 self._pids.append(pid)
         os.close(reply)
         self._queue = queue
+        self._inbox = _Inbox(answers)
+        self._lock, self._reading = allocate_lock(), allocate_lock()
+        # Guarded by the lock:
+        self._open: set[int] = set()
+        self._possible: list[int] = []
+        self._ended: list[int] = []
+        # One that waits in the pipe, so that nobody waits for this process.
+        self._places = len(self._pids) + 1
+        self._is_all = False
+        self._reading.acquire()
+        start_new_thread(self._read, ())
 
     @property
     def are_there(self) -> bool:
@@ -189,41 +210,64 @@ class Forks:
 
     def add(self, number: int) -> None:
         """This job can be done now; each is added once."""
-        self._waiting.add(number)
-        if self._pids:
-            os.write(self._feed, _ITEM.pack(number))
+        with self._lock:
+            self._open.add(number)
+            heappush(self._possible, number)
+            self._hand_out()
 
     def ended(self) -> list[int]:
         """Jobs that were done meanwhile."""
-        return self._noted(self._inbox.ready())
+        with self._lock:
+            ended, self._ended = self._ended, []
+            return ended
 
     def rest(self) -> list[int]:
         """Waits for all that were added; those that were done since `ended`."""
-        self._close_feed()
-        return self._noted(self._inbox.rest())
+        with self._lock:
+            self._is_all = True
+            self._hand_out()
+        with self._reading:
+            return self.ended()
 
     def left(self) -> list[int]:
         """Those that were added and not done: to be done here."""
-        return sorted(self._waiting)
+        with self._lock:
+            return sorted(self._open)
 
-    def _noted(self, answers: list[tuple[int, Any]]) -> list[int]:
-        done = [number for number, _ in answers]
-        self._waiting.difference_update(done)
-        return done
-
-    def _close_feed(self) -> None:
-        if self._feed >= 0:
+    def _hand_out(self) -> None:
+        """As many as are wanted now; nothing more to come closes the pipe, which ends the forks."""
+        while self._feed >= 0 and self._places and self._possible:
+            os.write(self._feed, _ITEM.pack(heappop(self._possible)))
+            self._places -= 1
+        if self._is_all and not self._possible and self._feed >= 0:
             os.close(self._feed)
             self._feed = -1
+
+    def _read(self) -> None:
+        """The thread that takes the answers, until the last fork has ended."""
+        try:
+            while answers := self._inbox.some():
+                with self._lock:
+                    for number, _ in answers:
+                        self._open.discard(number)
+                        self._ended.append(number)
+                        self._places += 1
+                    self._hand_out()
+        finally:
+            self._reading.release()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Ends all of them after what they have in hand."""
-        self._close_feed()
+        with self._lock:
+            self._possible.clear()
+            self._is_all = True
+            self._hand_out()
         while os.read(self._queue, _ITEM.size * _ITEMS):
             continue
+        self._reading.acquire()
         os.close(self._queue)
         self._inbox.close()
         for pid in self._pids:
@@ -270,6 +314,14 @@ class _Inbox:
         with suppress(BlockingIOError):
             self._read()
         return self._whole()
+
+    def some(self) -> list[tuple[int, Any]]:
+        """Waits for some; none when no process is left that could give any."""
+        while chunk := os.read(self._handle, 1 << 16):
+            self._buffer += chunk
+            if found := self._whole():
+                return found
+        return []
 
     def rest(self) -> list[tuple[int, Any]]:
         """All others; waits until the other process has none."""

@@ -6,6 +6,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/trees/<sha256>/                wheels unpacked once (`pypm_store.tree`)
     v1/built/<key>/<wheel>            wheels built from sdists, repositories and members
     v1/leases/                        which environment uses which trees
+    v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
     v1/meta-2.sqlite                  what indexes said (`pypm_store.metadata_cache`)
 
@@ -32,7 +33,7 @@ from pypm_store.files import Files, Incoming, checked_digest, digest_of
 from pypm_store.locations import default_root
 from pypm_store.locks import holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
-from pypm_store.tree import Tree, read_tree
+from pypm_store.tree import MANIFEST, Tree, read_tree
 
 if TYPE_CHECKING:
     import shutil
@@ -117,6 +118,11 @@ class Store:
         with the digest once per process (1 s per GB); a damaged file is removed."""
         return self._files.get(sha256)
 
+    def vouched_file(self, sha256: str) -> Path:
+        """The kept file, taken for what it should be: another process of this run has compared its
+        content with the digest just now."""
+        return self._files.vouched(sha256)
+
     def partial(self, sha256: str) -> int:
         """Bytes of it that an earlier, unfinished download left: `writing` goes on from there."""
         try:
@@ -159,6 +165,14 @@ class Store:
             return tree
         with holding(self._locks / f"tree-{sha256}"):
             return self._sound_tree(sha256)
+
+    def manifest_size(self, sha256: str) -> int:
+        """Bytes of the list of a tree's files, 0 if there is no tree: how much there is to do with it,
+        known without reading anything."""
+        try:
+            return os.stat(self.tree_path(sha256) / MANIFEST).st_size
+        except FileNotFoundError:
+            return 0
 
     def unpack(
         self,

@@ -27,6 +27,9 @@ from pypm_store.entry_points import EntryPoint
 
 MANIFEST = "tree"
 SETTLED = "settled"
+TESTS = "tests"
+"""A folder of this name is no part of a package that is imported to be used (pytest, which does import it,
+makes bytecode of its own): its bytecode is not worth a file in each environment."""
 _FIRST = "pypm-tree 1"
 
 TopLevelKind = Literal["package", "namespace", "module", "info", "other"]
@@ -88,11 +91,16 @@ class Tree:
         """Bytes of all files."""
         return sum(self.sizes)
 
+    @property
+    def rooms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """(room, its files), in the order of *sizes*."""
+        return (
+            ("site", self.files), ("scripts", self.scripts), ("data", self.data), ("headers", self.headers),
+        )  # fmt: skip
+
     def paths(self) -> Iterator[str]:
         """All files with their room, in the order of *sizes*."""
-        for room, names in (
-            ("site", self.files), ("scripts", self.scripts), ("data", self.data), ("headers", self.headers),
-        ):  # fmt: skip
+        for room, names in self.rooms:
             for name in names:
                 yield f"{room}/{name}"
 
@@ -206,12 +214,20 @@ def bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
         return ()
 
 
+def is_compiled(tree: Tree, cache_tag: str) -> bool:
+    """Whether `list_bytecode` was called, also if it found nothing: some trees hold nothing that compiles."""
+    return os.path.exists(tree.root / f"bytecode-{cache_tag}")
+
+
 def list_bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
     """Looks into the ``__pycache__`` folders and writes down what is there for *cache_tag*, for
-    `bytecode` to read; called once after a tree has been compiled."""
+    `bytecode` to read; called once after a tree has been compiled. What lies in folders of tests is left
+    out: hardly an environment imports them."""
     ending = f".{cache_tag}.pyc"
     found: list[str] = []
     for cache in tree.caches:
+        if TESTS in cache.split("/"):
+            continue
         try:
             names = os.listdir(tree.site / cache)
         except FileNotFoundError:

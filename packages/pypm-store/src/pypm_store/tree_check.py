@@ -11,7 +11,6 @@ is known to be settled, its contents are compared with RECORD once.
 
 from __future__ import annotations
 
-import csv
 import os
 import stat
 import sys
@@ -19,10 +18,19 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import new as new_hash
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pypm_model.later import later
 from pypm_store.boot import boot_id
+from pypm_store.open_folder import opened
 from pypm_store.shared_work import share_out
-from pypm_store.tree import MANIFEST, SETTLED, Tree
+from pypm_store.tree import MANIFEST, SETTLED, Tree, read_tree
+
+if TYPE_CHECKING:
+    import csv
+else:
+    csv = later("csv")
 
 _FILE_BITS, _READABLE_FILE = 0o170400, stat.S_IFREG | 0o400
 _FOLDER_BITS, _USABLE_FOLDER = 0o170500, stat.S_IFDIR | 0o500
@@ -44,34 +52,61 @@ def is_sound(tree: Tree) -> bool:
     return True
 
 
+def sound_tree(root: Path) -> Tree | None:
+    """The tree in the folder *root* if it is there and may be used as it is; None otherwise, also if `mend`
+    could put it right. Changes nothing and waits for nobody."""
+    tree = read_tree(root)
+    return tree if tree is not None and is_sound(tree) else None
+
+
 def looks_whole(tree: Tree) -> bool:
-    """The quick look: names, kinds, modes, sizes and times, no contents."""
-    base = f"{tree.root}{os.sep}"
-    lstat = os.lstat
+    """The quick look: names, kinds, modes, sizes and times, no contents. One call for each file and folder,
+    with a short name: finding the way to a long one takes longer than the look."""
     try:
-        latest = lstat(base + MANIFEST).st_mtime_ns
-        for path, size in zip(tree.paths(), tree.sizes, strict=True):
-            status = lstat(base + path)
+        latest = os.lstat(tree.root / MANIFEST).st_mtime_ns
+        at = 0
+        for room, names in tree.rooms:
+            sizes = tree.sizes[at : at + len(names)]
+            at += len(names)
+            if names and not _are_whole(f"{tree.root}{os.sep}{room}", names, sizes, latest):
+                return False
+        return not _POSIX or _has_its_modes(tree, latest)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+
+
+def _are_whole(room: str, names: Sequence[str], sizes: Sequence[int], latest: int) -> bool:
+    stat = os.stat
+    with opened(room) as folder:
+        if folder is None:
+            names = [f"{room}{os.sep}{name}" for name in names]
+        for name, size in zip(names, sizes, strict=True):
+            status = stat(name, dir_fd=folder, follow_symlinks=False)
             if (
                 status.st_size != size
                 or status.st_mtime_ns > latest
                 or status.st_mode & _FILE_BITS != _READABLE_FILE
             ):
                 return False
-        if not _POSIX:
-            return True
-        for path in tree.executables:
-            if not lstat(base + path).st_mode & 0o100:
-                return False
-        for folder in ("site", *(f"site/{folder}" for folder in tree.folders)):
-            status = lstat(base + folder)
+    return True
+
+
+def _has_its_modes(tree: Tree, latest: int) -> bool:
+    """Whether folders are as they were, and files that are to be executable are."""
+    stat = os.stat
+    base = f"{tree.root}{os.sep}"
+    for path in tree.executables:
+        if not stat(base + path, follow_symlinks=False).st_mode & 0o100:
+            return False
+    with opened(f"{base}site") as site:
+        below = "" if site is not None else f"{base}site{os.sep}"
+        for folder in (".", *tree.folders):
+            status = stat(below + folder, dir_fd=site, follow_symlinks=False)
             if status.st_mode & _FOLDER_BITS != _USABLE_FOLDER:
                 return False
             # What is in a __pycache__ may change: bytecode is made there.
             if status.st_mtime_ns > latest and not folder.endswith("__pycache__"):
                 return False
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return False
     return True
 
 

@@ -12,6 +12,7 @@ from pypm_model.records import replace
 from pypm_store.archive import Placed, WheelArchive
 from pypm_store.atomic import write_all
 from pypm_store.boot import boot_id
+from pypm_store.open_folder import opened
 from pypm_store.tree import SETTLED, TopLevel, TopLevelKind, Tree, write_manifest
 
 _FLAGS: Final = (
@@ -122,15 +123,17 @@ def _work(
     archive: WheelArchive, base: str, todo: Iterator[Placed], failures: list[BaseException] | None = None
 ) -> None:
     read = archive.read
-    for one in todo:
-        if failures:
-            return
-        runnable = one.entry.executable or one.room == "scripts"
-        _write(f"{base}{one.room}/{one.path}", read(one), 0o555 if runnable else 0o444)
+    with opened(base) as root:
+        below = "" if root is not None else base
+        for one in todo:
+            if failures:
+                return
+            runnable = one.entry.executable or one.room == "scripts"
+            _write(f"{below}{one.room}/{one.path}", read(one), 0o555 if runnable else 0o444, root)
 
 
-def _write(path: str, content: bytes, mode: int) -> None:
-    handle = os.open(path, _FLAGS, mode)
+def _write(path: str, content: bytes, mode: int, folder: int | None = None) -> None:
+    handle = os.open(path, _FLAGS, mode, dir_fd=folder)
     try:
         if content:
             write_all(handle, content)
@@ -163,10 +166,10 @@ def _protect(made: list[str], caches: set[str], base: str) -> None:
 
 
 def _row(one: Placed) -> str:
-    path = f'"{one.path.replace(chr(34), chr(34) * 2)}"' if any(c in one.path for c in ',"') else one.path
-    if one.recorded is None:
-        return f"{path},,\n"
-    return f"{path},{one.recorded.text},{one.entry.size}\n"
+    path, recorded = one.path, one.recorded
+    if "," in path or '"' in path:
+        path = f'"{path.replace(chr(34), chr(34) * 2)}"'
+    return f"{path},,\n" if recorded is None else f"{path},{recorded.text},{one.entry.size}\n"
 
 
 def _rows(site: list[Placed], record: str) -> str:

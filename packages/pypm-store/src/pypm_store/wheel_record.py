@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
+from binascii import a2b_base64
 from typing import NamedTuple
 
 from pypm_store.archive_rules import UnsafeArchive
 
 _LENGTHS = {"sha256": 32, "sha384": 48, "sha512": 64}
 """Hashes that count: "sha256 or better"."""
+_URLSAFE = str.maketrans("-_", "+/")
 
 
 class Recorded(NamedTuple):
@@ -45,7 +46,8 @@ def read_record(file: str, own: str, text: str) -> dict[str, Recorded | None]:
                 file, "record-weak-hash", path, f"RECORD has a hash of kind {algorithm!r} for it"
             )
         try:
-            value = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            # What `base64.urlsafe_b64decode` does, for thousands of rows.
+            value = a2b_base64(f"{encoded.translate(_URLSAFE)}{'=' * (-len(encoded) % 4)}")
             number = int(size) if size else None
         except (Base64Error, ValueError):
             value, number = b"", None

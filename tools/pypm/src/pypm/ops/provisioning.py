@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -111,9 +110,10 @@ def provide(
     *,
     editable: bool = True,
     present: Collection[str] = (),
+    look: bool = True,
 ) -> Provided:
     """Makes sure the tree of every pin is in the store, but for the wheels (digests) that are *present*
-    where they are wanted.
+    where they are wanted. Without *look* a tree that is there is taken to be sound: who uses it looks.
 
     Members and folders are built as editable wheels (as plain ones with *editable* False); a member
     without a build system is not installed itself. To be called inside ``store.using()``. Raises what
@@ -136,11 +136,32 @@ def provide(
                 found = _direct(tools, pin, source, editable)
                 (wheels if isinstance(found, _Wheel) else projects).append(found)  # type: ignore[arg-type]
     trees: dict[str, Tree] = {}
-    _fetch_and_unpack(tools, [w for w in wheels if w.artifact.sha256 not in present], sdists, trees)
+    here = set(present)
+    if not look:
+        here.update(
+            digest for digest in (w.artifact.sha256 for w in wheels) if tools.store.manifest_size(digest)
+        )
+    _fetch_and_unpack(tools, [w for w in wheels if w.artifact.sha256 not in here], sdists, trees)
     projects += [_sdist(tools, pin, file) for pin, file in sdists]
     wanted = [_wanted(tools, wheel.pin, wheel.artifact.sha256) for wheel in wheels]
     wanted += _build(tools, projects, interpreter, trees)
     return Provided(tuple(sorted(wanted, key=lambda dist: dist.name)), trees)
+
+
+def renewed(
+    tools: Tools, pins: Sequence[Pin], interpreter: Interpreter, digests: Collection[str]
+) -> Mapping[str, Tree]:
+    """The trees *digests* of wheels among *pins*, fetched and unpacked again where they are damaged."""
+    return provide(tools, [pin for pin in pins if _digest(pin) in digests], interpreter).trees
+
+
+def _digest(pin: Pin) -> str:
+    """Of the file that is installed as it is; empty for what is built."""
+    match pin.package.source:
+        case PathSource(sha256=digest) | UrlSource(sha256=digest):
+            return digest
+        case _:
+            return pin.file.sha256 if pin.file is not None else ""
 
 
 def prepare_for(tools: Tools, interpreter: Interpreter) -> Prepare:
@@ -269,13 +290,16 @@ def _fetch_and_unpack(
     if not todo and not missing:
         return
 
-    order, paths = list(todo), dict[str, Path]()
+    from concurrent.futures import ThreadPoolExecutor
+
+    # The largest first: none of them is begun last, to be waited for alone.
+    order = sorted(todo, key=lambda digest: -(todo[digest].artifact.size or 0))
+    paths = dict[str, Path]()
 
     def work(number: int) -> None:
         """In a fork: nothing but the tree is left of it."""
         digest = order[number]
-        path = here[digest] or store.file(digest)
-        assert path is not None
+        path = here[digest] or store.vouched_file(digest)
         store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1)
 
     def unpacked(numbers: Iterable[int]) -> None:

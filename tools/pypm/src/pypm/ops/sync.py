@@ -12,14 +12,13 @@ from pypm._verbs import VERSION
 from pypm.ops.counting import count
 from pypm.ops.locking import Locked, Locking, lock_workspace, write_lock
 from pypm.ops.opening import LOCK, open_workspace
-from pypm.ops.provisioning import provide
+from pypm.ops.provisioning import provide, renewed
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import VENV, Tools
 from pypm.ops.world import World, switch
 from pypm_env.apply import Changes, apply
-from pypm_env.compiling import compile_in_background
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import PIN_FILE
 from pypm_env.installed import inspect
@@ -132,7 +131,15 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
             anew = recreate_reason(Wanted(interpreter, (), mode), installed)
             keeps = not (anew or reinstall or installed.unfinished)
             present = {one.dist.tree for one in installed.dists} if keeps else set()
-            provided = provide(tools, pins, interpreter, editable=options.editable, present=present)
+            provided = provide(
+                tools,
+                pins,
+                interpreter,
+                editable=options.editable,
+                present=present,
+                # All at once are looked at as they are put in.
+                look=options.compile or not anew,
+            )
             dists, trees = provided.dists, provided.trees
         requested = asked_by_members(lock)
         dists = tuple(replace(dist, requested=dist.name in requested) for dist in dists)
@@ -145,13 +152,15 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         )
         if not options.dry_run:
             _stamp.remove(workspace.root)
+            if options.compile and not todo.is_empty:
+                _compile(trees, interpreter)
             changes = apply(
                 todo,
                 tools.store,
                 pypm_version=VERSION,
                 trees=trees,
+                renew=lambda digests: renewed(tools, pins, interpreter, digests),
                 listener=world.listener,
-                compile_bytecode=options.compile,
                 prompt=workspace.name,
             )
             todo = changes.plan
@@ -168,8 +177,10 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     )
     if options.stamp_key is not None and not options.dry_run:
         _leave_stamp(workspace, interpreter, venv, options.stamp_key, report)
-    if changes is not None and changes.trees and switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
-        compile_in_background(changes.trees, interpreter)
+    if changes is not None and changes.uncompiled and switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
+        from pypm_env.compiling import compile_in_background
+
+        compile_in_background([tools.store.tree_path(digest) for digest in changes.uncompiled], interpreter)
     return report
 
 
@@ -177,6 +188,12 @@ def environment_folder(workspace: Workspace) -> Path:
     """Where the workspace's environment is: a link the user put there stays, and is followed."""
     folder = Path(workspace.root) / VENV
     return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+
+
+def _compile(trees: Mapping[str, Tree], interpreter: Interpreter) -> None:
+    from pypm_env.compiling import compile_trees
+
+    compile_trees(trees.values(), interpreter.path, interpreter.cache_tag)
 
 
 def pythons_of(lock: Lock, roots: Iterable[Root]) -> str:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pypm_store.store import Store
 
 VENV = ".venv"
-INTERPRETER = "interpreter"
-"""Kind of a small fact: what an interpreter said of itself."""
 METADATA = "member-metadata"
 """Kind of a small fact: METADATA by what it was made from."""
 
@@ -148,13 +146,9 @@ class Tools:
     @cached_property
     def probes(self) -> ProbeCache:
         """What interpreters said of themselves."""
-        from pypm_env.probe import ProbeCache
+        from pypm_env.probe import folder_cache
 
-        cache = self.cache
-        return ProbeCache(
-            lambda key: cache.value(INTERPRETER, key),
-            lambda key, value: cache.put_values(INTERPRETER, {key: value}),
-        )
+        return folder_cache(self.store.path / "interpreters")
 
     def member_at(self, path: str) -> Member:
         """The member in the folder *path*, relative to the root."""

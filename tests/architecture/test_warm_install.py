@@ -1,0 +1,82 @@
+"""What an install from a warm store loads is pinned: imports are half of what a run that only links costs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.index_server import IndexServer
+from kit.wheels import make_wheel
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [str(p / "src") for p in [*ROOT.glob("packages/*"), *ROOT.glob("tools/*")] if (p / "src").is_dir()]
+
+UNUSED = {
+    "concurrent.futures",
+    "csv",
+    "ctypes",
+    "http.client",
+    "logging",
+    "packaging",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "zipfile",
+    "pypm_env.asking",
+    "pypm_env.compiling",
+    "pypm_index.catalog",
+    "pypm_store.archive",
+    "pypm_store.archive_rules",
+    "pypm_store.metadata_cache",
+    "pypm_store.unpacking",
+    "pypm_store.upkeep",
+}
+"""What fetching, unpacking, resolving, starting interpreters and compiling need."""
+
+_SCRIPT = """
+import sys
+sys.path[:0] = {sources!r}
+from pypm._entry import main
+code = main(["sync", "-q"])
+print(*sorted(sys.modules))
+sys.exit(code)
+"""
+
+
+def _sync(folder: Path, environ: dict[str, str]) -> set[str]:
+    # With site: its packages are pypm's own requirements.
+    command = [sys.executable, "-c", _SCRIPT.format(sources=SOURCES)]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="launchers for Windows are zip files")
+def test_an_install_from_a_warm_store_loads_only_what_links(tmp_path: Path) -> None:
+    wheels, project = tmp_path / "wheels", tmp_path / "project"
+    make_wheel(wheels, "acme", "1.0", entry_points={"console_scripts": {"acme": "acme:main"}})
+    project.mkdir()
+    manifest = '[project]\nname = "web"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["acme"]\n'
+    (project / "pyproject.toml").write_text(manifest, encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYPM_", "PYP_"))}
+    cache, home = str(tmp_path / "cache"), str(tmp_path)
+    with IndexServer(wheels) as index:
+        environ = {
+            **kept,
+            "HOME": home,
+            "PYPM_CACHE_DIR": cache,
+            "PYPM_INDEX_URL": index.url,
+            "PYPM_PYTHON": getattr(sys, "_base_executable", sys.executable),
+        }
+        cold = _sync(project, environ | {"PYPM_BACKGROUND_COMPILE": "0"})
+        assert "pypm_store.unpacking" in cold and "pypm_env.asking" in cold
+        shutil.rmtree(project / ".venv")
+        warm = _sync(project, environ | {"PYPM_BACKGROUND_COMPILE": "0"})
+    assert (project / ".venv" / "bin" / "acme").exists()
+    assert "pypm_store.linking" in warm
+    assert not warm & UNUSED, sorted(warm & UNUSED)
