@@ -3,7 +3,7 @@
     python docs/generate.py            write what is missing or stale
     python docs/generate.py --check    write nothing; exit 1 and name the pages that are
 
-Commands come from the click commands, settings from the pydantic models of the two tables, errors from
+Commands come from the records of the command line, settings from the pydantic models of the two tables, errors from
 every subclass of `PypmError` in the members. What a setting is for stands here, because the models
 have no room for prose: a key without a sentence, or a sentence without a key, is an error.
 """
@@ -16,16 +16,17 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pypm._verbs import ALIASES, VERBS
+from pypm.cli.arguments import Command, Group, Option
+from pypm.cli.options import COMMON
 from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
@@ -50,7 +51,6 @@ WITHOUT_OPTIONS = {
 
 def commands() -> str:
     """The page of commands."""
-    common = _common_options()
     lines = ["# Commands", "", NOTE, ""]
     lines += [
         "`pypm COMMAND [OPTIONS]`. Standard output carries data, standard error the talk. Exit codes: 0 done,",
@@ -64,63 +64,47 @@ def commands() -> str:
     names = ", ".join(f"`{alias}` for `{verb}`" for alias, verb in ALIASES.items())
     lines += ["", f"Short names: {names}.", "", "## Common options", ""]
     lines += ["All commands that have options take these; they may also stand before the command.", ""]
-    lines += _option_table(common.values())
+    lines += _option_table(COMMON.options)
     for verb in VERBS:
         lines += ["", f"## {verb}", ""]
         command = command_of(verb)
         if command is None:
             lines.append(WITHOUT_OPTIONS[verb])
-        elif isinstance(command, click.Group):
+        elif isinstance(command, Group):
             lines += [_prose(command.help), ""]
             for name in sorted(command.commands):
-                lines += _command(f"{verb} {name}", command.commands[name], common, "###")
+                lines += _command(f"{verb} {name}", command.commands[name], "###")
             lines.pop()
         else:
-            lines += _command(verb, command, common, "")
+            lines += _command(verb, command, "")
             lines.pop()
     return "\n".join(lines) + "\n"
 
 
-def command_of(verb: str) -> click.Command | None:
-    """The click command of *verb*; None for one that has no options."""
+def command_of(verb: str) -> Command | Group | None:
+    """What *verb* takes; None for one that has no options."""
     module = f"pypm.cli.verbs.{VERBS[verb][0]}"
     if importlib.util.find_spec(module) is None:
         return None
-    found: click.Command = importlib.import_module(module).command
+    found: Command | Group = importlib.import_module(module).command
     return found
 
 
-def _common_options() -> dict[str, click.Option]:
-    """The options that every command has, by the name of their parameter."""
-    sync = command_of("ls")
-    lock = command_of("lock")
-    assert sync is not None and lock is not None
-    other = {p.name for p in lock.params}
-    return {str(p.name): p for p in sync.params if isinstance(p, click.Option) and p.name in other}
-
-
-def _command(name: str, command: click.Command, common: dict[str, click.Option], level: str) -> list[str]:
-    context = click.Context(command, info_name=f"pypm {name}")
-    usage = " ".join(command.collect_usage_pieces(context))
+def _command(name: str, command: Command, level: str) -> list[str]:
     lines = [f"{level} {name}", ""] if level else []
-    lines += [f"`pypm {name} {usage}`", "", _prose(command.help), ""]
-    own = [p for p in command.params if isinstance(p, click.Option) and p.name not in common]
+    lines += [f"`pypm {name} {command.usage}`", "", _prose(command.help), ""]
+    own = [option for option in command.options if option not in COMMON.options]
     return lines + ([*_option_table(own), ""] if own else [])
 
 
-def _option_table(options: Any) -> list[str]:
+def _option_table(options: Iterable[Option]) -> list[str]:
     lines = ["| option | |", "|---|---|"]
     for option in options:
-        names = ", ".join(f"`{text}`" for text in (*option.opts, *option.secondary_opts))
-        if not option.is_flag:
-            value = "|".join(option.type.choices) if isinstance(option.type, click.Choice) else None
-            word = "N" if isinstance(option.type, click.IntRange) else option.make_metavar(_CONTEXT)
-            names += f" `{value or option.metavar or word}`".replace("|", "\\|")
+        names = ", ".join(f"`{text}`" for text in option.flags)
+        if option.metavar:
+            names += f" `{option.metavar}`".replace("|", "\\|")
         lines.append(f"| {names} | {cell(option.help)} |")
     return lines
-
-
-_CONTEXT = click.Context(click.Command("pypm"))
 
 
 # --- settings ------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ SOURCES = [
     str(folder) for pattern in ("packages/*/src", "tools/*/src") for folder in sorted(ROOT.glob(pattern))
 ]
 WORK = ROOT / ".pypm"
-SEED = ("packaging", "platformdirs", "truststore")
+SEED = ("packaging", "truststore")
 """Third-party packages without which pypm-index, pypm-store and pypm-env cannot be imported."""
 ATTEMPTS = 4
 

@@ -108,12 +108,23 @@ def imports(path: Path) -> tuple[Import, ...]:
                 yield Import(
                     child.module or "", tuple(a.name for a in child.names), child.lineno, inside, typing_only
                 )
-            elif not isinstance(child, ast.expr):  # an expression holds no import
-                function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            else:
+                if postponed := later_module(child):
+                    yield Import(postponed, (), child.lineno, inside, False)
+                function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
                 guard = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
                 yield from walk(child, inside or function, typing_only or guard)
 
     return tuple(walk(tree, False, False))
+
+
+def later_module(node: ast.AST) -> str:
+    """The module that ``later("...")`` names; empty if *node* is something else."""
+    match node:
+        case ast.Call(func=ast.Name("later"), args=[ast.Constant(str() as module)]):
+            return module
+        case _:
+            return ""
 
 
 def declared(package: str) -> set[str]:
@@ -201,6 +212,28 @@ def test_imports_inside_functions_only_in_faces_and_verbs() -> None:
             for found in imports(path):
                 if found.inside_function and not lazy_allowed:
                     wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {found.module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_loaded_later_is_what_the_type_checker_sees() -> None:
+    """Each ``name = later("module")`` stands beside an import that binds the same name to the same module."""
+    wrong = []
+    for package in PACKAGES:
+        for path in modules(package).values():
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            typed = {
+                alias.asname or alias.name: (
+                    f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+                )
+                for node in ast.walk(tree)
+                if isinstance(node, (ast.Import, ast.ImportFrom))
+                for alias in node.names
+            }
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Assign) and (module := later_module(node.value)):
+                    (target,) = node.targets
+                    if not isinstance(target, ast.Name) or typed.get(target.id) != module:
+                        wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: {module}")
     assert not wrong, "\n".join(wrong)
 
 

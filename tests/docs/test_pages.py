@@ -9,8 +9,8 @@ import shlex
 import tomllib
 from pathlib import Path
 
-import click
 import pytest
+from pypm.cli.arguments import Command, Group, UsageError, read
 from pypm._verbs import ALIASES, COMMON_FLAGS, COMMON_OPTIONS, VERBS
 from pypm_workspace.faults import Complaints
 from pypm_workspace.settings import read_workspace_file
@@ -71,7 +71,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def check_command(words: list[str]) -> None:
-    """Parses one command line as pypm would, running nothing. Raises a click error or AssertionError."""
+    """Parses one command line as pypm would, running nothing. Raises UsageError or AssertionError."""
     rest = list(words)
     common: list[str] = []
     while rest and rest[0].split("=")[0] in COMMON_FLAGS | COMMON_OPTIONS:
@@ -84,12 +84,12 @@ def check_command(words: list[str]) -> None:
         return
     verb = ALIASES.get(verb, verb)
     assert verb in VERBS, f"no command {verb!r}"
-    command: click.Command = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}").command
-    if isinstance(command, click.Group):
+    command: Command | Group = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}").command
+    if isinstance(command, Group):
         name = rest.pop(0)
         assert name in command.commands, f"no command {verb} {name}"
         command = command.commands[name]
-    command.make_context(verb, [*common, *rest])
+    read(command, [*common, *rest])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
@@ -110,8 +110,8 @@ def test_commands_are_spelled_as_they_are_taken(page: Path) -> None:
     for words in commands(page.read_text(encoding="utf-8")):
         try:
             check_command(words)
-        except click.ClickException as error:
-            pytest.fail(f"pypm {shlex.join(words)}: {error.format_message()}")
+        except UsageError as error:
+            pytest.fail(f"pypm {shlex.join(words)}: {error}")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
@@ -187,7 +187,7 @@ def test_every_change_fragment_is_one_sentence() -> None:
 )
 def test_a_wrong_command_would_be_noticed(line: str) -> None:
     (words,) = commands(f"```console\n$ pypm {line}\n```\n")
-    with pytest.raises((click.ClickException, AssertionError, IndexError)):
+    with pytest.raises((UsageError, AssertionError, IndexError)):
         check_command(words)
 
 

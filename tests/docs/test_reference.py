@@ -63,12 +63,8 @@ def test_every_option_of_every_command_is_told(generate: ModuleType, pages: dict
         section = pages["commands.md"].split(f"\n## {verb}\n")[1].split("\n## ")[0]
         common = pages["commands.md"].split("## Common options")[1].split("\n## ")[0]
         for each in [] if command is None else [command, *getattr(command, "commands", {}).values()]:
-            for parameter in each.params:
-                if parameter.param_type_name == "option":
-                    assert all(f"`{text}`" in section + common for text in parameter.opts), (
-                        verb,
-                        parameter.opts,
-                    )
+            for option in getattr(each, "options", ()):
+                assert all(f"`{flag}`" in section + common for flag in option.flags), (verb, option.flags)
 
 
 def test_every_error_code_in_the_sources_is_told() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import dataclasses
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from pypm_env.removal import CannotRemove
 from pypm_env.state_file import JOURNAL
 from pypm_model.events import Advanced, Finished, Started, Warned
 from pypm_model.names import normalize
+from pypm_model.records import replace
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -445,7 +445,7 @@ def test_a_moved_or_broken_environment_is_made_anew(bench: Bench) -> None:
 
 def test_another_interpreter_makes_it_anew(bench: Bench) -> None:
     bench.sync(bench.wheel("acme"))
-    bench.interpreter = dataclasses.replace(bench.interpreter, real_path="/elsewhere")
+    bench.interpreter = replace(bench.interpreter, real_path="/elsewhere")
     changes = bench.sync(bench.wheel("acme"))
     assert changes.plan.recreate == "its interpreter has moved"
     assert bench.sync(bench.wheel("acme")).plan.is_empty

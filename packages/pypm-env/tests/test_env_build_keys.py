@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from pypm_env.build.inputs import Kind, inputs
 from pypm_env.build.jobs import Built, Job
 from pypm_env.build.keys import Repositories, folder_key, source_key, steering
 from pypm_env.build.system import read_build_system
+from pypm_model.records import replace
 
 BACKENDS = ["flit_core.buildapi", "hatchling.build", "setuptools.build_meta"]
 

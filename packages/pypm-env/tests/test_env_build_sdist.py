@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from pypm_env.build.failures import BuildFailed
 from pypm_env.build.jobs import Built, Described
 from pypm_env.build.sdist import Source, build_sources
 from pypm_env.build.system import InvalidBuildSystem
+from pypm_model.records import replace
 from pypm_store.sdist_archive import unpack_sdist
 from pypm_store.store import Store
 

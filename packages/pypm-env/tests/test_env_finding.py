@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from pypm_env.finding import (
 )
 from pypm_env.interpreters import Interpreter
 from pypm_env.probe import ProbeCache, Skipped, probe
+from pypm_model.records import replace
 
 _HERE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import glob
 import json
 import os
@@ -23,6 +22,7 @@ from pypm_env.venv import (
     python_path,
     read_config,
 )
+from pypm_model.records import replace
 
 _HERE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 _ASK = """
@@ -135,7 +135,7 @@ def test_activating_twice_is_the_same_as_once_and_strict_shells_are_fine(tmp_pat
 
 def _windows(base: Path, **more: object) -> Interpreter:
     here = _interpreter()
-    return dataclasses.replace(
+    return replace(
         here,
         path=str(base / "python.exe"),
         base_prefix=str(base),

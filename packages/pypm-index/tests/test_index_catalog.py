@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from pypm_index.transport import Transport
 from pypm_model.events import Event, Warned
 from pypm_model.facts import Absent, Fact, Key, Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import normalize
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
 from pypm_store.store import Store
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from pypm_index.settings import Indexes
 from pypm_index.transport import Transport
 from pypm_model.facts import Direct, DirectKey
 from pypm_model.names import normalize
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
 from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
 from pypm_store.metadata_cache import MetadataCache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import html
 import json
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from pypm_index.ports import Response
 from pypm_index.raw_pages import RawPages, digest
 from pypm_index.records import NO_METADATA, FileRecord, UnreadablePage
 from pypm_model.names import normalize
+from pypm_model.records import replace
 from pypm_store.pages import Page as KeptPage
 
 URL = "https://index.example.test/simple/foo/"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from pypm_model import lock_text
 from pypm_model.freshness import Stale, ask_text, manifest_of, marker_texts, settings_of, stale
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import Ask, BuildPolicy, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirement_text import parse
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from pypm_model.artifacts import Artifact
 from pypm_model.lock_diff import Change, LockDiff, diff
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import replace
 from pypm_model.sources import IndexSource, MemberSource
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from pypm_model.lock_select import (
 )
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Pin, Root
 from pypm_model.names import ROOT, NormalizedName, normalize
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 

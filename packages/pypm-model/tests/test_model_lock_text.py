@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +23,7 @@ from pypm_model.lock_order import edge_order, package_order
 from pypm_model.lock_sides import places, sides
 from pypm_model.locks import Edge, Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import replace
 from pypm_model.requests import Preference
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 

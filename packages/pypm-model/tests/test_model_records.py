@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypm_model.records import record
+from pypm_model.errors import PypmError
+from pypm_model.records import as_dict, field, field_names, record, replace
 
 
 @record
@@ -50,13 +52,30 @@ class Lazy:
         return self.a * 2
 
 
+@record(frozen=False, eq=False)
+class Bag:
+    name: str
+    items: list[int] = field(default_factory=list)
+
+
+@record
+class Longer(Point):
+    z: int = 0
+
+
+class Lost(PypmError):
+    code: ClassVar[str] = "lost"
+    file: str
+    line: int = 0
+
+
 values = st.tuples(st.integers(-2, 2), st.lists(st.integers(-1, 1), max_size=2).map(tuple))
 
 
 def test_fields_replace_match_and_copies_work_as_for_a_dataclass() -> None:
     point = Point(1, note="n")
-    assert [each.name for each in fields(point)] == ["x", "y", "note", "secret"]
-    assert replace(point, y=5) == Point(1, 5) and asdict(point)["note"] == "n"
+    assert field_names(Point) == ("x", "y", "note", "secret")
+    assert replace(point, y=5) == Point(1, 5) and as_dict(point)["note"] == "n"
     assert copy.copy(point) == point and pickle.loads(pickle.dumps(point)) == point
     match point:
         case Point(x, y):
@@ -76,6 +95,42 @@ def test_what_is_not_to_be_shown_is_not() -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(TypeError):
         Point()  # type: ignore[call-arg]
+
+
+def test_fields_made_by_a_factory_are_each_instances_own() -> None:
+    one, two = Bag("a"), Bag("b")
+    one.items.append(1)
+    assert one.items == [1] and two.items == [] and Bag("c", [3]).items == [3]
+
+
+def test_a_record_of_a_record_has_its_bases_fields_first() -> None:
+    assert field_names(Longer) == ("x", "y", "note", "secret", "z")
+    assert Longer(1, z=3) == Longer(1, 0, "n", z=3) != Point(1)
+
+
+def test_a_field_without_a_default_after_one_with_is_refused() -> None:
+    with pytest.raises(TypeError, match="Wrong: a field without a default"):
+
+        @record
+        class Wrong:
+            a: int = 0
+            b: int  # type: ignore[misc]
+
+
+def test_records_in_records_become_dicts() -> None:
+    assert as_dict(Ordered(1, (Lazy(2), "x"))) == {"a": 1, "b": ({"a": 2}, "x")}  # type: ignore[arg-type]
+
+
+def test_unknown_fields_are_not_replaced() -> None:
+    with pytest.raises(TypeError):
+        replace(Lazy(1), b=2)
+
+
+def test_an_errors_annotated_names_are_its_facts() -> None:
+    error = Lost("a.toml", line=3)
+    assert (error.file, error.line) == ("a.toml", 3) and error.to_json()["line"] == 3
+    with pytest.raises(Lost):
+        raise error
 
 
 def test_without_slots_properties_are_cached() -> None:

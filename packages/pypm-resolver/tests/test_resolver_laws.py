@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +11,7 @@ from pypm_model.lock_reach import reach
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import assume, evaluate, parse, text
 from pypm_model.names import normalize
+from pypm_model.records import replace
 from pypm_model.requests import Preference, Request
 from pypm_model.resolutions import Resolution, Unsolvable
 from pypm_resolver.verify import verify

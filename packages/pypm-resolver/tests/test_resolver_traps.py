@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kit.universe import Release, Universe, ask, direct, member, names, request, versions
@@ -12,6 +10,7 @@ from pypm_model.facts import DirectKey, ListingKey, MetadataKey, Needs
 from pypm_model.locks import LockedPackage
 from pypm_model.markers import evaluate, parse
 from pypm_model.names import normalize
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy, Conflict, Preference, PrereleasePolicy, Request
 from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, IndexSource, UrlSource

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kit.universe import Release, Universe, ask, member, request
 from pypm_model.facts import ListingKey, MetadataKey
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.names import normalize
+from pypm_model.records import replace
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource
 from pypm_resolver.verify import verify

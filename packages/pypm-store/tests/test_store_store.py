@@ -49,6 +49,16 @@ def test_else_the_platform_says_where() -> None:
     assert "pypm" in default_root({}).parts
 
 
+def test_each_platform_has_its_folder_for_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert default_root({"XDG_CACHE_HOME": "/x"}, "linux") == Path("/x/pypm")
+    assert default_root({"XDG_CACHE_HOME": "x"}, "linux") == tmp_path / ".cache" / "pypm"
+    assert default_root({"XDG_CACHE_HOME": "/x"}, "darwin") == tmp_path / "Library" / "Caches" / "pypm"
+    assert default_root({"LOCALAPPDATA": "/l"}, "win32") == Path("/l/pypm/Cache")
+    assert default_root({}, "win32") == tmp_path / "AppData" / "Local" / "pypm" / "Cache"
+
+
 def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnwritable) as caught:

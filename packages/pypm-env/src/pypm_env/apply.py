@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -28,7 +27,7 @@ from pypm_env.venv import create
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
 from pypm_store.exchange import replace_tree
 from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
@@ -41,7 +40,6 @@ _SHARED = 1500
 """Files from which a second process, which takes some milliseconds to start, pays."""
 
 
-@dataclass(eq=False, repr=False)
 class MissingTree(PypmError):
     """The store has not (or no longer) what is to be installed."""
 
@@ -118,7 +116,7 @@ def apply(
         return changes
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class _Work:
     """One apply at work."""
 
@@ -207,7 +205,7 @@ def _in_place(work: _Work) -> Changes:
     return linked.changes(work)
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class _Linked:
     """What `_link` did."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pypm_env.dists import WantedDist
@@ -20,6 +19,7 @@ from pypm_env.removal import remove_bytecode
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, Warned
 from pypm_model.names import NormalizedName
+from pypm_model.records import field, record
 from pypm_store.atomic import write_all
 from pypm_store.linking import Way, place
 from pypm_store.tree import Tree
@@ -27,7 +27,6 @@ from pypm_store.tree import Tree
 Shared = tuple[tuple[str, tuple[NormalizedName, ...]], ...]
 
 
-@dataclass(eq=False, repr=False)
 class PathTaken(PypmError):
     """A file stands where a folder must be, or the other way round."""
 
@@ -40,7 +39,7 @@ class PathTaken(PypmError):
         return f"{' and '.join(self.distributions)} cannot be installed: {self.path} is a file and a folder"
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class Owners:
     """Who owns which path among the distributions of one environment; read only if asked."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from pypm_env.interpreters import Interpreter
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 """How files come into an environment: ``auto`` is a hard link where store and environment are on one

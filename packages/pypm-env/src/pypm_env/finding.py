@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +22,7 @@ from pypm_env.interpreters import OLDEST, Interpreter
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, environment_python, is_environment, probe
 from pypm_env.python_requests import PythonRequest, may_fit, misfit, parse_request
 from pypm_model.errors import Place, PypmError
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?P<version>3(?:\.\d+)?t?)?(?:\.exe)?", re.IGNORECASE)
 PIN_FILE = ".python-version"
@@ -59,7 +58,6 @@ class Candidate:
     """The version its name promises, or empty."""
 
 
-@dataclass(eq=False, repr=False)
 class NoPython(PypmError):
     """No interpreter fits. *asked_by* says where the request comes from; *found* what there is."""
 

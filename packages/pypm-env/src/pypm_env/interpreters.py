@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from pypm_model.environments import Environment
-from pypm_model.records import record
+from pypm_model.records import as_dict, record
 
 OLDEST = (3, 8)
 """The oldest Python pypm makes environments for."""
@@ -88,7 +87,7 @@ class Interpreter:
 
     def to_text(self) -> str:
         """The record as one line of JSON, for a cache."""
-        data = asdict(self)
+        data = as_dict(self)
         data["markers"] = dict(self.markers)
         data["paths"] = dict(self.paths)
         return json.dumps(data, separators=(",", ":"))

@@ -13,7 +13,6 @@ import io
 import os
 import re
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,7 +28,6 @@ _SHELL_PLAIN = re.compile(r"[^'\"\\$`\n\r!]*")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-@dataclass(eq=False, repr=False)
 class InvalidEntryPoint(PypmError):
     """A script entry point that names nothing to call."""
 

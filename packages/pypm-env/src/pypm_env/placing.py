@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +25,6 @@ _ENVIRONMENT_FILES = ("pyvenv.cfg", ".gitignore", "pypm-state", "pypm-journal", 
 _PROTECTED_SCRIPTS = ("activate", "deactivate", "python", "pypy", "graalpy")
 
 
-@dataclass(eq=False, repr=False)
 class ProtectedPath(PypmError):
     """A wheel wants to write over a file the environment itself is made of."""
 

@@ -7,16 +7,14 @@ those and whatever else was there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pypm_env.dists import Installed, InstalledDist, Wanted, WantedDist
 from pypm_model.errors import PypmError
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 
-@dataclass(eq=False, repr=False)
 class ForeignEnvironment(PypmError):
     """The folder holds an environment that pypm did not make, or no environment at all."""
 

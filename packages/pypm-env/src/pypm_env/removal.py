@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +17,6 @@ from pypm_env.record_file import read_rows
 from pypm_model.errors import PypmError
 
 
-@dataclass(eq=False, repr=False)
 class CannotRemove(PypmError):
     """A distribution has no list of its files."""
 
@@ -35,24 +33,19 @@ class CannotRemove(PypmError):
         return "remove the environment's folder and sync again"
 
 
-@dataclass(slots=True)
 class Remover:
-    """Removes from one environment; remembers which folders are safe to touch."""
+    """Removes from the environment at *root*; remembers which folders are safe to touch."""
 
-    root: Path
-    """The environment."""
-    site: Path
-    """Its site-packages."""
-    refused: list[str] = field(default_factory=list)
-    """Paths a RECORD named outside the environment: left alone."""
-    _real_root: str = field(init=False)
-    _inside: dict[str, bool] = field(default_factory=dict)
-    _protected: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._real_root = os.path.realpath(self.root)
-        kept = [self.site, self.site / "__pycache__", *self.site.parents]
-        kept += [self.root / name for name in ("bin", "Scripts", "include", "Include", "lib64")]
+    def __init__(self, root: Path, site: Path) -> None:
+        self.root = root
+        self.site = site
+        """Its site-packages."""
+        self.refused: list[str] = []
+        """Paths a RECORD named outside the environment: left alone."""
+        self._real_root = os.path.realpath(root)
+        self._inside: dict[str, bool] = {}
+        kept = [site, site / "__pycache__", *site.parents]
+        kept += [root / name for name in ("bin", "Scripts", "include", "Include", "lib64")]
         self._protected = frozenset(map(str, kept))
 
     def remove(self, info: str, otherwise: Callable[[], Iterable[str] | None] = lambda: None) -> None:

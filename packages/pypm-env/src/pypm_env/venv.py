@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +19,6 @@ from pypm_model.errors import PypmError
 CONFIG = "pyvenv.cfg"
 
 
-@dataclass(eq=False, repr=False)
 class NoLauncher(PypmError):
     """A Windows installation without the launchers its environments start with."""
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING
 
-_userinfo = re.compile(r"(?<=://)[^/@\s]*@")
-_secret_parameters = re.compile(
+from pypm_model.later import later
+from pypm_model.patterns import pattern
+
+if TYPE_CHECKING:
+    from urllib import parse
+else:
+    parse = later("urllib.parse")  # 3 ms, and few addresses need it
+
+_USERINFO = r"(?<=://)[^/@\s]*@"
+_SECRET_PARAMETERS = (
     r"(?i)([?&](?:[a-z0-9_-]*(?:token|signature|secret|password|credential)[a-z0-9_-]*|sig|key)=)[^&\s]+"
 )
-_shared_path = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/[^/?#]+\Z")
-_shared_folders = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/")
+_SHARED_FOLDERS = r"packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/"
+_shared_folders = pattern(_SHARED_FOLDERS)
 _SHARED_LENGTH = len("packages/") + 3 + 3 + 61
 _default_ports = {"http": 80, "https": 443}
 
@@ -26,7 +34,7 @@ def join(base: str, link: str) -> str:
         return without_userinfo(link) if "@" in link else link
     if link.startswith("/") and not link.startswith("//") and "/." not in link:
         return origin_text(base) + link
-    return without_userinfo(urljoin(base, link))
+    return without_userinfo(parse.urljoin(base, link))
 
 
 @lru_cache(maxsize=1024)
@@ -39,40 +47,50 @@ def origin_text(url: str) -> str:
 
 def origin(url: str) -> tuple[str, str, int]:
     """(scheme, host, port): what credentials are bound to. Raises ValueError for a bad port."""
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
+    authority = rest.partition("/")[0]
+    host, _, port = authority.partition(":")
+    if scheme in _default_ports and host.isascii() and host.replace(".", "").replace("-", "").isalnum():
+        if not port:
+            return scheme, host.lower(), _default_ports[scheme]
+        if port.isascii() and port.isdigit() and 0 < int(port) < 65536:
+            return scheme, host.lower(), int(port)
+    parts = parse.urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or _default_ports.get(scheme, 0)
 
 
 def userinfo(url: str) -> tuple[str, str] | None:
     """(user, password) written in *url*, decoded; None if there is none."""
-    parts = urlsplit(url)
+    if "@" not in url:
+        return None
+    parts = parse.urlsplit(url)
     if parts.username is None:
         return None
-    return unquote(parts.username), unquote(parts.password or "")
+    return parse.unquote(parts.username), parse.unquote(parts.password or "")
 
 
 def without_userinfo(url: str) -> str:
     """*url* without user and password: what may be stored."""
-    return _userinfo.sub("", url, count=1)
+    return re.sub(_USERINFO, "", url, count=1) if "@" in url else url
 
 
 def redacted(text: str) -> str:
     """*text* with every password, token and signature in an address blotted out: what may be shown."""
-    return _secret_parameters.sub(r"\1****", _userinfo.sub("****@", text))
+    return re.sub(_SECRET_PARAMETERS, r"\1****", re.sub(_USERINFO, "****@", text))
 
 
 def filename_of(url: str) -> str:
     """The last part of the path, decoded."""
     path = url.partition("#")[0].partition("?")[0]
     last = path.rpartition("/")[2]
-    return unquote(last) if "%" in last else last
+    return parse.unquote(last) if "%" in last else last
 
 
 def shared_path(url: str) -> str:
     """The part of *url* from ``packages/`` on if it has the content-addressed form that the default
     index and its mirrors share (see `pypm_model.artifacts.Artifact.path`), else empty."""
-    found = _shared_path.search(url)
+    found = _shared_path(url)
     return found.group() if found else ""
 
 
@@ -87,5 +105,9 @@ def shared_start(url: str, filename: str) -> int:
 
 def files_base(url: str) -> str:
     """What stands before the shared path in *url*; empty if *url* has none."""
-    found = _shared_path.search(url)
+    found = _shared_path(url)
     return url[: found.start()] if found else ""
+
+
+def _shared_path(url: str) -> re.Match[str] | None:
+    return re.search(_SHARED_FOLDERS + r"[^/?#]+\Z", url)

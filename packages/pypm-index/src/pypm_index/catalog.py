@@ -17,19 +17,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from pypm_index import later
 from pypm_index.cutoffs import Cutoffs
 from pypm_index.errors import OfflineMissing
 from pypm_index.file_table import FileTable
 from pypm_index.kept import Kept, KeptListing
 from pypm_index.ledger import Ledger
-from pypm_index.locating import locate, relocate
-from pypm_index.metadata_text import contradictions
 from pypm_index.ports import BuildMetadata, Fetcher
 from pypm_index.raw_pages import RawPages
 from pypm_index.settings import Index, Indexes
@@ -48,7 +44,9 @@ from pypm_model.facts import (
     MetadataKey,
     NoMetadata,
 )
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
 from pypm_model.versions import sort_key
 from pypm_store.metadata_cache import MetadataCache
@@ -56,11 +54,21 @@ from pypm_store.pages import FileRow, Page
 from pypm_store.store import Store
 
 if TYPE_CHECKING:
+    from pypm_index import builds, direct, find_links, locating, metadata_text, network
     from pypm_index.direct import DirectNeedsBuild, Workplace
     from pypm_index.find_links import Folder
     from pypm_index.metadata_fetch import NeedsBuild
     from pypm_index.network import Network
     from pypm_index.page_fetch import PageAnswer
+else:
+    # A run that finds everything in its cache pays for none of these: they bring in `ssl`, `http.client`
+    # and the readers of pages.
+    builds = later("pypm_index.builds")
+    direct = later("pypm_index.direct")
+    find_links = later("pypm_index.find_links")
+    locating = later("pypm_index.locating")
+    metadata_text = later("pypm_index.metadata_text")
+    network = later("pypm_index.network")
 
 Place = tuple[str, NormalizedName]
 """(name of an index, name of a package): one page."""
@@ -211,12 +219,12 @@ class Catalog:
         address of every other file, is told by the index's pages: by those in the cache, else by as
         few as will do. Raises `FileGone` if the index does not have a file (any more), and `UnknownIndex`.
         """
-        return locate(wanted, self._indexes, self._files.every_row, self.cache)
+        return locating.locate(wanted, self._indexes, self._files.every_row, self.cache)
 
     def relocate(self, located: Located) -> Located | None:
         """Where the file is by the index's page as it is now, for one that was not found where
         `locate` said; None if the index does not have it any more."""
-        return relocate(located, self._indexes, self._files.every_row, self.cache)
+        return locating.relocate(located, self._indexes, self._files.every_row, self.cache)
 
     def contradictions(
         self, name: NormalizedName, version: str, index: str, filename: str, metadata: bytes
@@ -227,7 +235,7 @@ class Catalog:
         fact = self._kept.metadata(self._indexes.named(index), [key]).get(key)
         if not isinstance(fact, Metadata) or fact.origin != filename:
             return ()
-        return contradictions(fact, metadata)
+        return metadata_text.contradictions(fact, metadata)
 
     def connect(self) -> Fetcher:
         """The way to the network, made when it is first asked for."""
@@ -235,7 +243,7 @@ class Catalog:
 
     def workplace(self) -> Workplace:
         """What `pypm_index.direct` needs for looking at direct sources, and for obtaining them."""
-        place: Workplace = later.direct().Workplace(
+        return direct.Workplace(
             self._store,
             self.cache,
             self.connect,
@@ -246,7 +254,6 @@ class Catalog:
             self._refresh is True,
             self._clock,
         )
-        return place
 
     # -- pages -----------------------------------------------------------------------------------
 
@@ -320,10 +327,10 @@ class Catalog:
         place = index.name, name
         self._waiting[place] = [key]
         self._stale[place] = known
-        network, module = self._connected(), later.network()
+        fetching = self._connected()
         page: Page | None = known.page if known is not None else None
         cutoff = self._kept.cutoff(index, name)
-        network.fetch_page(module.PageJob(index, name), page, cutoff, urgent=key in self._ledger.needed)
+        fetching.fetch_page(network.PageJob(index, name), page, cutoff, urgent=key in self._ledger.needed)
 
     def _take_page(self, index: Index, name: NormalizedName, answer: PageAnswer) -> None:
         place = index.name, name
@@ -381,7 +388,7 @@ class Catalog:
         elif self._offline and index.folder is None and self._in_store(row) is None:
             self._ledger.fail(key, OfflineMissing(f"the metadata of {key.name} {key.version}", index.name))
         else:
-            job = later.network().MetadataJob(key, row)
+            job = network.MetadataJob(key, row)
             self._connected().fetch_metadata(job, urgent=key in self._ledger.needed)
 
     def _other_spelling(self, index: Index, key: MetadataKey) -> Sequence[FileRow]:
@@ -419,14 +426,14 @@ class Catalog:
     def _look(self, key: DirectKey) -> None:
         place = self.workplace()
         try:
-            found = later.direct().look_here(key, place)
+            found = direct.look_here(key, place)
         except PypmError as error:
             self._ledger.fail(key, error)
             return
         if found is not None:
             self._take_direct(key, found)
         else:
-            job = later.network().DirectJob(key)
+            job = network.DirectJob(key)
             self._connected().look(job, place, urgent=key in self._ledger.needed)
 
     def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
@@ -441,9 +448,9 @@ class Catalog:
         if isinstance(found, (Metadata, NoMetadata)):
             fact = found
         elif self._build_metadata is None or not self._policy.may_build(key.name):
-            fact = later.builds().refused(found)
+            fact = builds.refused(found)
         else:
-            known = later.builds().known(found, self.cache)
+            known = builds.known(found, self.cache)
             if known is None:
                 self._builds[key] = found
             else:
@@ -460,7 +467,7 @@ class Catalog:
         try:
             self._ledger.settle(
                 key,
-                later.builds().built(waiting, self.cache, self._build_metadata, self._policy),
+                builds.built(waiting, self.cache, self._build_metadata, self._policy),
             )
         except BaseException as error:
             self._ledger.fail(key, error)
@@ -469,8 +476,7 @@ class Catalog:
 
     def _take(self, token: Any, result: Any, error: BaseException | None) -> None:
         """One job of the network has ended; *token* is a ``Job`` of `pypm_index.network`."""
-        module = later.network()
-        if isinstance(token, module.PageJob):
+        if isinstance(token, network.PageJob):
             if error is None:
                 self._take_page(token.index, token.name, result)
                 return
@@ -480,7 +486,7 @@ class Catalog:
                 self._ledger.fail(key, error)
         elif error is not None:
             self._ledger.fail(token.key, error)
-        elif isinstance(token, module.MetadataJob):
+        elif isinstance(token, network.MetadataJob):
             self._take_metadata(token.key, token.row, result)
         else:
             self._take_direct(token.key, result)
@@ -509,7 +515,7 @@ class Catalog:
 
     def _connected(self) -> Network:
         if self._network is None:
-            self._network = later.network().Network(
+            self._network = network.Network(
                 self._store,
                 self._indexes,
                 self._environ,
@@ -523,5 +529,5 @@ class Catalog:
 
     def _folder(self, index: Index) -> Folder:
         if index.name not in self._folders:
-            self._folders[index.name] = later.find_links().Folder(index, self.cache)
+            self._folders[index.name] = find_links.Folder(index, self.cache)
         return self._folders[index.name]

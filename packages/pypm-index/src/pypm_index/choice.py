@@ -6,24 +6,15 @@ or on the order of a page. The best is the one that most environments could use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pypm_index import filenames
-from pypm_index.listings import is_older
 from pypm_model.names import NormalizedName
 from pypm_model.requests import BuildPolicy
 from pypm_store.pages import FileRow
 
 _systems = ("any", "manylinux", "linux", "macosx", "win", "musllinux")
 _machines = ("any", "x86_64", "universal2", "amd64", "aarch64", "arm64")
-
-
-def usable(rows: Iterable[FileRow], cutoff: str) -> tuple[FileRow, ...]:
-    """Files that count under *cutoff*: as in a listing, those that are too new are left out (unless
-    all are), and those that are yanked (unless all are)."""
-    every = tuple(rows)
-    old = tuple([row for row in every if is_older(row.artifact.uploaded, cutoff)]) or every
-    return tuple([row for row in old if row.artifact.yanked is None]) or old
 
 
 def best(rows: Sequence[FileRow], name: NormalizedName, policy: BuildPolicy) -> FileRow | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import UTC, datetime, timedelta
 
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 
 class InvalidTime(ValueError):
@@ -69,10 +68,8 @@ def moment(text: str, now: datetime) -> str:
         ) from None
 
 
-_spelled = re.compile(r"(\d{1,9})\s*([a-z]+)", re.ASCII)
-_iso = re.compile(
-    r"P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?", re.ASCII
-)
+_SPELLED = r"(?a)(\d{1,9})\s*([a-z]+)"
+_ISO = r"(?a)P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?"
 _units = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
 _words = {"week": "w", "day": "d", "hour": "h", "minute": "min", "second": "s", "hr": "h", "sec": "s"}
 
@@ -80,13 +77,13 @@ _words = {"week": "w", "day": "d", "hour": "h", "minute": "min", "second": "s", 
 def span(text: str) -> timedelta | None:
     """The length of time that *text* names (``7 days``, ``1 week 2d``, ``P7D``, ``PT12H``), or None."""
     text = text.strip()
-    found = _iso.fullmatch(text.upper())
+    found = re.fullmatch(_ISO, text.upper())
     try:
         if found and any(found.groups()):
             weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
             return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-        parts = _spelled.findall(text.lower())
-        if not parts or re.sub(r"[\s,]+", "", _spelled.sub("", text.lower())):
+        parts = re.findall(_SPELLED, text.lower())
+        if not parts or re.sub(r"[\s,]+", "", re.sub(_SPELLED, "", text.lower())):
             return None
         total = 0
         for number, unit in parts:

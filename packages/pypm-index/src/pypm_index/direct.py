@@ -11,7 +11,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 from pypm_index import filenames, metadata_text
@@ -30,7 +29,7 @@ from pypm_model.events import Listener, ignore
 from pypm_model.facts import Direct, DirectKey
 from pypm_model.markers.coverage import atoms
 from pypm_model.names import normalize
-from pypm_model.records import record
+from pypm_model.records import as_dict, record, replace
 from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
 from pypm_model.versions import is_valid, sort_key
 from pypm_store.metadata_cache import MetadataCache
@@ -295,7 +294,7 @@ def _keep(cache: MetadataCache, source: DirectSource, metadata: bytes) -> None:
 
 
 def _pin_key(source: UrlSource | GitSource) -> str:
-    fields = asdict(source)
+    fields = as_dict(source)
     fields["url"] = without_userinfo(source.url)
     fields.pop("ref", None)
     return json.dumps(fields, sort_keys=True)

@@ -5,13 +5,11 @@ Every address in them has been redacted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
 
 
-@dataclass(eq=False, repr=False)
 class IndexTrouble(PypmError):
     """The base of what an index did; *index* is its name, empty for a direct address, *subject* the
     package or file that was asked for."""
@@ -27,7 +25,6 @@ class IndexTrouble(PypmError):
         return f"{where}, asked for {self.subject}," if self.subject else where
 
 
-@dataclass(eq=False, repr=False)
 class IndexUnreachable(IndexTrouble):
     """No answer: the name does not resolve, nobody listens, the line breaks, time runs out."""
 
@@ -45,7 +42,6 @@ class IndexUnreachable(IndexTrouble):
         return "check the network and the address, or use --offline to work from the cache"
 
 
-@dataclass(eq=False, repr=False)
 class IndexFailed(IndexTrouble):
     """The server says that it failed (5xx, 429), or answers what no index should."""
 
@@ -63,7 +59,6 @@ class IndexFailed(IndexTrouble):
         return "that is the server's fault: try again later, or use --offline to work from the cache"
 
 
-@dataclass(eq=False, repr=False)
 class CredentialsNeeded(IndexTrouble):
     """401: no credentials were sent, or wrong ones."""
 
@@ -83,7 +78,6 @@ class CredentialsNeeded(IndexTrouble):
         return f"set {self.variable}_USERNAME and {self.variable}_PASSWORD, or use netrc or keyring"
 
 
-@dataclass(eq=False, repr=False)
 class AccessForbidden(IndexTrouble):
     """403: the server knows who asks, and does not allow it; not the same as an unknown name."""
 
@@ -100,7 +94,6 @@ class AccessForbidden(IndexTrouble):
         )
 
 
-@dataclass(eq=False, repr=False)
 class FileGone(IndexTrouble):
     """404 or 410 for a file that a page or a lock names."""
 
@@ -116,7 +109,6 @@ class FileGone(IndexTrouble):
         return "ask the index again with --refresh; if the file is gone there, lock another version"
 
 
-@dataclass(eq=False, repr=False)
 class BadPage(IndexTrouble):
     """The page is no page of the simple API, or of a version that this pypm does not read."""
 
@@ -132,7 +124,6 @@ class BadPage(IndexTrouble):
         return f"is {self.url} the address of a package index?"
 
 
-@dataclass(eq=False, repr=False)
 class BadRedirect(IndexTrouble):
     """Sent in circles, or from an encrypted connection to an open one."""
 
@@ -144,7 +135,6 @@ class BadRedirect(IndexTrouble):
         return f"{self._asked()} redirects badly: {self.reason}"
 
 
-@dataclass(eq=False, repr=False)
 class WrongHash(IndexTrouble):
     """The bytes are not the ones that were promised; they have not been kept."""
 
@@ -165,7 +155,6 @@ class WrongHash(IndexTrouble):
         )
 
 
-@dataclass(eq=False, repr=False)
 class WrongSize(IndexTrouble):
     """More or fewer bytes than were promised; they have not been kept."""
 
@@ -181,7 +170,6 @@ class WrongSize(IndexTrouble):
         )
 
 
-@dataclass(eq=False, repr=False)
 class OfflineMissing(PypmError):
     """--offline, and the cache does not have what is needed."""
 
@@ -199,7 +187,6 @@ class OfflineMissing(PypmError):
         return "run once without --offline"
 
 
-@dataclass(eq=False, repr=False)
 class UnknownIndex(PypmError):
     """A source or a key names an index that is not configured."""
 
@@ -213,7 +200,6 @@ class UnknownIndex(PypmError):
         return f"no index is named {self.index!r} (known: {', '.join(self.known) or 'none'})"
 
 
-@dataclass(eq=False, repr=False)
 class BadIndex(PypmError):
     """An index is configured wrongly."""
 
@@ -227,7 +213,6 @@ class BadIndex(PypmError):
         return f"index {self.index!r}: {self.reason}"
 
 
-@dataclass(eq=False, repr=False)
 class BadSource(PypmError):
     """A direct source cannot be used: nothing there, not an archive, another project."""
 
@@ -241,7 +226,6 @@ class BadSource(PypmError):
         return f"{self.name} from {self.source}: {self.reason}"
 
 
-@dataclass(eq=False, repr=False)
 class GitFailed(PypmError):
     """The git command failed."""
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pypm_index.kept import Kept, Version
-from pypm_index.releases import address
 from pypm_index.settings import Index, Indexes
 from pypm_model.artifacts import Artifact
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow
 
 if TYPE_CHECKING:
+    from pypm_index import releases
     from pypm_index.find_links import Folder
     from pypm_index.network import Network
+else:
+    releases = later("pypm_index.releases")
 
 MEASURED = "measured-file"
 """Kind of a small fact: (size, sha256) by address, of files of which the index does not give them."""
@@ -89,7 +92,7 @@ class FileTable:
     def _measured(self, row: FileRow, index: str) -> Artifact:
         if row.artifact.sha256:
             return row.artifact
-        url = address(row)
+        url = releases.address(row)
         known = self._cache.value(MEASURED, url)
         if known is None:
             measured = self._connected().measured(row, index)

@@ -7,11 +7,11 @@ signatures) and what cannot be told apart is None, never an error.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
 from pypm_model.versions import is_valid
 
 
@@ -26,7 +26,7 @@ class FileName(NamedTuple):
     """A wheel's build number, as written."""
 
 
-_plain = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_plain = pattern(r"[0-9]+(?:\.[0-9]+)*")
 
 SDISTS = (".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz")
 

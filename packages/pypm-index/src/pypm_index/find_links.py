@@ -7,7 +7,6 @@ any time.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from pypm_index import filenames, simple_html
@@ -18,6 +17,7 @@ from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
 from pypm_model.facts import Listing, ListingKey
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import replace
 from pypm_store.files import digest_of
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow

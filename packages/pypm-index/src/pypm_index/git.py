@@ -16,9 +16,10 @@ from pathlib import Path
 
 from pypm_index.addresses import redacted
 from pypm_index.errors import GitFailed
+from pypm_model.patterns import pattern
 from pypm_store.locks import holding
 
-_commit = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_commit = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SECONDS = 600.0
 
 

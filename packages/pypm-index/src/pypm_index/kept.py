@@ -10,26 +10,29 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pypm_index import later
-from pypm_index.choice import best, usable
+from pypm_index.counting import usable
 from pypm_index.cutoffs import Cutoffs
-from pypm_index.listings import listing
 from pypm_index.raw_pages import RawPages
 from pypm_index.settings import Index
 from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey, NoMetadata
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import BuildPolicy
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow, Page
 from pypm_store.pages import PageContent as Written
 
 if TYPE_CHECKING:
+    from pypm_index import choice, listings, page_fetch
     from pypm_index.page_fetch import PageContent
     from pypm_index.releases import Releases
+else:
+    choice = later("pypm_index.choice")
+    listings = later("pypm_index.listings")
+    page_fetch = later("pypm_index.page_fetch")
 
 NEWEST = "newest-upload"
 """Kind of a small fact: per index identity and name, (the page's digest, its newest upload)."""
@@ -135,7 +138,7 @@ class Kept:
         releases = self._releases(index, key.name, page)
         if releases is None:
             return None
-        made = listing(key, index.name, releases, cutoff)
+        made = listings.listing(key, index.name, releases, cutoff)
         self.cache.put_listings(index.identity, cutoff, [(page, made.listing)])
         self.cache.put_values(NEWEST, {f"{index.identity} {key.name}": [page.digest, made.newest]})
         return made.listing
@@ -192,7 +195,7 @@ class Kept:
         answer = self._raw_pages.read(index.identity, page) if page.status == 200 else None
         if answer is None:
             return None
-        releases: Releases = later.page_fetch().read_releases(name, answer)
+        releases = page_fetch.read_releases(name, answer)
         self._read_again[place] = page, releases
         if len(self._read_again) > _READ_AGAIN:
             self._read_again.popitem(last=False)
@@ -200,7 +203,7 @@ class Kept:
 
     def choose(self, index: Index, name: NormalizedName, rows: Iterable[FileRow]) -> FileRow | None:
         """The file among *rows* that is read for the version's dependencies."""
-        return best(self.usable(index, name, rows), name, self._policy)
+        return choice.best(self.usable(index, name, rows), name, self._policy)
 
     def usable(self, index: Index, name: NormalizedName, rows: Iterable[FileRow]) -> tuple[FileRow, ...]:
         """Those of *rows* that count under the cut-off in force and are not yanked (see `choice`)."""
@@ -237,9 +240,9 @@ class Kept:
         for key in careful:
             files = rows.get((key.name, key.version), ())
             chosen = self.choose(index, key.name, files)
-            if chosen is not None and chosen is not best(usable(files, ""), key.name, _NO_POLICY):
+            if chosen is not None and chosen is not choice.best(usable(files, ""), key.name, _NO_POLICY):
                 mark = f"{key.version} {chosen.artifact.filename} {chosen.artifact.sha256[:16]}"
-                alias[key] = replace(key, version=mark)
+                alias[key] = key._replace(version=mark)
         return [alias.get(key, key) for key in keys]
 
     # -- writing -------------------------------------------------------------------------------
@@ -303,13 +306,13 @@ class Kept:
         for (index, name), (page, releases) in more.items():
             key = ListingKey(name, index.name)
             variants = {"", self.cutoff(index, name)}
-            listings: dict[str, Listing] = {}
+            variants_of: dict[str, Listing] = {}
             current = page
             for variant in variants:
                 found = self.cache.listings(index.identity, [key], index_name=index.name, variant=variant)
                 current, known = found.get(key, (page, None))
                 if known is not None:
-                    listings[variant] = known
+                    variants_of[variant] = known
             if current.digest == page.digest:
                 files = {**self.cache.files_of(index.identity, name), **releases.made}
-                self.cache.put_pages(index.identity, [Written(current, files, listings)])
+                self.cache.put_pages(index.identity, [Written(current, files, variants_of)])

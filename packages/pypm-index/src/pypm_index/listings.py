@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pypm_index import filenames
+from pypm_index.counting import is_older
 from pypm_index.releases import Releases, Tagged
 from pypm_model import specifiers, versions
 from pypm_model.facts import FileClass, Listing, ListingKey
@@ -108,12 +109,6 @@ def likely(found: Listing) -> tuple[str, ...]:
         chosen.append(found.versions[newest])
         good ^= 1 << newest
     return tuple(chosen)
-
-
-def is_older(uploaded: str, cutoff: str) -> bool:
-    """Whether a file counts under *cutoff*: it was uploaded in an earlier second. One of unknown age
-    counts only without a cut-off: that nothing too new gets in is what a cut-off is asked for."""
-    return not cutoff or ("" < uploaded < cutoff)
 
 
 def _class_order(item: tuple[FileClass, int]) -> tuple[bool, tuple[str, ...], str]:

@@ -13,19 +13,20 @@ from collections.abc import Iterable
 from pypm_model import specifiers
 from pypm_model.facts import Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName, is_valid, normalize
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.requirements import Requirement
 from pypm_model.versions import InvalidVersion, sort_key
 
 # The first line that is neither a header nor the continuation of one (the blank line, if all is well).
-_end = re.compile(r"^(?!From |[\x21-\x39\x3b-\x7e]+:|[\t ])", re.MULTILINE)
-_field = re.compile(
+_end = pattern(r"^(?!From |[\x21-\x39\x3b-\x7e]+:|[\t ])", re.MULTILINE)
+_field = pattern(
     r"^(name|version|metadata-version|requires-dist|requires-python|provides-extra|dynamic)"
     r":[ \t]*(.*(?:\n[ \t].*)*)",
     re.MULTILINE | re.IGNORECASE,
 )
-_fold = re.compile(r"\s*\n[ \t]+")
+_fold = pattern(r"\s*\n[ \t]+")
 
 
 @record

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from pypm_index.crew import Crew, Done
@@ -24,7 +23,7 @@ from pypm_model.artifacts import Artifact, Located
 from pypm_model.events import Listener
 from pypm_model.facts import Direct, DirectKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_store.files import digest_of
 from pypm_store.pages import FileRow
 from pypm_store.pages import Page as KeptPage

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from pypm_index import simple_html, simple_json
 from pypm_index.addresses import files_base, redacted
@@ -17,7 +16,7 @@ from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
 from pypm_model.facts import Listing, ListingKey
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_store.pages import Page as KeptPage
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"

@@ -5,13 +5,19 @@ Only ``index-url`` and ``cert`` are read; why no more, see `pypm_index.settings`
 
 from __future__ import annotations
 
-import configparser
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm_index.settings import PipConfig
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import configparser
+else:
+    configparser = later("configparser")
 
 
 def read(environ: Mapping[str, str], platform: str = sys.platform) -> PipConfig:

@@ -17,13 +17,18 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from pypm_index.addresses import origin, userinfo, without_userinfo
 from pypm_index.errors import BadIndex, UnknownIndex
-from pypm_model.records import record
+from pypm_model.later import later
+from pypm_model.records import field, record, replace
+
+if TYPE_CHECKING:
+    from urllib import parse
+else:
+    parse = later("urllib.parse")
 
 DEFAULT_INDEX_URL = "https://pypi.org/simple/"
 """The public index; this is the only place where its address stands."""
@@ -58,8 +63,8 @@ class Index:
         """The folder of a local index; None for one on the web."""
         if not self.url.startswith("file://"):
             return None
-        parts = urlsplit(self.url)
-        path = unquote(parts.path)
+        parts = parse.urlsplit(self.url)
+        path = parse.unquote(parts.path)
         if re.match(r"/[A-Za-z]:", path):
             # file:///C:/wheels; `Path.from_uri` is of Python 3.13, and `url2pathname` loads ssl.
             path = path[1:]

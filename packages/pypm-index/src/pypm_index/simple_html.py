@@ -13,13 +13,14 @@ from urllib.parse import parse_qsl
 
 from pypm_index.addresses import filename_of, join
 from pypm_index.records import NO_METADATA, FileRecord, Page, check_api_version
+from pypm_model.patterns import pattern
 
-_comment = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_tag = re.compile(
+_comment = pattern(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_tag = pattern(
     r"<(a|base|meta)(?=[\s/>])((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>(?:([^<]*)</a\s*>)?", re.IGNORECASE
 )
-_attribute = re.compile(r"([^\s=>\"'/]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+)))?")
-_archive = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz|egg|exe|msi|rpm)\Z", re.IGNORECASE)
+_attribute = pattern(r"([^\s=>\"'/]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+)))?")
+_archive = pattern(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz|egg|exe|msi|rpm)\Z", re.IGNORECASE)
 
 
 def read(body: bytes, url: str, charset: str = "utf-8") -> Page:

@@ -7,11 +7,12 @@ size, sizes are bounded.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
+
+from pypm_model.patterns import pattern
 
 TAIL = 32 * 1024
 """Bytes asked for first."""
@@ -23,7 +24,7 @@ _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
-_metadata_name = re.compile(r"[^/]+\.dist-info/METADATA")
+_metadata_name = pattern(r"[^/]+\.dist-info/METADATA")
 
 ReadRange = Callable[[int, int], bytes]
 """Bytes of the file from the first position up to, not including, the second."""

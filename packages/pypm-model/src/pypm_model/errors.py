@@ -7,10 +7,9 @@ code that raises them.
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
-from pypm_model.records import record
+from pypm_model.records import add_fields, field_names, record
 
 
 @record
@@ -30,8 +29,10 @@ class Place:
         return text
 
 
+@dataclass_transform(eq_default=False)
 class PypmError(Exception):
-    """Something went wrong that the user can understand; subclasses are dataclasses with the facts.
+    """Something went wrong that the user can understand; the annotated names of a subclass are the facts,
+    given when it is raised, as in a `record`.
 
     ``code`` is the documented kebab-case name of the kind, ``exit`` the process's exit code (1: no,
     2: the input cannot be used). ``__str__`` is one line that names the member, file and line where
@@ -43,6 +44,9 @@ class PypmError(Exception):
     exit: ClassVar[int] = 1
     askers: tuple[Place, ...] = ()
     """Requirements that led here, set on the error by who knows them: most rooms know only a name."""
+
+    def __init_subclass__(cls) -> None:
+        add_fields(cls)
 
     @property
     def hint(self) -> str | None:
@@ -71,7 +75,7 @@ class PypmError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """The error as JSON-ready data: code, message, hint, places and the record's own fields."""
-        own = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        own = {name: _plain(getattr(self, name)) for name in field_names(self.__class__)}
         places = [{"file": p.file, "line": p.line, "column": p.column} for p in (*self.places, *self.askers)]
         return {"code": self.code, "message": str(self), "hint": self.hint, "places": places, **own}
 

@@ -6,31 +6,32 @@ immutable; a fresher answer is a new object (its version bits must not be mixed 
 
 from __future__ import annotations
 
-from dataclasses import field
 from functools import cached_property
+from typing import NamedTuple
 
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field, record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource
 
 
-@record(order=True)
-class ListingKey:
+class ListingKey(NamedTuple):
     """All versions of *name*: on the index named *index*, or, if empty, on the first (in order of
-    priority, explicit ones left out) that has the name."""
+    priority, explicit ones left out) that has the name.
+
+    A named tuple, as `MetadataKey` and `FileClass` are: they are looked up by the ten thousand.
+    """
 
     name: NormalizedName
-    index: str = ""
+    index: str = ""  # type: ignore[assignment]  # hides a method of tuples that nobody needs here
 
 
-@record(order=True)
-class MetadataKey:
+class MetadataKey(NamedTuple):
     """Dependencies of one version, as found on the index that answered the listing."""
 
     name: NormalizedName
     version: str
-    index: str
+    index: str  # type: ignore[assignment]
 
 
 @record
@@ -44,8 +45,7 @@ class DirectKey:
 Key = ListingKey | MetadataKey | DirectKey
 
 
-@record
-class FileClass:
+class FileClass(NamedTuple):
     """Files of a version that are alike for resolving.
 
     *tags* is None for an sdist; for wheels it is what their tags cover, each atom

@@ -7,7 +7,6 @@ the texts are the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from pypm_model import marker_text, specifiers, versions
 from pypm_model.locks import Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.marker_text import InvalidMarkerText
 from pypm_model.names import NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirement_text import to_text
@@ -304,7 +304,7 @@ def _stale_tables(
             yield from _stale_table(member, file, full, before[name], now[name], asked[name])
 
 
-_leading_name = re.compile(r"[a-z0-9-]*")
+_leading_name = pattern(r"[a-z0-9-]*")
 
 
 def _stale_table(

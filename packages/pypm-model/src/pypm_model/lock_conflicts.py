@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from pypm_model import versions
 from pypm_model.lock_sides import sides
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
 from pypm_model.requests import Preference
 
-_fact = re.compile(r'^\s*(name|version|source)\s*=\s*(?:\{\s*(\w+)\s*=\s*)?"([^"\\]+)"')
+_fact = pattern(r'^\s*(name|version|source)\s*=\s*(?:\{\s*(\w+)\s*=\s*)?"([^"\\]+)"')
 
 
 def salvage(text: str) -> tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
@@ -10,7 +9,6 @@ from pypm_model.locks import FORMAT
 from pypm_model.records import record
 
 
-@dataclass(eq=False, repr=False)
 class LockTooNew(PypmError):
     """The lock was written by a newer pypm, in a format this one does not know."""
 
@@ -44,7 +42,6 @@ class LockFault:
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
 
-@dataclass(eq=False, repr=False)
 class LockUnreadable(PypmError):
     """The text is no TOML, or its tables are no lock; *faults* has at least one."""
 
@@ -71,7 +68,6 @@ class LockUnreadable(PypmError):
         return tuple([fault.message for fault in self.faults]) if len(self.faults) > 1 else ()
 
 
-@dataclass(eq=False, repr=False)
 class LockConflicted(PypmError):
     """The text holds the conflict markers of a merge; *lines* are where conflicts begin."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model import markers, specifiers, wheel_tags
@@ -15,6 +14,7 @@ from pypm_model.environments import Environment
 from pypm_model.errors import PypmError
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Pin, Root
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requests import BuildPolicy
 from pypm_model.sources import IndexSource, MemberSource, PathSource, UrlSource
@@ -24,7 +24,6 @@ ANY_BUILD = BuildPolicy(default=True)
 """Every sdist may be built."""
 
 
-@dataclass(eq=False, repr=False)
 class NotLocked(PypmError):
     """The lock has no such entry point: a member, or a member's extra or group, was added since."""
 
@@ -45,7 +44,6 @@ class NotLocked(PypmError):
         return "run 'pypm lock'"
 
 
-@dataclass(eq=False, repr=False)
 class LockUnsound(PypmError):
     """The lock contradicts itself, as after a merge that no longer fits."""
 
@@ -62,7 +60,6 @@ class LockUnsound(PypmError):
         return "run 'pypm lock', it keeps the versions that fit"
 
 
-@dataclass(eq=False, repr=False)
 class PythonNotCovered(PypmError):
     """The interpreter is none that *package* (empty: the lock as a whole) allows."""
 
@@ -80,7 +77,6 @@ class PythonNotCovered(PypmError):
         return "choose another interpreter with --python"
 
 
-@dataclass(eq=False, repr=False)
 class EnvironmentNotCovered(PypmError):
     """The lock was made for *environments* (markers) only, and this is none of them."""
 
@@ -109,7 +105,6 @@ class Misfit:
         return f"{self.name} {self.version} {self.reason}"
 
 
-@dataclass(eq=False, repr=False)
 class NoFileFits(PypmError):
     """Packages none of whose files the environment can use; at least one."""
 
@@ -266,7 +261,7 @@ def _check_one_version(reached: Reached) -> None:
             raise LockUnsound(name, f"has several versions in one environment: {', '.join(found)}")
 
 
-_release = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_release = pattern(r"[0-9]+(?:\.[0-9]+)*")
 
 
 def _python(environment: Environment) -> str:

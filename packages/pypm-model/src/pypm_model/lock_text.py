@@ -63,6 +63,7 @@ from pypm_model.lock_order import edge_order, package_order
 from pypm_model.lock_toml import InvalidToml, key, quoted
 from pypm_model.locks import FORMAT, Edge, Lock, LockedPackage, Manifest
 from pypm_model.names import NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 
 FILE = "pypm.lock"
@@ -257,7 +258,7 @@ def _placed(package: int | None, message: str, headers: list[int]) -> LockFault:
 
 
 _package_header = "\n[[package]]\n"
-_file_rows = re.compile(r"^files = \[\n((?:    \{ name = .*\n)+)\]\n", re.MULTILINE)
+_file_rows = pattern(r"^files = \[\n((?:    \{ name = .*\n)+)\]\n", re.MULTILINE)
 
 
 def _take_files(text: str) -> tuple[str, list[list[Artifact] | None]]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pypm_model.patterns import pattern
+
 _parse: Callable[[str], dict[str, Any]]
 try:
     import rtoml
@@ -20,9 +22,9 @@ except ImportError:
 
     _parse = tomllib.loads
 
-_at = re.compile(r"\s*\(?at line (\d+),? column (\d+)\)?")
-_special = re.compile(r'["\\\x00-\x1f\x7f]')
-_bare = re.compile(r"[A-Za-z0-9_-]+")
+_at = pattern(r"\s*\(?at line (\d+),? column (\d+)\)?")
+_special = pattern(r'["\\\x00-\x1f\x7f]')
+_bare = pattern(r"[A-Za-z0-9_-]+")
 
 
 class InvalidToml(ValueError):

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from pypm_model.names import normalize
+from pypm_model.patterns import pattern
 
 VARIABLES = frozenset(
     (
@@ -40,7 +41,7 @@ _old_names = {
     "python_implementation": "platform_python_implementation",
 }
 
-_token = re.compile(
+_token = pattern(
     r"""[ \t]*(?:
         (?P<quoted>'[^']*'|"[^"]*")
       | (?P<operator>===|==|~=|!=|<=|>=|<|>)
@@ -50,7 +51,7 @@ _token = re.compile(
     )""",
     re.VERBOSE,
 )
-_not_in = re.compile(r"[ \t]+in\b")
+_not_in = pattern(r"[ \t]+in\b")
 
 
 class InvalidMarkerText(ValueError):

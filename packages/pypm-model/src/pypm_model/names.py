@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NewType
 
+from pypm_model.patterns import pattern
+
 NormalizedName = NewType("NormalizedName", str)
 """A name in which runs of ``-``, ``_`` and ``.`` are one ``-`` and letters are lower case."""
 
@@ -13,8 +15,8 @@ ROOT = NormalizedName("(root)")
 
 No project can bear it: it is not a valid name (PEP 508)."""
 
-_separators = re.compile(r"[-_.]+")
-_valid = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
+_separators = pattern(r"[-_.]+")
+_valid = pattern(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
 _known: dict[str, NormalizedName] = {}
 
 

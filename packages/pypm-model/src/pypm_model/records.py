@@ -1,54 +1,206 @@
-"""`record`: a dataclass whose class is cheap to make.
+"""`record`: an immutable class of annotated fields that costs next to nothing to make.
 
-A run makes two hundred kinds of records before it does anything. ``@dataclass(frozen=True,
-slots=True)`` compiles seven methods for each, 0.8 ms a class, together more than half of what starting
-pypm cost. A `record` is a standard dataclass too (`dataclasses.fields`, ``replace``, ``asdict``,
-``match`` and slots work as ever), but only its ``__init__`` is compiled; comparing, hashing and showing
-are shared functions over its fields: 0.2 ms. That nobody assigns to a field is checked by the type
-checker, not at run time, which also makes instances quicker to make.
+A run makes more than two hundred kinds of records before it does anything. A standard dataclass compiles
+its methods from text for each of them and imports `inspect`: together more than half of what starting pypm
+cost. Here nothing is compiled a class: ``__init__`` is one of a dozen templates, one for each number of
+fields, with the fields' names put in; comparing, hashing and showing are shared functions over the fields.
+That nobody assigns to a field is checked by the type checker (PEP 681), not at run time, which also makes
+instances quicker to make. Decision 0014 has the measurements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
+from types import CodeType, FunctionType
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
 
+_NOTHING: Any = object()
+"""Stands for a default that is not there."""
+_MADE: Any = object()
+"""Stands for a value that the field's factory makes."""
+
 _keys: dict[type, Callable[[Any], Any]] = {}
+_templates: dict[int, CodeType] = {}
+
+
+class Field:
+    """What is said of one field."""
+
+    __slots__ = ("compare", "default", "factory", "repr")
+
+    def __init__(
+        self,
+        default: Any = _NOTHING,
+        factory: Callable[[], Any] | None = None,
+        compare: bool = True,
+        repr: bool = True,
+    ) -> None:
+        self.default = default
+        self.factory = factory
+        self.compare = compare
+        self.repr = repr
+
+
+_PLAIN = Field()
+
+
+def field(
+    *,
+    default: Any = _NOTHING,
+    default_factory: Callable[[], Any] | None = None,
+    compare: bool = True,
+    repr: bool = True,
+) -> Any:
+    """A field with more to say than its default: made anew by *default_factory* for each instance, left
+    out of comparing and hashing, or not shown."""
+    return Field(default, default_factory, compare, repr)
 
 
 @overload
 def record(cls: type[T], /) -> type[T]: ...
 @overload
-def record(*, slots: bool = True, order: bool = False) -> Callable[[type[T]], type[T]]: ...
+def record(
+    *, slots: bool = True, order: bool = False, frozen: bool = True, eq: bool = True
+) -> Callable[[type[T]], type[T]]: ...
 @dataclass_transform(frozen_default=True, eq_default=True, field_specifiers=(field,))
 def record(
-    cls: type[T] | None = None, /, *, slots: bool = True, order: bool = False
+    cls: type[T] | None = None,
+    /,
+    *,
+    slots: bool = True,
+    order: bool = False,
+    frozen: bool = True,
+    eq: bool = True,
 ) -> type[T] | Callable[[type[T]], type[T]]:
-    """Makes *cls* an immutable record of its annotated fields: equal and hashed by class and values.
+    """Makes *cls* a record of its annotated fields: equal and hashed by class and values.
 
-    *slots* False is for classes with a `functools.cached_property`; *order* compares values as tuples.
-    ``field(compare=False)`` and ``field(repr=False)`` count as in a dataclass.
+    *slots* False is for classes with a `functools.cached_property`; *order* compares values as tuples;
+    *frozen* False tells the type checker that fields may be assigned to; without *eq* an instance is
+    equal to itself only. ``match``, ``copy`` and ``pickle`` work as for any class with positional
+    fields; for the rest there are `replace`, `field_names` and `as_dict`.
     """
 
     def make(plain: type[T]) -> type[T]:
-        shared: dict[str, Any] = {"__eq__": _equal, "__hash__": _hash, "__repr__": _repr}
+        every, own = _fields(plain)
+        space: dict[str, Any] = {"__repr__": _repr}
+        if eq:
+            space |= {"__eq__": _equal, "__hash__": _hash}
         if order:
-            shared |= {
+            space |= {
                 "__lt__": _less,
                 "__le__": _less_or_equal,
                 "__gt__": _greater,
                 "__ge__": _greater_or_equal,
             }
-        for name, function in shared.items():
-            if name not in plain.__dict__ or (name == "__hash__" and plain.__dict__[name] is None):
-                setattr(plain, name, function)
-        return dataclass(eq=False, repr=False, slots=slots)(plain)
+        # What the class has itself stays; ``__hash__`` is None where ``__eq__`` is written out.
+        written = plain.__dict__.items()
+        space |= {n: value for n, value in written if value is not None and not isinstance(value, Field)}
+        space |= _generated(plain, every, own)
+        for name in ("__dict__", "__weakref__", *(own if slots else ())):
+            space.pop(name, None)
+        if slots:
+            space["__slots__"] = own
+        # Made again rather than changed: slots can only be had when a class is made, and each special
+        # method that is set on a class afterwards has all of its slots looked through.
+        kind: Any = type(plain)
+        made = kind(plain.__name__, plain.__bases__, space)
+        made.__qualname__ = plain.__qualname__
+        return made  # type: ignore[no-any-return]
 
     return make if cls is None else make(cls)
+
+
+def add_fields(cls: type) -> None:
+    """Makes *cls*, a subclass that is just being made, a record too: for classes that are records by
+    what they inherit. Raises TypeError if a field without a default follows one with a default."""
+    every, own = _fields(cls)
+    for name, value in _generated(cls, every, own).items():
+        setattr(cls, name, value)
+
+
+def _fields(cls: type) -> tuple[dict[str, Field], tuple[str, ...]]:
+    """All fields, those of the bases first, and the names of the class's own."""
+    every: dict[str, Field] = {}
+    for base in reversed(cls.__mro__[1:]):
+        every |= base.__dict__.get("__record_fields__", {})
+    own = tuple(name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar"))
+    for name in own:
+        said = cls.__dict__.get(name, _NOTHING)
+        every[name] = said if isinstance(said, Field) else _PLAIN if said is _NOTHING else Field(said)
+    return every, own
+
+
+def _generated(cls: type, every: Mapping[str, Field], own: Sequence[str]) -> dict[str, Any]:
+    """What a record's class gets besides what is written in it."""
+    made: dict[str, Any] = {"__record_fields__": every, "__match_args__": tuple(every)}
+    for name in own:
+        if isinstance(cls.__dict__.get(name), Field) and every[name].default is not _NOTHING:
+            made[name] = every[name].default
+    if "__init__" not in cls.__dict__:
+        made["__init__"] = _initializer(cls.__qualname__, every)
+    return made
+
+
+def _initializer(owner: str, every: Mapping[str, Field]) -> FunctionType:
+    names = tuple(every)
+    factories = {name: each.factory for name, each in every.items() if each.factory}
+    if factories:
+        code = _compiled(names, factories)
+    else:
+        if len(names) not in _templates:
+            _templates[len(names)] = _compiled([f"a{number}" for number in range(len(names))], ())
+        code = _templates[len(names)].replace(co_varnames=("self", *names), co_names=names)
+    defaults = [_MADE if each.factory else each.default for each in every.values()]
+    while defaults and defaults[0] is _NOTHING:
+        del defaults[0]
+    if any(default is _NOTHING for default in defaults):
+        raise TypeError(f"{owner}: a field without a default follows one with a default")
+    world = {"_MADE": _MADE, "factories": factories}
+    function = FunctionType(code, world, "__init__", tuple(defaults))
+    function.__qualname__ = f"{owner}.__init__"
+    return function
+
+
+def _compiled(names: Sequence[str], factories: Collection[str]) -> CodeType:
+    """The code of an ``__init__`` with a parameter for each of *names*, which it assigns."""
+    lines = [f"def __init__({', '.join(('self', *names))}):"]
+    for name in names:
+        made = f"factories[{name!r}]() if {name} is _MADE else " if name in factories else ""
+        lines.append(f"    self.{name} = {made}{name}")
+    space: dict[str, Any] = {}
+    exec("\n".join((*lines, "    return None")), space)
+    code: CodeType = space["__init__"].__code__
+    return code
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """The fields of a record's class, in order."""
+    return tuple(cls.__record_fields__)  # type: ignore[attr-defined]
+
+
+def replace(one: T, /, **changes: Any) -> T:
+    """A copy of the record *one* with other values in some fields. Raises TypeError for unknown ones."""
+    cls = one.__class__
+    for name in cls.__record_fields__:  # type: ignore[attr-defined]
+        if name not in changes:
+            changes[name] = getattr(one, name)
+    return cls(**changes)
+
+
+def as_dict(one: object) -> dict[str, Any]:
+    """The fields of the record *one* by name; records in it, also in tuples and lists, the same way."""
+    return {name: _as_plain(getattr(one, name)) for name in field_names(one.__class__)}
+
+
+def _as_plain(value: Any) -> Any:
+    if hasattr(value.__class__, "__record_fields__"):
+        return as_dict(value)
+    if value.__class__ in (list, tuple):
+        return value.__class__(map(_as_plain, value))
+    return value
 
 
 def _key(one: Any) -> Any:
@@ -57,7 +209,7 @@ def _key(one: Any) -> Any:
     try:
         return _keys[cls](one)
     except KeyError:
-        names = [each.name for each in fields(cls) if each.compare]
+        names = [name for name, each in cls.__record_fields__.items() if each.compare]
         _keys[cls] = attrgetter(*names) if names else lambda _: ()
         return _keys[cls](one)
 
@@ -73,7 +225,8 @@ def _hash(self: Any) -> int:
 
 
 def _repr(self: Any) -> str:
-    shown = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
+    every = self.__record_fields__.items()
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name, each in every if each.repr)
     return f"{self.__class__.__qualname__}({shown})"
 
 

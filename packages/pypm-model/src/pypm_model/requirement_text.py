@@ -12,6 +12,7 @@ from functools import lru_cache
 from pypm_model import marker_text, specifiers
 from pypm_model.marker_text import InvalidMarkerText
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
 from pypm_model.requirements import Requirement
 from pypm_model.specifiers import InvalidSpecifier
 
@@ -27,11 +28,11 @@ class InvalidRequirement(ValueError):
 
 
 _name = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_head = re.compile(rf"[ \t]*({_name})(?![A-Za-z0-9._-])[ \t]*(?:\[[ \t]*([^\]]*?)[ \t]*\][ \t]*)?")
-_extra = re.compile(_name)
-_comma = re.compile(r"[ \t]*,[ \t]*")
-_url = re.compile(r"@[ \t]*([^ \t]+)(?:[ \t]*\Z|[ \t]+(?=;))")
-_clauses = re.compile(r"(\([ \t]*)?([^;()\r\n]*?)[ \t]*(\))?[ \t]*(?=;|\Z)")
+_head = pattern(rf"[ \t]*({_name})(?![A-Za-z0-9._-])[ \t]*(?:\[[ \t]*([^\]]*?)[ \t]*\][ \t]*)?")
+_extra = pattern(_name)
+_comma = pattern(r"[ \t]*,[ \t]*")
+_url = pattern(r"@[ \t]*([^ \t]+)(?:[ \t]*\Z|[ \t]+(?=;))")
+_clauses = pattern(r"(\([ \t]*)?([^;()\r\n]*?)[ \t]*(\))?[ \t]*(?=;|\Z)")
 
 
 @lru_cache(maxsize=65536)

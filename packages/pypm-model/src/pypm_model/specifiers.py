@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pypm_model import versions
+from pypm_model.patterns import pattern
 from pypm_model.versions import InvalidVersion, Version
 
 
@@ -59,8 +60,8 @@ class Intervals(NamedTuple):
     """Of ``===``: lower-case spellings, one of which the version must have; None if there is no ``===``."""
 
 
-_clause = re.compile(r"\s*(===|~=|==|!=|<=|>=|<|>)\s*(.*?)\s*", re.DOTALL)
-_literal = re.compile(r"[^\s;)]*")
+_OPERATORS = frozenset(("===", "~=", "==", "!=", "<=", ">=", "<", ">"))
+_literal = pattern(r"[^\s;)]*")
 _lowest = ""
 _highest = "~"
 _after_locals = "+~"
@@ -75,10 +76,11 @@ def parse(specifier: str) -> tuple[Clause, ...]:
 
 
 def _parse_clause(text: str, specifier: str) -> Clause:
-    match = _clause.fullmatch(text)
-    if match is None:
-        raise InvalidSpecifier(specifier, text.strip(), "it must begin with one of == != <= >= < > ~= ===")
-    operator, operand = match.groups()
+    clause = text.strip()
+    operator = next((o for o in (clause[:3], clause[:2], clause[:1]) if o in _OPERATORS), "")
+    if not operator:
+        raise InvalidSpecifier(specifier, clause, "it must begin with one of == != <= >= < > ~= ===")
+    operand = clause[len(operator) :].lstrip()
     if operator == "===":
         if _literal.fullmatch(operand) is None:
             raise InvalidSpecifier(specifier, text.strip())
@@ -254,26 +256,26 @@ def names_prerelease(specifier: str) -> bool:
 
 _repairs: tuple[tuple[re.Pattern[str], str], ...] = (
     # `>= '2.7'`: quotes around a version.
-    (re.compile(r"['\"]"), ""),
+    (pattern(r"['\"]"), ""),
     # `>=1.0<2.0`, `>=1.0 <2.0`: a comma is missing.
-    (re.compile(r"(?<=[0-9a-z*])\s*(?=[<>=!~])", re.IGNORECASE), ","),
+    (pattern(r"(?<=[0-9a-z*])\s*(?=[<>=!~])", re.IGNORECASE), ","),
     # `!=~5.0`: taken as `!=5.0.*`.
-    (re.compile(r"!=\s*~=?\s*([0-9]+(?:\.[0-9]+)*)"), r"!=\1.*"),
+    (pattern(r"!=\s*~=?\s*([0-9]+(?:\.[0-9]+)*)"), r"!=\1.*"),
     # `>=2.0.*`, `<3.*`, `>=2.*`: the wildcard adds nothing to an ordered comparison.
-    (re.compile(r"((?:<=|>=|<|>|~=)\s*v?[0-9][0-9.]*?)\.?\*(?=\s*(?:,|$))"), r"\1"),
+    (pattern(r"((?:<=|>=|<|>|~=)\s*v?[0-9][0-9.]*?)\.?\*(?=\s*(?:,|$))"), r"\1"),
     # `!=3.0*`: a dot is missing.
-    (re.compile(r"((?:==|!=)\s*[0-9][0-9.]*?)\.*\*(?=\s*(?:,|$))"), r"\1.*"),
+    (pattern(r"((?:==|!=)\s*[0-9][0-9.]*?)\.*\*(?=\s*(?:,|$))"), r"\1.*"),
     # `>dev`, `>=dev`: any version (`>=0.dev0` would also opt in to pre-releases).
-    (re.compile(r"(>=?)\s*dev(?=\s*(?:,|$))", re.IGNORECASE), r">=0"),
+    (pattern(r"(>=?)\s*dev(?=\s*(?:,|$))", re.IGNORECASE), r">=0"),
     # `>=9.0.0a1.0`: a zero after the end of the version.
-    (re.compile(r"((?:a|b|rc|post|dev)[0-9]+)(?:\.0)+(?=\s*(?:,|$))", re.IGNORECASE), r"\1"),
+    (pattern(r"((?:a|b|rc|post|dev)[0-9]+)(?:\.0)+(?=\s*(?:,|$))", re.IGNORECASE), r"\1"),
     # `>=3.6.`: a dot at the end.
-    (re.compile(r"(?<=[0-9])\.+(?=\s*(?:,|$))"), ""),
+    (pattern(r"(?<=[0-9])\.+(?=\s*(?:,|$))"), ""),
     # `~=2`: compatible with a single number means nothing else than at least that.
-    (re.compile(r"~=(?=\s*v?[0-9]+\s*(?:,|$))"), ">="),
+    (pattern(r"~=(?=\s*v?[0-9]+\s*(?:,|$))"), ">="),
     # `=>1.0`, `=<2.0`, `=1.0`: operators turned around or short of a sign.
-    (re.compile(r"(?<![<>=!~])=([<>])(?!=)"), r"\1="),
-    (re.compile(r"(?<![<>=!~])=(?![<>=])"), "=="),
+    (pattern(r"(?<![<>=!~])=([<>])(?!=)"), r"\1="),
+    (pattern(r"(?<![<>=!~])=(?![<>=])"), "=="),
 )
 
 

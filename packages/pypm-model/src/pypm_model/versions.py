@@ -25,6 +25,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from pypm_model.patterns import pattern
+
 MAX_DIGITS = 4000
 """A number with more digits makes a version invalid (Python converts no more than 4300)."""
 
@@ -83,8 +85,8 @@ PATTERN = r"""
 """
 """For ``re.VERBOSE | re.ASCII`` and lower-case text: every spelling that PEP 440 accepts."""
 
-_pattern = re.compile(PATTERN, re.VERBOSE | re.ASCII)
-_local_separator = re.compile(r"[._-]")
+_pattern = pattern(PATTERN, re.VERBOSE | re.ASCII)
+_local_separator = pattern(r"[._-]")
 _letters = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
 _pre_keys = {"a": "a", "b": "b", "rc": "c"}
 
@@ -115,6 +117,9 @@ def parse(version: str) -> Version:
     Raises `InvalidVersion`.
     """
     text = version.strip()
+    numbers = text.split(".")
+    if len(text) < MAX_DIGITS and text.isascii() and all(map(str.isdigit, numbers)):
+        return Version("0", tuple([_plain(number) for number in numbers]), None, None, None, ())
     match = _pattern.fullmatch(text.lower()) if text.isascii() else None
     if match is None:
         raise InvalidVersion(version)

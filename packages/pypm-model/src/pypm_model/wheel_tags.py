@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pypm_model import versions
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
 from pypm_model.versions import InvalidVersion
 
 
@@ -32,8 +33,8 @@ class WheelName(NamedTuple):
     """Every ``python-abi-platform`` that the compressed tags stand for, lower case, as written."""
 
 
-_project = re.compile(r"[\w.]+")
-_build = re.compile(r"([0-9]+)(.*)", re.DOTALL)
+_project = pattern(r"[\w.]+")
+_build = pattern(r"([0-9]+)(.*)", re.DOTALL)
 
 
 def parse_wheel_filename(filename: str) -> WheelName:

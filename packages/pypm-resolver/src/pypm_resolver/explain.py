@@ -8,11 +8,11 @@ Every line is a statement about the facts that were fed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pypm_model.facts import Listing
 from pypm_model.markers import FALSE, Diagram, all_of, describe, text
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requests import Ask
 from pypm_model.resolutions import Reason, Unsolvable
 from pypm_resolver.evidence import Evidence, bounds
@@ -25,7 +25,7 @@ from pypm_resolver.region import Region
 from pypm_resolver.wording import of_requirement, of_versions
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class Line:
     """A line in the making: about *subject*, and telling of *target*."""
 

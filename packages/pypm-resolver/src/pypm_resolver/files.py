@@ -29,6 +29,7 @@ from pypm_model.markers import (
     python_bounds,
     requires_python,
 )
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.specifiers import Clause, InvalidSpecifier
 from pypm_model.specifiers import parse as parse_specifier
@@ -49,7 +50,7 @@ PLATFORMS = tuple(
 )
 """Platforms people install on: one of them without a file is a reason to look at other versions."""
 
-_atom = re.compile(r"(py|cp)(\d)(\d*)(t?)(\+?)")
+_atom = pattern(r"(py|cp)(\d)(\d*)(t?)(\+?)")
 
 
 class Cover(NamedTuple):
@@ -128,45 +129,47 @@ def covers(
 
     *wheels* and *sdists* say which kinds may be used at all. Groups are disjoint, in no special order.
     """
-    groups: dict[Cover, int] = {NOWHERE: every}
-    # By Requires-Python, the versions of which a file with it can say nothing new. Covers only grow, so
-    # these do too: most of the hundreds of kinds of files of a package are passed over with one look.
-    served: dict[Diagram, int] = {}
-    for files, mask in sorted(classes, key=_breadth):
+    # 1. Most versions have an sdist or a pure wheel: it serves all there is under its Requires-Python, and
+    #    what the other files with the same text cover need not be known.
+    serves: dict[Diagram, int] = {}
+    others: list[tuple[Diagram, FileClass, int]] = []
+    for files, mask in classes:
         if not (sdists if files.tags is None else wheels):
             continue
         strict = strict_region(files.requires_python)
-        done = served.get(strict, 0)
-        todo = mask & ~done
-        if not todo:
-            continue
-        split: dict[Cover, int] = {}
+        if files.tags is None or (_PURE in files.tags and implies(strict, _PYTHON_3)):
+            serves[strict] = serves.get(strict, 0) | mask
+        else:
+            others.append((strict, files, mask))
+    groups: dict[Cover, int] = {NOWHERE: every}
+    for strict, mask in serves.items():
+        groups = _joined(groups, mask, Cover(strict, strict, strict))
+    # 2. Covers only grow, so a version whose files serve all of a Requires-Python is done with it.
+    for strict, files, mask in others:
+        todo = mask & ~serves.get(strict, 0)
         for cover, versions in groups.items():
-            inside = versions & todo
-            if inside and implies(strict, cover.files):
-                # The usual case: an sdist or a pure wheel serves all there is.
-                done |= versions
-                inside = 0
-            if not inside:
-                split[cover] = split.get(cover, 0) | versions
-                continue
-            outside = versions & ~todo
-            if outside:
-                split[cover] = split.get(cover, 0) | outside
-            new = class_cover(files)
-            joined = new if cover is NOWHERE else _join(cover, new)
-            split[joined] = split.get(joined, 0) | inside
-        groups = split
-        served[strict] = done
+            if versions & todo and implies(strict, cover.files):
+                todo &= ~versions
+        if todo:
+            groups = _joined(groups, todo, class_cover(files))
     return tuple(groups.items())
 
 
-def _breadth(entry: tuple[FileClass, int]) -> int:
-    """Kinds of files that serve all platforms come first: what the others cover need not be known then."""
-    tags = entry[0].tags
-    if tags is None:
-        return 0
-    return 1 if "py3|*|*" in tags else 2
+_PURE = "py3|*|*"
+_PYTHON_3 = requires_python(">=3")
+
+
+def _joined(groups: dict[Cover, int], mask: int, cover: Cover) -> dict[Cover, int]:
+    """*groups* with *cover* added to that of the versions in *mask*."""
+    split: dict[Cover, int] = {}
+    for known, versions in groups.items():
+        inside = versions & mask
+        if inside:
+            joined = cover if known is NOWHERE else _join(known, cover)
+            split[joined] = split.get(joined, 0) | inside
+        if versions != inside:
+            split[known] = split.get(known, 0) | versions & ~inside
+    return split
 
 
 def _join(first: Cover, second: Cover) -> Cover:

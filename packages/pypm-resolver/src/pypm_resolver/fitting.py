@@ -74,6 +74,8 @@ class Fitting:
         return known
 
     def _lacks(self, cover: Cover, scope: Diagram) -> bool:
+        if implies(scope, cover.files):
+            return False
         expected = self.expected
         return not (
             implies(scope, cover.strict)

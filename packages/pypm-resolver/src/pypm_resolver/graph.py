@@ -31,6 +31,9 @@ class Edge:
     """Nodes that must be needed, too, for the edge to hold."""
 
 
+_CONSTANT: frozenset[Diagram] = frozenset()
+
+
 class Graph:
     """Nodes, the edges followed from them, and the solver that decides about them.
 
@@ -115,25 +118,22 @@ class Graph:
     def add(self, terms: Iterable[tuple[int, int]], cause: Cause, marker: Diagram) -> None:
         """Add a leaf that holds under *marker*; terms that are always true are dropped, one that is
         never true drops the leaf."""
-        if both(self.where, marker) == FALSE:
+        inside = both(self.where, marker)
+        if inside == FALSE:
             return
+        everything = self.solver.everything
         merged: dict[int, int] = {}
         for node, term in terms:
-            merged[node] = merged.get(node, self.solver.everything[node]) & term
-        if not all(merged.values()):
-            return
-        kept_terms = tuple(
-            (node, term) for node, term in merged.items() if term != self.solver.everything[node]
-        )
-        constant = implies(self.where, marker)
-        self.solver.add(
-            Incompatibility(
-                kept_terms,
-                cause,
-                frozenset() if constant else frozenset((marker,)),
-                marker,
-            )
-        )
+            known = merged.get(node)
+            merged[node] = term if known is None else known & term
+        kept: list[tuple[int, int]] = []
+        for node, term in merged.items():
+            if not term:
+                return
+            if term != everything[node]:
+                kept.append((node, term))
+        varies = _CONSTANT if inside == self.where else frozenset((marker,))
+        self.solver.add(Incompatibility(tuple(kept), cause, varies, marker))
 
     def _add_node(self, key: NodeKey, versions: int) -> int:
         node = self._nodes[key] = self.solver.add_node(versions, self._ranks.get(key, 1))

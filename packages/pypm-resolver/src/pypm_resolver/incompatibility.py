@@ -8,8 +8,6 @@ in the region being solved (`Incompatibility.markers`), and a derived one from w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pypm_model.markers import TRUE, Diagram
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
@@ -58,7 +56,7 @@ class Structure:
 Cause = Wanted | Depends | Constrained | Barred | Structure
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Incompatibility:
     """Terms that exclude each other; compared by identity."""
 

@@ -11,12 +11,13 @@ the order in which facts are fed and whether speculative keys are answered.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pypm_model.facts import Fact, Needs
+from pypm_model.later import later
 from pypm_model.requests import Request
 from pypm_model.resolutions import Resolution, Undecided, Unsolvable
 from pypm_resolver.expansion import Missing
-from pypm_resolver.explain import explain
 from pypm_resolver.knowledge import Knowledge
 from pypm_resolver.merge import merge
 from pypm_resolver.prefetch import Prefetch
@@ -24,6 +25,11 @@ from pypm_resolver.problem import Problem
 from pypm_resolver.region import Exhausted
 from pypm_resolver.regions import Impossible, Regions
 from pypm_resolver.universe import Universe
+
+if TYPE_CHECKING:
+    from pypm_resolver import explain
+else:
+    explain = later("pypm_resolver.explain")
 
 
 class Session:
@@ -60,7 +66,7 @@ class Session:
                 guesses = self._prefetch.keys(regions.current)
                 return Needs(keys, tuple(key for key in guesses if key not in keys))
             case Impossible(region=region, proof=proof):
-                self._outcome = explain(region, proof)
+                self._outcome = explain.explain(region, proof)
             case Exhausted():
                 self._outcome = self._undecided(regions)
             case _:

@@ -8,11 +8,11 @@ sample hit it; a few sampled environments are walked besides, on the marker text
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, combinations
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
-from pypm_model.facts import Absent, Direct, Fact, Listing, Metadata, NoMetadata
+from pypm_model.facts import Absent, Direct, Fact, FileClass, Listing, Metadata, NoMetadata
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
     FALSE,
@@ -192,17 +192,17 @@ class _Check:
         self._check_files(package, where, label)
         self._check_constraints(package, where, label)
         for requirement in fact.requires:
-            whole = parse(requirement.marker)
-            base = without_extras(whole, frozenset()) if "extra" in requirement.marker else whole
+            marker = requirement.marker
+            base = _under(marker, frozenset())
             self._check_requirement((position, "", ""), requirement, base, label, None)
-            if "extra" not in requirement.marker:
+            if "extra" not in marker:
                 continue
-            names = [extra for extra, _ in package.extras if f"'{extra}'" in requirement.marker]
+            names = [extra for extra, _ in package.extras if f"'{extra}'" in marker]
             # No more than are joined by an `and` can bring anything together.
-            most = min(len(names), requirement.marker.count(" and ") + 1)
+            most = min(len(names), marker.count(" and ") + 1)
             for some in chain.from_iterable(combinations(names, size) for size in range(1, most + 1)):
-                less = any_of(without_extras(whole, frozenset(some) - {extra}) for extra in some)
-                inside = minus(without_extras(whole, frozenset(some)), less)
+                less = any_of(_under(marker, frozenset(some) - {extra}) for extra in some)
+                inside = minus(_under(marker, frozenset(some)), less)
                 who = f"{package.name}[{','.join(some)}] {package.version}"
                 self._check_requirement(self._together(position, some), requirement, inside, who, None)
 
@@ -301,12 +301,12 @@ class _Check:
         build = self.request.build
         wheels = package.name not in build.no_binary and "*" not in build.no_binary
         sdists = package.name not in build.no_build and "*" not in build.no_build
-        regions = [
-            both(coverage(files.tags), requires_python(lower_bound(files.requires_python)))
-            for files, mask in listing.classes
+        usable = (
+            files
+            for files, mask in reversed(listing.classes)  # sdists, which serve most, come last
             if mask & bit and (sdists if files.tags is None else wheels)
-        ]
-        if disjoint(where, any_of(regions)):
+        )
+        if all(disjoint(where, _region(files)) for files in usable):
             self._say("files", package.name, f"{label} has no file for any environment it is locked for")
         if listing.too_new & bit:
             self._say("files", package.name, f"{label} is newer than allowed")
@@ -385,6 +385,18 @@ def resolution_regions(where: Diagram, reached: Iterable[Diagram]) -> list[Diagr
     """Up to eight regions worth a sample: all of it, and the smallest ones packages are locked for."""
     regions = dict.fromkeys([where, *reached])
     return [region for region in regions if region != FALSE][:8]
+
+
+@lru_cache(maxsize=65536)
+def _under(marker: str, extras: frozenset[str]) -> Diagram:
+    """Where *marker* holds when *extras* and no others are asked for."""
+    whole = parse(marker)
+    return without_extras(whole, extras) if "extra" in marker else whole
+
+
+def _region(files: FileClass) -> Diagram:
+    """Where files of one kind can be used."""
+    return both(coverage(files.tags), requires_python(lower_bound(files.requires_python)))
 
 
 def _flags(member: MemberRequest) -> list[str]:

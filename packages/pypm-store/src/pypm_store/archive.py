@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pypm_model.names import normalize
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.versions import InvalidVersion, sort_key
 from pypm_store.archive_rules import (
@@ -38,7 +39,7 @@ __all__ = [
     "read_wheel_name",
 ]
 
-_dist_info = re.compile(r"(?P<name>[^/]+?)-(?P<version>[^/-]+)\.dist-info")
+_dist_info = pattern(r"(?P<name>[^/]+?)-(?P<version>[^/-]+)\.dist-info")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _ROOMS = {"purelib": "site", "platlib": "site", "scripts": "scripts", "headers": "headers", "data": "data"}
 

@@ -6,24 +6,23 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 
-_plain = re.compile(r"[\w+-][\w+.-]*(?:/[\w+-][\w+.-]*)*", re.ASCII)
+_plain = pattern(r"[\w+-][\w+.-]*(?:/[\w+-][\w+.-]*)*", re.ASCII)
 """Most paths: no need to look closer."""
-_control = re.compile(r"[\x00-\x1f\x7f]")
-_drive = re.compile(r"[A-Za-z]:")
-_reserved = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
-_interpreter = re.compile(
+_control = pattern(r"[\x00-\x1f\x7f]")
+_drive = pattern(r"[A-Za-z]:")
+_reserved = pattern(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_interpreter = pattern(
     r"(?:python|pypy|graalpy|micropython)w?(?:[0-9]+(?:\.[0-9]+)*)?t?d?(?:\.exe)?", re.IGNORECASE
 )
 WINDOWS = os.name == "nt"
 
 
-@dataclass(eq=False, repr=False)
 class UnsafeArchive(PypmError):
     """An archive breaks a rule that keeps it inside its own place, or is not what it says it is."""
 

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -24,7 +23,6 @@ _BUSY_SECONDS = 30.0
 T = TypeVar("T")
 
 
-@dataclass(eq=False, repr=False)
 class CacheUnusable(PypmError):
     """The metadata cache cannot be read or written: the disk is full, or another process never lets go."""
 

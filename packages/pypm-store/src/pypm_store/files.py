@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
+from pypm_model.later import later
 from pypm_store.atomic import beside_name, rename_over
 from pypm_store.locks import holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
 
+if TYPE_CHECKING:
+    import shutil
+else:
+    shutil = later("shutil")
+
 _CHUNK = 1 << 20
-_digest = re.compile(r"[0-9a-f]{64}")
+_HEX = frozenset("0123456789abcdef")
 
 
 def checked_digest(sha256: str) -> str:
     """*sha256* itself. Raises ValueError unless it is 64 lower-case hexadecimal digits: it becomes
     part of a path."""
-    if _digest.fullmatch(sha256) is None:
+    if len(sha256) != 64 or set(sha256) - _HEX:
         raise ValueError(f"no sha256: {sha256!r}")
     return sha256
 

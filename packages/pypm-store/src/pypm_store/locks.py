@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,7 +31,6 @@ _POLL = 0.02
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
-@dataclass(eq=False, repr=False)
 class StoreBusy(PypmError):
     """Another pypm holds a lock and did not let go in time."""
 
@@ -49,7 +47,6 @@ class StoreBusy(PypmError):
         return "wait for it to finish, or end it, and try again"
 
 
-@dataclass(eq=False, repr=False)
 class CannotLock(PypmError):
     """A lock file cannot be made: no permission, no space."""
 

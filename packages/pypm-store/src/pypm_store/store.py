@@ -20,32 +20,37 @@ their hashes (or were known to be on the disk): see `pypm_store.tree_check`.
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from pypm_model.records import record
-from pypm_store.archive import DEFAULT_LIMITS, Limits, WheelArchive
+from pypm_model.later import later
+from pypm_model.records import record, replace
 from pypm_store.atomic import beside_name, remove_tree, rename_over
-from pypm_store.exchange import replace_tree
 from pypm_store.files import Files, Incoming, checked_digest, digest_of
-from pypm_store.leases import Lease, drop_lease, read_leases, write_lease
 from pypm_store.locations import default_root
 from pypm_store.locks import holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
 from pypm_store.tree import Tree, read_tree
-from pypm_store.tree_check import is_sound, mend, settle
-from pypm_store.unpacking import unpack_wheel
-from pypm_store.upkeep import Pruned, Usage, clean_store, measure_store, prune_store
 
-__all__ = ["Built", "Incoming", "Pruned", "Store", "StoreUnwritable", "Tree", "Usage", "WrongDigest"]
+if TYPE_CHECKING:
+    import shutil
+
+    from pypm_store import archive, exchange, leases, tree_check, unpacking, upkeep
+else:
+    shutil = later("shutil")
+    archive = later("pypm_store.archive")
+    exchange = later("pypm_store.exchange")
+    leases = later("pypm_store.leases")
+    tree_check = later("pypm_store.tree_check")
+    unpacking = later("pypm_store.unpacking")
+    upkeep = later("pypm_store.upkeep")
+
+__all__ = ["Built", "Incoming", "Store", "StoreUnwritable", "Tree", "WrongDigest"]
 
 LAYOUT = 1
-_key = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_KEY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache made by pypm.\n"
 
 
@@ -150,7 +155,7 @@ class Store:
         times changed is put right. Without, only the manifest is read (for asking what is in it).
         """
         tree = read_tree(self.tree_path(sha256))
-        if tree is None or not check or is_sound(tree):
+        if tree is None or not check or tree_check.is_sound(tree):
             return tree
         with holding(self._locks / f"tree-{sha256}"):
             return self._sound_tree(sha256)
@@ -162,7 +167,7 @@ class Store:
         *,
         filename: str | None = None,
         threads: int = 2,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: archive.Limits | None = None,
     ) -> Tree:
         """The tree of the wheel at *wheel*, whose name as a wheel is *filename* (default: the
         path's own, which a file in this store has not).
@@ -178,13 +183,15 @@ class Store:
             if tree is not None:
                 return tree
             self._files.check(wheel, sha256, filename or wheel.name)
-            with WheelArchive(wheel, filename=filename, limits=limits) as archive:
+            with archive.WheelArchive(
+                wheel, filename=filename, limits=limits or archive.DEFAULT_LIMITS
+            ) as opened:
                 try:
                     # Left by a process that was killed: nobody else has this lock.
                     remove_tree(making)
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    tree = unpack_wheel(archive, making, threads=threads)
-                    replace_tree(making, place)
+                    tree = unpacking.unpack_wheel(opened, making, threads=threads)
+                    exchange.replace_tree(making, place)
                 except OSError as error:
                     raise unwritable(place.parent, error) from error
                 finally:
@@ -196,12 +203,12 @@ class Store:
         that they need not be read through after the next start of the machine; how many were new.
         For the background: it may take seconds."""
         trees = [read_tree(self.tree_path(digest)) for digest in digests]
-        return settle(tree for tree in trees if tree is not None)
+        return tree_check.settle(tree for tree in trees if tree is not None)
 
     def _sound_tree(self, sha256: str) -> Tree | None:
         """Under the tree's lock: the tree, mended if that is possible."""
         tree = read_tree(self.tree_path(sha256))
-        if tree is None or is_sound(tree) or mend(tree):
+        if tree is None or tree_check.is_sound(tree) or tree_check.mend(tree):
             return tree
         return None
 
@@ -253,7 +260,7 @@ class Store:
             yield self.built(key)
 
     def _built_place(self, key: str) -> Path:
-        if _key.fullmatch(key) is None:
+        if not (key[:1].isalnum() and key.isascii() and len(key) <= 200 and not set(key) - _KEY):
             raise ValueError(f"no key: {key!r}")
         return self.path / "built" / key
 
@@ -262,35 +269,35 @@ class Store:
     def lease(self, owner: Path, digests: Iterable[str]) -> None:
         """Says that *owner* (an environment's folder, absolute) uses these wheels and no others.
         `prune` keeps them as long as the owner is there."""
-        lease = Lease(owner.absolute(), frozenset(map(checked_digest, digests)))
+        lease = leases.Lease(owner.absolute(), frozenset(map(checked_digest, digests)))
         try:
-            write_lease(self.path / "leases", lease)
+            leases.write_lease(self.path / "leases", lease)
         except OSError as error:
             raise unwritable(self.path / "leases", error) from error
 
     def release(self, owner: Path) -> None:
         """Ends the owner's lease."""
-        drop_lease(self.path / "leases", owner.absolute())
+        leases.drop_lease(self.path / "leases", owner.absolute())
 
-    def leases(self) -> list[Lease]:
+    def leases(self) -> list[leases.Lease]:
         """All leases, also of owners that are gone."""
-        return read_leases(self.path / "leases")
+        return leases.read_leases(self.path / "leases")
 
-    def prune(self, *, timeout: float | None = 10) -> Pruned:
+    def prune(self, *, timeout: float | None = 10) -> upkeep.Pruned:
         """Removes what no environment that is still there uses, and what killed processes left.
         Raises `StoreBusy` if another process uses the store for *timeout* seconds."""
         with holding(self._locks / "in-use", timeout=timeout):
-            return prune_store(self.path)
+            return upkeep.prune_store(self.path)
 
     def clean(self, *, timeout: float | None = 10) -> int:
         """Removes everything of this layout; bytes that were freed. Environments with hard links
         or copies go on working. Raises `StoreBusy` as `prune` does."""
         with holding(self._locks / "in-use", timeout=timeout):
-            return clean_store(self.path)
+            return upkeep.clean_store(self.path)
 
-    def size(self) -> Usage:
+    def size(self) -> upkeep.Usage:
         """What the store takes, by kind."""
-        return measure_store(self.path)
+        return upkeep.measure_store(self.path)
 
 
 def _remove(place: Path) -> None:

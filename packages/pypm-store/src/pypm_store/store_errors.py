@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
 
 
-@dataclass(eq=False, repr=False)
 class WrongDigest(PypmError):
     """A file is not the one that was asked for; it has been thrown away."""
 
@@ -29,7 +27,6 @@ class WrongDigest(PypmError):
         return "the file was changed on its way or at its source; do not use it until you know why"
 
 
-@dataclass(eq=False, repr=False)
 class StoreUnwritable(PypmError):
     """Something cannot be written to the store; it is as it was before."""
 

@@ -18,11 +18,10 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_store.atomic import write_atomically
 from pypm_store.entry_points import EntryPoint
 

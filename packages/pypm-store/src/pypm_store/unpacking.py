@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pypm_model.records import replace
 from pypm_store.archive import Placed, WheelArchive
 from pypm_store.atomic import write_all
 from pypm_store.boot import boot_id

@@ -6,10 +6,9 @@ The callers hold the store for themselves (`Store.prune`, `Store.clean`).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from pypm_model.records import record
+from pypm_model.records import field, record
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.leases import drop_dead_leases, leased, read_leases
 from pypm_store.locks import StoreBusy, holding
@@ -28,7 +27,7 @@ class Usage:
         return sum(self.kinds.values())
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class Pruned:
     """What was removed."""
 

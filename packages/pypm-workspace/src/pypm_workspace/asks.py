@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from pypm_model import markers
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import Ask, MemberRequest, Origin
 from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource, MemberSource

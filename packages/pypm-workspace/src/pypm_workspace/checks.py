@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
 
 from pypm_model import markers, specifiers, versions
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Origin
@@ -17,6 +18,11 @@ from pypm_workspace.configuration import IndexSetting, Member, Settings, SourceR
 from pypm_workspace.edges import MemberEdge, asked_by, edges_between
 from pypm_workspace.errors import ConflictingIndexes, DuplicateMember, InvalidWorkspace, NarrowerSibling
 from pypm_workspace.faults import Fault, InvalidManifest, nearest
+
+if TYPE_CHECKING:
+    import graphlib
+else:
+    graphlib = later("graphlib")
 
 DEFAULT_INDEX = "pypi"
 """The name of the default index, whatever its address: it may always be named."""
@@ -141,9 +147,9 @@ def _cycles(members: Sequence[Member], edges: Sequence[MemberEdge], place: Place
                 below[edge.parent].append(edge.child)
     while True:
         try:
-            TopologicalSorter(below).prepare()
+            graphlib.TopologicalSorter(below).prepare()
             return
-        except CycleError as error:
+        except graphlib.CycleError as error:
             # graphlib names each node before the one that depends on it; a circle read backwards
             # from its smallest name is the same circle, and the same text on every run.
             ring: list[NormalizedName] = list(reversed(error.args[1][:-1]))

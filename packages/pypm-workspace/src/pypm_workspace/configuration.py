@@ -5,11 +5,10 @@ The same records come from `pypm-workspace.toml`, from uv's tables and from a sn
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 

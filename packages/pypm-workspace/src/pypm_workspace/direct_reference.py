@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
+from pypm_model.patterns import pattern
 from pypm_model.sources import (
     DirectSource,
     GitSource,
@@ -17,7 +18,7 @@ from pypm_model.sources import (
     UrlSource,
 )
 
-_scp = re.compile(r"(?:[\w.-]+@)[\w.-]+:(?!//)")
+_scp = pattern(r"(?:[\w.-]+@)[\w.-]+:(?!//)")
 _kinds = ("workspace", "git", "url", "path", "index")
 _refs = ("rev", "tag", "branch")
 KEYS = (*_kinds, *_refs, "subdirectory", "editable", "marker", "extra", "group", "package", "lfs")

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
 from pypm_model.records import record
-from pypm_workspace import uv
 from pypm_workspace.discovery import PROJECT, WORKSPACE, Discovery
 from pypm_workspace.errors import NoWorkspace
 from pypm_workspace.faults import Fault, InvalidManifest
-from pypm_workspace.fields import Table
 from pypm_workspace.globs import includes
 from pypm_workspace.inputs import FileSeen, FolderSeen
 from pypm_workspace.snapshot import Snapshot
-from pypm_workspace.toml_reading import read_toml
+from pypm_workspace.toml_reading import Table, read_toml
 from pypm_workspace.workspace import Workspace
 
 VARIABLE = "PYP_WORKSPACE_ROOT"
@@ -119,8 +116,16 @@ def _lists(root: str, file: str, project: str) -> bool:
 
 
 def _uv_members(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    table = uv.workspace_table(_document(folder, PROJECT))
+    table = workspace_table(_document(folder, PROJECT))
     return None if table is None else _patterns(table)
+
+
+def workspace_table(document: Table) -> Table | None:
+    """``[tool.uv.workspace]`` if *document* has one."""
+    tool = document.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    table = uv.get("workspace") if isinstance(uv, dict) else None
+    return table if isinstance(table, dict) else None
 
 
 def _patterns(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -136,7 +141,7 @@ def _is_project(folder: str) -> bool:
     _, found = read_toml(_looked(folder, PROJECT), PROJECT)
     if isinstance(found, Fault):
         return True
-    return "project" in found or "dependency-groups" in found or uv.workspace_table(found) is not None
+    return "project" in found or "dependency-groups" in found or workspace_table(found) is not None
 
 
 def _looked(folder: str, file: str) -> bytes:
@@ -155,7 +160,6 @@ def _bytes(path: str) -> bytes | None:
         return None
 
 
-@dataclass(eq=False, repr=False)
 class UnreadableManifest(PypmError):
     """The system refused to give a manifest."""
 

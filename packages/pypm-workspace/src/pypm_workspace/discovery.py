@@ -8,24 +8,31 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
-from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pypm_model.errors import PypmError
 from pypm_model.events import Warned
-from pypm_workspace import uv
+from pypm_model.later import later
 from pypm_workspace.checks import check
 from pypm_workspace.configuration import Member, Settings, Written, completed
 from pypm_workspace.errors import InvalidWorkspace, MemberOutsideRoot, MemberWithoutManifest, NoWorkspace
 from pypm_workspace.faults import Complaints, Fault, InvalidManifest
-from pypm_workspace.fields import Table
 from pypm_workspace.globs import Segments, covers, has_magic, is_absolute, name_matches, split
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
-from pypm_workspace.member import read_member
 from pypm_workspace.places import Places
 from pypm_workspace.snapshot import Remembered, Snapshot
-from pypm_workspace.toml_reading import read_toml
+from pypm_workspace.toml_reading import Table, read_toml
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm_workspace import member as member_manifest
+    from pypm_workspace import settings as pypm_tables
+    from pypm_workspace import uv
+else:
+    # Nothing to do for these while no manifest has to be read; pypm's own tables bring in pydantic (90 ms).
+    member_manifest = later("pypm_workspace.member")
+    pypm_tables = later("pypm_workspace.settings")
+    uv = later("pypm_workspace.uv")
 
 WORKSPACE = "pypm-workspace.toml"
 PROJECT = "pyproject.toml"
@@ -180,17 +187,20 @@ class Discovery:
     def read_workspace(
         self, document: Table, path: str, complaints: Complaints
     ) -> tuple[Member | None, Settings | None]:
-        return None, _pypm_tables().read_workspace_file(document, root=self.slashed, complaints=complaints)
+        return None, pypm_tables.read_workspace_file(document, root=self.slashed, complaints=complaints)
 
     def read_project(
         self, document: Table, path: str, complaints: Complaints
     ) -> tuple[Member | None, Settings | None]:
         folder = posixpath.dirname(path) or "."
-        member = read_member(
+        member = member_manifest.read_member(
             document, path=folder, root=self.slashed, complaints=complaints, tool_reader=_read_tool
         )
         if folder != ".":
             return member, None
+        tool = document.get("tool")
+        if not (isinstance(tool, dict) and "uv" in tool):
+            return member, Settings()
         return member, uv.read_settings(document, file=path, root=self.slashed, complaints=complaints)
 
     @property
@@ -332,15 +342,8 @@ class Discovery:
                         waiting.append((child, tail, linked or link))
 
 
-def _pypm_tables() -> Any:
-    """`pypm_workspace.settings`, loaded when the first pypm table has to be read: it brings pydantic
-    (90 ms), which a run on remembered manifests does without. The only late import of this member."""
-    return import_module("pypm_workspace.settings")
-
-
 def _read_tool(table: Table, member: Member, root: str, complaints: Complaints) -> Member:
-    found: Member = _pypm_tables().read_member_tool(table, member, root, complaints)
-    return found
+    return pypm_tables.read_member_tool(table, member, root, complaints)
 
 
 def _own_name(members: list[Member]) -> str:

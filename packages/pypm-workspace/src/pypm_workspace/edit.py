@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pypm_model import names, requirement_text
@@ -48,7 +47,6 @@ class Target:
         return self.kind if self.kind == "dependencies" else f"{self.kind} `{self.name}`"
 
 
-@dataclass(eq=False, repr=False)
 class NotEditable(PypmError):
     """The list cannot be edited: it is no list, or the build backend makes it."""
 
@@ -66,7 +64,6 @@ class NotEditable(PypmError):
         return (Place(self.file),)
 
 
-@dataclass(eq=False, repr=False)
 class NotAsked(PypmError):
     """A requirement is to be removed from where it is not."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
 
 
-@dataclass(eq=False, repr=False)
 class NoWorkspace(PypmError):
     """No manifest was found from *folder* upwards, or *variable* names a folder without one."""
 
@@ -34,7 +32,6 @@ class NoWorkspace(PypmError):
         )
 
 
-@dataclass(eq=False, repr=False)
 class MemberWithoutManifest(PypmError):
     """A `members` entry matched a folder that has no pyproject.toml (or does not exist)."""
 
@@ -58,7 +55,6 @@ class MemberWithoutManifest(PypmError):
         return (Place(f"{self.folder}/pyproject.toml"), self.place)
 
 
-@dataclass(eq=False, repr=False)
 class MemberOutsideRoot(PypmError):
     """A `members` entry leads out of the workspace's folder, by `..` or through a symbolic link."""
 
@@ -85,7 +81,6 @@ class MemberOutsideRoot(PypmError):
         return (self.place, Place(self.folder))
 
 
-@dataclass(eq=False, repr=False)
 class DuplicateMember(PypmError):
     """Two members bear one name (after normalisation)."""
 
@@ -107,7 +102,6 @@ class DuplicateMember(PypmError):
         return (self.first, self.second)
 
 
-@dataclass(eq=False, repr=False)
 class NarrowerSibling(PypmError):
     """A member depends on a sibling that does not support all of its Pythons."""
 
@@ -142,7 +136,6 @@ class NarrowerSibling(PypmError):
         return (self.asked, self.stated, self.own)
 
 
-@dataclass(eq=False, repr=False)
 class ConflictingIndexes(PypmError):
     """Two manifests give one index name different addresses (not shown: they may hold secrets)."""
 
@@ -164,7 +157,6 @@ class ConflictingIndexes(PypmError):
         return (self.first, self.second)
 
 
-@dataclass(eq=False, repr=False)
 class InvalidWorkspace(PypmError):
     """Several of the errors above at once."""
 
@@ -189,7 +181,6 @@ class InvalidWorkspace(PypmError):
         return self.errors
 
 
-@dataclass(eq=False, repr=False)
 class UnknownMember(PypmError):
     """A selection names a member that does not exist."""
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_model.errors import Place, PypmError
+from pypm_model.later import later
 from pypm_model.records import record
-from pypm_workspace.positions import KeyPath, Positions
+
+if TYPE_CHECKING:
+    import difflib
+
+    from pypm_workspace import positions
+    from pypm_workspace.positions import KeyPath
+else:
+    difflib = later("difflib")
+    positions = later("pypm_workspace.positions")
 
 
 @record
@@ -31,7 +38,6 @@ class Fault:
         return f"{self.place}: {self.note}"
 
 
-@dataclass(eq=False, repr=False)
 class InvalidManifest(PypmError):
     """One or more manifests cannot be used; *faults* holds everything found, in order of the text."""
 
@@ -94,9 +100,9 @@ class Complaints:
 def _located(file: str, text: str, found: list[tuple[KeyPath, str, str | None]]) -> tuple[Fault, ...]:
     if not found:
         return ()
-    positions = Positions(text)
+    places = positions.Positions(text)
     faults = [
-        Fault(Place(file, *(positions.find(path) or (None, None))), message, remedy)
+        Fault(Place(file, *(places.find(path) or (None, None))), message, remedy)
         for path, message, remedy in found
     ]
     return tuple(sorted(faults, key=lambda fault: (fault.place.line or 0, fault.place.column or 0)))
@@ -104,5 +110,5 @@ def _located(file: str, text: str, found: list[tuple[KeyPath, str, str | None]])
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """A remedy that names the known word most like *word*, or None if none is like it."""
-    close = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else None

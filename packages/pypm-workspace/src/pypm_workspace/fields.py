@@ -13,8 +13,7 @@ from pypm_workspace.configuration import Asked
 from pypm_workspace.direct_reference import direct_reference
 from pypm_workspace.faults import Complaints
 from pypm_workspace.positions import KeyPath, dotted
-
-Table = dict[str, Any]
+from pypm_workspace.toml_reading import Table
 
 
 def described(value: object) -> str:

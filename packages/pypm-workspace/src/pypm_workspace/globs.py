@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from fnmatch import translate
 from functools import cache
 
+from pypm_model.patterns import pattern
+
 Segments = tuple[str, ...]
-_magic = re.compile(r"[*?\[]")
-_absolute = re.compile(r"[/\\]|[A-Za-z]:")
+_magic = pattern(r"[*?\[]")
+_absolute = pattern(r"[/\\]|[A-Za-z]:")
 
 
 def segments(pattern: str) -> Segments:

@@ -6,8 +6,9 @@ from pypm_model import names
 from pypm_model.names import NormalizedName
 from pypm_workspace.configuration import Asked
 from pypm_workspace.faults import Complaints, nearest
-from pypm_workspace.fields import Table, array_at, described, name_at, requirement_at, table_at
+from pypm_workspace.fields import array_at, described, name_at, requirement_at, table_at
 from pypm_workspace.positions import dotted
+from pypm_workspace.toml_reading import Table
 
 TABLE = "dependency-groups"
 

@@ -7,25 +7,25 @@ checks, no model library. ``[tool.pypm]`` is read by the caller's *tool_reader* 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pypm_model import names, versions
+from pypm_model.later import later
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.records import replace
 from pypm_model.versions import InvalidVersion
-from pypm_workspace import uv
 from pypm_workspace.configuration import Asked, Build, Member
 from pypm_workspace.faults import Complaints, nearest
-from pypm_workspace.fields import (
-    Table,
-    name_at,
-    requirements_at,
-    specifier_at,
-    table_at,
-    text_at,
-    texts_at,
-)
-from pypm_workspace.groups import TABLE as GROUPS
-from pypm_workspace.groups import merge_group, read_groups
+from pypm_workspace.fields import name_at, requirements_at, specifier_at, table_at, text_at, texts_at
+from pypm_workspace.toml_reading import Table
+
+if TYPE_CHECKING:
+    from pypm_workspace import groups, uv
+else:
+    groups = later("pypm_workspace.groups")
+    uv = later("pypm_workspace.uv")
+
+GROUPS = "dependency-groups"
 
 ToolReader = Callable[[Table, Member, str, Complaints], Member]
 """Adds what ``[tool.pypm]`` (first argument) says to a member; third argument is the root's path."""
@@ -77,7 +77,7 @@ def read_member(
         return None
     else:
         member = _project(project, path, complaints)
-    groups = read_groups(document, complaints) if GROUPS in document else ()
+    own_groups = groups.read_groups(document, complaints) if GROUPS in document else ()
     build = _build(document, complaints)
     tool = table_at(document, ("tool",), complaints) if "tool" in document else {}
     if member is None:
@@ -85,13 +85,13 @@ def read_member(
         nameless = True
     else:
         nameless = False
-    member = replace(member, groups=groups, build=build)
+    member = replace(member, groups=own_groups, build=build)
     if "uv" in tool:
         found = uv.read_member_tables(tool, member, root=root, complaints=complaints)
         package = found.package if found.package is not None else build is not None
         member = replace(
             member,
-            groups=merge_group(member.groups, "dev", found.dev),
+            groups=groups.merge_group(member.groups, "dev", found.dev),
             group_pythons=found.group_pythons,
             sources=found.sources,
             indexes=found.indexes,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-_period = re.compile(r"(\d+)\s*(seconds?|minutes?|hours?|days?|weeks?|[smhdw])", re.IGNORECASE)
-_iso = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
+from pypm_model.patterns import pattern
+
+_period = pattern(r"(\d+)\s*(seconds?|minutes?|hours?|days?|weeks?|[smhdw])", re.IGNORECASE)
+_iso = pattern(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 _seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 

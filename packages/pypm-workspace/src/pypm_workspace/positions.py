@@ -12,22 +12,23 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import suppress
 
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 
 KeyPath = tuple[str | int, ...]
 """Keys from the document's root; an ``int`` is a position in an array (of values or of tables)."""
 
-_bare = re.compile(r"[A-Za-z0-9_-]+")
-_blank = re.compile(r"[ \t]*")
-_between = re.compile(r"(?:[ \t\r\n,]+|#[^\n]*)*")
-_scalar = re.compile(r"[^,\]}#\r\n]*")
+_bare = pattern(r"[A-Za-z0-9_-]+")
+_blank = pattern(r"[ \t]*")
+_between = pattern(r"(?:[ \t\r\n,]+|#[^\n]*)*")
+_scalar = pattern(r"[^,\]}#\r\n]*")
 _strings = {
-    '"""': re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*"{3,5}', re.DOTALL),
-    "'''": re.compile(r"'''(?:[^']|'(?!''))*'{3,5}", re.DOTALL),
-    '"': re.compile(r'"(?:[^"\\\n]|\\.)*"'),
-    "'": re.compile(r"'[^'\n]*'"),
+    '"""': pattern(r'"""(?:[^"\\]|\\.|"(?!""))*"{3,5}', re.DOTALL),
+    "'''": pattern(r"'''(?:[^']|'(?!''))*'{3,5}", re.DOTALL),
+    '"': pattern(r'"(?:[^"\\\n]|\\.)*"'),
+    "'": pattern(r"'[^'\n]*'"),
 }
-_escape = re.compile(r'\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[btnfre"\\])')
+_escape = pattern(r'\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[btnfre"\\])')
 _escaped = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", '"': '"', "\\": "\\"}
 
 

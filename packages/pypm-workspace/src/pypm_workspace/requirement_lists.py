@@ -6,18 +6,18 @@ comments above and behind: each keeps its form.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from pypm_model import requirement_text
+from pypm_model.patterns import pattern
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
 from pypm_workspace.positions import KeyPath, Positions, Spot
 from pypm_workspace.table_pairs import newline_of, with_new_pair
 
-_comma = re.compile(r"(?:[ \t\r\n]+|#[^\n]*+)*+,")  # a comma inside a comment is none
-_control = re.compile(r"[\x00-\x1f\x7f]")
-_line_rest = re.compile(r"[ \t]*,?[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\Z)")
+_comma = pattern(r"(?:[ \t\r\n]+|#[^\n]*+)*+,")  # a comma inside a comment is none
+_control = pattern(r"[\x00-\x1f\x7f]")
+_line_rest = pattern(r"[ \t]*,?[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\Z)")
 
 
 def parsed(item: object) -> Requirement | None:

@@ -7,13 +7,13 @@ documents without one.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from pypm_model import names
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_workspace.configuration import (
     BoundaryRule,
     CatalogEntry,
@@ -26,10 +26,11 @@ from pypm_workspace.configuration import (
     Written,
 )
 from pypm_workspace.faults import Complaints, nearest
-from pypm_workspace.fields import Table, described, name_at, requirements_at
+from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
 from pypm_workspace.tables import MemberTool, Tasks, WorkspaceFile, kebab, valid_name
+from pypm_workspace.toml_reading import Table
 
 FILE = "pypm-workspace.toml"
 TOOL: KeyPath = ("tool", "pypm")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from hashlib import blake2b
 from typing import Any
 from zlib import crc32
@@ -18,7 +17,7 @@ from zlib import crc32
 from pypm_model import names
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field_names, record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_workspace.checks import Checked
@@ -66,7 +65,7 @@ _records: dict[str, type] = {
 def _format() -> str:
     """Names the layout of every record: a snapshot of other fields is none of ours."""
     layout = [
-        (kind.__name__, getattr(kind, "_fields", None) or tuple(f.name for f in fields(kind)))
+        (kind.__name__, getattr(kind, "_fields", None) or field_names(kind))
         for kind in (Member, Build, Asked, *_records.values())
     ]
     return f"1-{crc32(repr(layout).encode()):08x}"
@@ -285,7 +284,11 @@ def _out(value: Any, table: dict[Requirement, int]) -> Any:
         return {"?": _asked_out((value,), table)[0]}
     kind = type(value).__name__
     if kind in _records:
-        parts = value if isinstance(value, tuple) else [getattr(value, f.name) for f in fields(value)]
+        parts = (
+            value
+            if isinstance(value, tuple)
+            else [getattr(value, name) for name in field_names(value.__class__)]
+        )
         return {kind: [_out(part, table) for part in parts]}
     if isinstance(value, tuple):
         return [_out(part, table) for part in value]

@@ -10,8 +10,9 @@ from pypm_model.sources import IndexSource, MemberSource
 from pypm_workspace.configuration import SourceRule
 from pypm_workspace.direct_reference import KEYS, table_source
 from pypm_workspace.faults import Complaints, nearest
-from pypm_workspace.fields import Table, described, flag_at, name_at, text_at
+from pypm_workspace.fields import described, flag_at, name_at, text_at
 from pypm_workspace.positions import KeyPath, dotted
+from pypm_workspace.toml_reading import Table
 
 _flags = ("workspace", "editable", "package", "lfs")
 _not_ours = ("package", "lfs")

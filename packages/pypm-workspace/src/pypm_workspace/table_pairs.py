@@ -5,13 +5,12 @@ Text and spots in, text out; `requirement_lists` does the same for the items of 
 
 from __future__ import annotations
 
-import re
-
+from pypm_model.patterns import pattern
 from pypm_workspace.positions import KeyPath, Positions, Spot, dotted
 
-_to_the_end = re.compile(r"[ \t]*(?:#[^\r\n]*)?(?:\r?\n|\Z)")
-_comma_after = re.compile(r"[ \t]*,[ \t]*")
-_comma_before = re.compile(r",[ \t\r\n]*\Z")
+_to_the_end = pattern(r"[ \t]*(?:#[^\r\n]*)?(?:\r?\n|\Z)")
+_comma_after = pattern(r"[ \t]*,[ \t]*")
+_comma_before = pattern(r",[ \t\r\n]*\Z")
 
 
 def newline_of(text: str) -> str:

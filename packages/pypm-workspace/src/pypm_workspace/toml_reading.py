@@ -7,22 +7,30 @@ what is wrong, because it names the line.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pypm_model.errors import Place
+from pypm_model.later import later
 from pypm_workspace.faults import Fault
 
-_parse: Callable[[str], dict[str, Any]] = tomllib.loads
+if TYPE_CHECKING:
+    import tomllib
+else:
+    tomllib = later("tomllib")
+
+Table = dict[str, Any]
+"""One table of a TOML document."""
+
+_fast: Callable[[str], dict[str, Any]] | None = None
 try:
-    from rtoml import loads as _fast
+    from rtoml import loads
+
+    _fast = loads
 except ImportError:  # no wheel for this platform: the standard library does it, slower
     pass
-else:
-    _parse = _fast
 
-_where = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_WHERE = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
 def read_toml(data: bytes, file: str) -> tuple[str, dict[str, Any] | Fault]:
@@ -32,19 +40,20 @@ def read_toml(data: bytes, file: str) -> tuple[str, dict[str, Any] | Fault]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return "", Fault(Place(file, line), "not UTF-8 text", "save the file as UTF-8")
-    try:
-        return text, _parse(text)
-    except ValueError:
-        pass
+    if _fast is not None:
+        try:
+            return text, _fast(text)
+        except ValueError:
+            pass
     try:
         return text, tomllib.loads(text)
     except RecursionError:
         return text, Fault(Place(file), "not valid TOML: nested too deeply")
     except tomllib.TOMLDecodeError as error:
         message = str(error)
-        where = _where.search(message)
+        where = re.search(_WHERE, message)
         lines = text.count("\n") + 1
         line = int(where[1]) if where and where[1] else lines
         column = int(where[2]) if where and where[2] else None
-        reason = _where.sub("", message)
+        reason = re.sub(_WHERE, "", message)
         return text, Fault(Place(file, line, column), f"not valid TOML: {reason[0].lower()}{reason[1:]}")

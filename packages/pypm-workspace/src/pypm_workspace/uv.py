@@ -6,14 +6,13 @@ uv's own affair and no fault.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pypm_model import names
 from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_workspace.configuration import (
     Asked,
     ConflictItem,
@@ -25,7 +24,6 @@ from pypm_workspace.configuration import (
 )
 from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import (
-    Table,
     array_at,
     described,
     flag_at,
@@ -40,6 +38,7 @@ from pypm_workspace.fields import (
 from pypm_workspace.moments import moment, seconds
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
+from pypm_workspace.toml_reading import Table
 
 UV: KeyPath = ("tool", "uv")
 _prereleases = {
@@ -97,14 +96,6 @@ def read_member_tables(tool: Table, member: Member, *, root: str, complaints: Co
         package=package,
         managed=managed is not False,
     )
-
-
-def workspace_table(document: Table) -> Table | None:
-    """``[tool.uv.workspace]`` if *document* has one."""
-    tool = document.get("tool")
-    uv = tool.get("uv") if isinstance(tool, dict) else None
-    table = uv.get("workspace") if isinstance(uv, dict) else None
-    return table if isinstance(table, dict) else None
 
 
 def read_settings(document: Table, *, file: str, root: str, complaints: Complaints) -> Settings:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
 from heapq import heappop, heappush
 
 from pypm_model.errors import Place
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field, record
 from pypm_model.requests import Origin
 from pypm_model.requirement_text import to_text
 from pypm_model.requirements import Requirement

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from functools import cached_property
 
 from pypm_model import names
 from pypm_model.errors import Place
 from pypm_model.events import Warned
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record
+from pypm_model.records import field, record
 from pypm_model.requests import (
     BuildPolicy,
     Conflict,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from pypm._entry import main
+from pypm._entry import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -11,6 +11,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "lock": ("lock", "write pypm.lock; --check asks if it is current, --diff what would change"),
     "sync": ("sync", "lock if needed, then make the environment match"),
     "ci": ("ci", "sync exactly what the lock says, or fail"),
+    "update": ("update", "raise locked versions within what the manifests allow, or --latest"),
+    "outdated": ("outdated", "list packages that could be newer"),
+    "dedupe": ("dedupe", "lock one version where there are several and one will do"),
     "run": ("run", "run a task over members in graph order, or a command"),
     "exec": ("exec", "run a command in the environment"),
     "ls": ("ls", "list the members"),
@@ -26,7 +29,15 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """Verb → (module below `pypm.cli.verbs`, summary)."""
 
-ALIASES = {"install": "sync", "i": "sync", "uninstall": "remove", "rm": "remove", "list": "ls"}
+ALIASES = {
+    "install": "sync",
+    "i": "sync",
+    "uninstall": "remove",
+    "rm": "remove",
+    "list": "ls",
+    "up": "update",
+    "upgrade": "update",
+}
 
 COMMON_FLAGS = frozenset(
     {"--json", "--offline", "--frozen", "--refresh", "-q", "--quiet", "-v", "--verbose", "--no-progress"}

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +37,7 @@ from pypm_env.build.scratch import scratch_folder
 from pypm_env.build.system import BuildSystem, read_build_system
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, ignore
+from pypm_model.records import replace
 from pypm_store.files import digest_of
 from pypm_store.store import Store
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +15,6 @@ LAST_LINES = 20
 _TAIL_BYTES = 65_536
 
 
-@dataclass(eq=False, repr=False)
 class BuildFailed(PypmError):
     """A backend could not do what was asked of it."""
 

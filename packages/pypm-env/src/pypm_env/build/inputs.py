@@ -25,12 +25,11 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pypm_env.build.system import BuildSystem
-from pypm_model.records import record
+from pypm_model.records import record, replace
 
 Kind = Literal["wheel", "editable", "metadata"]
 Names = Literal["none", "folders", "all"]

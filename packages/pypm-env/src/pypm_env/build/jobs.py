@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from pathlib import Path
 
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.inputs import Kind
 from pypm_env.build.system import BuildSystem
 from pypm_model.errors import PypmError
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 Settings = Mapping[str, str | list[str]]
 """Config settings as PEP 517 passes them to hooks."""

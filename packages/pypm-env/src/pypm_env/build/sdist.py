@@ -8,7 +8,6 @@ requirement texts in, a `BuildEnvironment` with them out (or a `PypmError`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field, replace
 from pathlib import Path
 
 from pypm_env.build.builder import Builder
@@ -18,7 +17,7 @@ from pypm_env.build.jobs import Job, Result, Settings
 from pypm_env.build.system import BuildSystem, read_build_system
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, ignore
-from pypm_model.records import record
+from pypm_model.records import field, record, replace
 
 Prepare = Callable[[tuple[str, ...]], BuildEnvironment]
 """Makes a build environment that holds these requirements, resolved and installed; raises `PypmError`

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Specifier
 
 from pypm_model.errors import Place, PypmError
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 """The backend of a tree that names none (PEP 517)."""
@@ -63,7 +62,6 @@ class Fault:
     column: int | None = None
 
 
-@dataclass(eq=False, repr=False)
 class InvalidBuildSystem(PypmError):
     """A tree's `pyproject.toml` cannot be read or its ``[build-system]`` is wrong; all faults at once."""
 
@@ -83,7 +81,6 @@ class InvalidBuildSystem(PypmError):
         return tuple(Place(self.file, fault.line, fault.column) for fault in self.faults)
 
 
-@dataclass(eq=False, repr=False)
 class NothingToBuild(PypmError):
     """A folder holds neither `pyproject.toml` nor `setup.py`, so that no backend could build it."""
 

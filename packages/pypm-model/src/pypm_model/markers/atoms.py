@@ -16,7 +16,6 @@ A comparison that ``packaging`` refuses to evaluate (``sys_platform ~= 'linux'``
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from pypm_model.markers import python_axis
@@ -32,8 +31,9 @@ from pypm_model.markers.variables import (
     Variable,
 )
 from pypm_model.names import normalize
+from pypm_model.patterns import pattern
 
-_word = re.compile(r"[^\s,;|]+")
+_word = pattern(r"[^\s,;|]+")
 _PYTHON_FIELDS = ("python_version", "python_full_version")
 
 

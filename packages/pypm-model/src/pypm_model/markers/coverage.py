@@ -8,21 +8,22 @@ later CPythons, ``py310`` all Pythons from 3.10 on. How old a system may be (``m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from pypm_model.markers import python_axis
 from pypm_model.markers.atoms import equal
 from pypm_model.markers.diagram import FALSE, TRUE, Diagram, any_of, both
+from pypm_model.markers.inquiry import is_python_only
 from pypm_model.markers.python_axis import HIGHEST, Cut
+from pypm_model.patterns import pattern
 
-_python = re.compile(r"(py|cp|pp|graalpy)([0-9])([0-9]*)(t?)(\+?)")
-_interpreter = re.compile(r"(py|cp|pp|graalpy)([0-9])_?([0-9]*)")
+_python = pattern(r"(py|cp|pp|graalpy)([0-9])([0-9]*)(t?)(\+?)")
+_interpreter = pattern(r"(py|cp|pp|graalpy)([0-9])_?([0-9]*)")
 
 _IMPLEMENTATIONS = {"cp": "CPython", "pp": "PyPy", "graalpy": "GraalVM"}
 
-_platform = re.compile(
+_platform = pattern(
     r"(?P<linux>(?:many|musl)?linux(?:[0-9]+|_[0-9]+_[0-9]+)?_(?!0-9))"
     r"|(?P<darwin>macosx_[0-9]+_[0-9]+_)"
     r"|(?P<android>android_[0-9]+_)"
@@ -52,23 +53,66 @@ def coverage(tags: tuple[str, ...] | None) -> Diagram:
     Free-threaded builds (``cp313t``) are not told apart by markers: their wheels cover nothing, as ordinary
     interpreters cannot use them. An atom that is not understood covers nothing.
     """
-    return TRUE if tags is None else any_of([_atom(tag) for tag in tags])
+    if tags is None:
+        return TRUE
+    # Most files are for the same places on all their Pythons: what is joined first is joined once.
+    places: dict[str, list[str]] = {}
+    for tag in tags:
+        python, _, place = tag.partition("|")
+        places.setdefault(python, []).append(place)
+    pythons: dict[tuple[str, ...], list[str]] = {}
+    for python, some in places.items():
+        pythons.setdefault(tuple(some), []).append(python)
+    return any_of(both(any_of(map(_pythons, some)), _anywhere(where)) for where, some in pythons.items())
 
 
-@lru_cache(maxsize=8192)
-def _atom(atom: str) -> Diagram:
-    python, _, rest = atom.partition("|")
-    os, _, machine = rest.partition("|")
-    region = _pythons(python)
-    if not os or not machine or region == FALSE:
+@lru_cache(maxsize=4096)
+def _anywhere(places: tuple[str, ...]) -> Diagram:
+    return any_of(map(_place, places))
+
+
+@lru_cache(maxsize=1024)
+def _place(place: str) -> Diagram:
+    """Where ``os|machine`` is."""
+    os, _, machine = place.partition("|")
+    if not os or not machine:
         return FALSE
-    if os != "*":
-        region = both(region, equal("sys_platform", os))
-    if machine != "*":
-        region = both(region, equal("platform_machine", machine))
-    return region
+    system = TRUE if os == "*" else equal("sys_platform", os)
+    return system if machine == "*" else both(system, equal("platform_machine", machine))
 
 
+class WheelsFor:
+    """The wheels that some environment of *region* can use: ``filename in WheelsFor(region)``.
+
+    A lock asks this of every file of every release; what was answered for a tail of tags, and for an
+    atom, is remembered.
+    """
+
+    def __init__(self, region: Diagram) -> None:
+        self._region = region
+        self._names_places = not is_python_only(region)
+        self._tails: dict[str, bool] = {}
+        self._atoms: dict[str, bool] = {}
+
+    def __contains__(self, filename: str) -> bool:
+        tail = "-".join(filename.removesuffix(".whl").rsplit("-", 3)[1:])
+        known = self._tails.get(tail)
+        if known is None:
+            known = self._tails[tail] = any(map(self._meets, _atoms(tail)))
+        return known
+
+    def _meets(self, atom: str) -> bool:
+        known = self._atoms.get(atom)
+        if known is None:
+            python, _, place = atom.partition("|")
+            known = both(_pythons(python), self._region) != FALSE
+            if known and self._names_places:
+                known = both(both(_pythons(python), _place(place)), self._region) != FALSE
+            self._atoms[atom] = known
+        return known
+
+
+@lru_cache(maxsize=1024)
 def _pythons(python: str) -> Diagram:
     match = _python.fullmatch(python)
     if match is None:
@@ -103,14 +147,29 @@ def _atoms(tag: str) -> frozenset[str]:
     parts = tag.lower().split("-")
     if len(parts) != 3:
         return frozenset()
-    interpreters, abis, platforms = (part.split(".") for part in parts)
-    places = {place for platform in platforms for place in _places(platform)}
-    pythons = {p for i in interpreters for a in abis if (p := _python_atom(i, a))}
-    plain = {python for python in pythons if not python.endswith("!")}
-    found = {f"{python}|{place}" for python in plain for place in places}
+    pythons, places = _python_atoms(parts[0], parts[1]), _all_places(parts[2])
     # An ABI other than "none" goes with a platform.
-    bound = {f"{python[:-1]}|{place}" for python in pythons - plain for place in places if place != "*|*"}
-    return frozenset(found | bound)
+    return frozenset(
+        [
+            f"{python.rstrip('!')}|{place}"
+            for python in pythons
+            for place in places
+            if place != "*|*" or python[-1] != "!"
+        ]
+    )
+
+
+@lru_cache(maxsize=1024)
+def _python_atoms(interpreters: str, abis: str) -> frozenset[str]:
+    """The Python parts of compressed tags, as `_python_atom` has them."""
+    pairs = [(i, a) for i in interpreters.split(".") for a in abis.split(".")]
+    return frozenset([python for i, a in pairs if (python := _python_atom(i, a))])
+
+
+@lru_cache(maxsize=4096)
+def _all_places(platforms: str) -> frozenset[str]:
+    """``os|machine`` of compressed platform tags."""
+    return frozenset([place for platform in platforms.split(".") for place in _places(platform)])
 
 
 def _python_atom(interpreter: str, abi: str) -> str:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, NewType
 
@@ -62,7 +61,6 @@ STEP_LIMIT = 150_000
 (pairs of many extras) can be exponential in their number."""
 
 
-@dataclass(eq=False, repr=False)
 class TooComplex(PypmError):
     """A set of environments hangs on too many conditions at once to be worked out."""
 

@@ -16,13 +16,13 @@ A local part (``3.13.0+`` of a build from a checkout) is not looked at.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from math import inf
 
 from pypm_model import specifiers, versions
 from pypm_model.markers.diagram import FALSE, TRUE, Diagram, node
 from pypm_model.markers.variables import PYTHON
+from pypm_model.patterns import pattern
 from pypm_model.versions import Version
 
 Cut = tuple[float, float, float, int, int]
@@ -34,10 +34,10 @@ HIGHEST: Cut = (inf, 0, 0, 0, 0)
 ALPHA, BETA, CANDIDATE, FINAL = 0, 1, 2, 3
 _stages = {"a": ALPHA, "b": BETA, "rc": CANDIDATE}
 
-_minor = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
-_no_identity = re.compile(r"[\s;)]")
-_minors = re.compile(rf"(?=({_minor.pattern}))")
-_full = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:(a|b|rc)(0|[1-9][0-9]*))?")
+_minor = pattern(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_no_identity = pattern(r"[\s;)]")
+_minors = pattern(rf"(?=({_minor.pattern}))")
+_full = pattern(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:(a|b|rc)(0|[1-9][0-9]*))?")
 
 
 class Undefined(ValueError):

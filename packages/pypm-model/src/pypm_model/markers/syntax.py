@@ -7,7 +7,6 @@ spellings ``os.name``, ``python_implementation``... are understood.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
@@ -15,6 +14,7 @@ from pypm_model.markers.atoms import comparison
 from pypm_model.markers.diagram import TRUE, Diagram, TooComplex, all_of, any_of
 from pypm_model.markers.python_axis import Undefined
 from pypm_model.markers.variables import FIELDS
+from pypm_model.patterns import pattern
 
 _OLD_NAMES = {
     "os.name": "os_name",
@@ -27,17 +27,16 @@ _OLD_NAMES = {
 _FIELDS = {field: field for field in FIELDS} | _OLD_NAMES
 
 _operand = r"""('[^']*'|"[^"]*"|[A-Za-z_][A-Za-z0-9_.]*)"""
-_comparison = re.compile(
+_comparison = pattern(
     rf"[ \t]*{_operand}[ \t]*(===|==|~=|!=|<=|>=|<|>|in\b|not[ \t]+in\b)[ \t]*{_operand}[ \t]*"
 )
-_opening = re.compile(r"[ \t]*\(")
-_joint = re.compile(r"[ \t]*(?:(and|or)\b|(\)))[ \t]*")
-_blank = re.compile(r"[ \t]*")
+_opening = pattern(r"[ \t]*\(")
+_joint = pattern(r"[ \t]*(?:(and|or)\b|(\)))[ \t]*")
+_blank = pattern(r"[ \t]*")
 
 _parsed: dict[str, Diagram] = {"": TRUE}
 
 
-@dataclass(eq=False, repr=False)
 class InvalidMarker(PypmError, ValueError):
     """The text is no marker, or compares what cannot be compared."""
 

@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
 
-import click
-
+from pypm.cli.arguments import Gathered, UsageError, option
 from pypm.cli.options import Common
 from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.edit import EditReport
 from pypm.ops.wanted import Origin
 from pypm_workspace.edit import Target
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_OPTIONS = [
-    click.option(
-        "-p", "--member", "members", multiple=True, metavar="NAME", help="This member (repeatable)."
-    ),
-    click.option("--group", metavar="G", help="In this dependency group."),
-    click.option("-D", "--dev", is_flag=True, help="In the group dev."),
-    click.option("--extra", metavar="E", help="In this extra."),
-    click.option("--no-sync", is_flag=True, help="Edit and lock only."),
-    click.option("--dry-run", is_flag=True, help="Write nothing: say what would change."),
-]
-
-_ORIGIN = [
-    click.option("--git", default="", metavar="URL", help="From this git repository."),
-    click.option("--branch", metavar="B", help="From this branch of it."),
-    click.option("--tag", metavar="T", help="From this tag of it."),
-    click.option("--rev", metavar="R", help="From this commit of it (or any ref)."),
-    click.option("--subdirectory", default="", metavar="D", help="The folder in the repository or archive."),
-    click.option("--path", default="", metavar="PATH", help="From this folder, wheel or sdist."),
-    click.option("--editable", is_flag=True, help="Install the folder editable."),
-    click.option("--url", default="", metavar="URL", help="From this wheel or sdist."),
-    click.option("--index", default="", metavar="NAME", help="From this index of the workspace."),
-]
-_ORIGIN_KEYS = ("git", "branch", "tag", "rev", "subdirectory", "path", "editable", "url", "index")
-
-
-def origin_options(command: F) -> F:
-    """Adds the options that say where a requirement comes from; they arrive as ``origin``."""
-
-    @wraps(command)
-    def gathering(**values: Any) -> Any:
-        told = {each: values.pop(each) for each in _ORIGIN_KEYS}
-        return command(origin=origin_of(**told), **values)
-
-    wrapped: Any = gathering
-    for option in reversed(_ORIGIN):
-        wrapped = option(wrapped)
-    return cast(F, wrapped)
+EDIT = (
+    option("-p", "--member", name="members", metavar="NAME", many=True, help="This member (repeatable)."),
+    option("--group", metavar="G", help="In this dependency group."),
+    option("-D", "--dev", help="In the group dev."),
+    option("--extra", metavar="E", help="In this extra."),
+    option("--no-sync", help="Edit and lock only."),
+    option("--dry-run", help="Write nothing: say what would change."),
+)
+"""The options of both verbs."""
 
 
 def origin_of(
@@ -75,30 +41,41 @@ def origin_of(
     ]
     refs = [(name, given) for name, given in (("branch", branch), ("tag", tag), ("rev", rev)) if given]
     if len(kinds) > 1:
-        raise click.UsageError(f"{' and '.join(kinds)} exclude each other")
+        raise UsageError(f"{' and '.join(kinds)} exclude each other")
     if len(refs) > 1:
-        raise click.UsageError(f"{' and '.join(f'--{name}' for name, _ in refs)} exclude each other")
+        raise UsageError(f"{' and '.join(f'--{name}' for name, _ in refs)} exclude each other")
     if refs and not git:
-        raise click.UsageError(f"--{refs[0][0]} needs --git")
+        raise UsageError(f"--{refs[0][0]} needs --git")
     if subdirectory and not (git or url):
-        raise click.UsageError("--subdirectory needs --git or --url")
+        raise UsageError("--subdirectory needs --git or --url")
     if editable and (git or url or index):
-        raise click.UsageError(f"--editable is for a folder, not for {kinds[0]}")
+        raise UsageError(f"--editable is for a folder, not for {kinds[0]}")
     return Origin(git, refs[0] if refs else None, subdirectory, path, url, index, editable)
 
 
-def edit_options(command: F) -> F:
-    """Adds the options of both verbs."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+ORIGIN = Gathered(
+    "origin",
+    origin_of,
+    (
+        option("--git", default="", metavar="URL", help="From this git repository."),
+        option("--branch", metavar="B", help="From this branch of it."),
+        option("--tag", metavar="T", help="From this tag of it."),
+        option("--rev", metavar="R", help="From this commit of it (or any ref)."),
+        option("--subdirectory", default="", metavar="D", help="The folder in the repository or archive."),
+        option("--path", default="", metavar="PATH", help="From this folder, wheel or sdist."),
+        option("--editable", help="Install the folder editable."),
+        option("--url", default="", metavar="URL", help="From this wheel or sdist."),
+        option("--index", default="", metavar="NAME", help="From this index of the workspace."),
+    ),
+)
+"""The options that say where a requirement comes from."""
 
 
 def target_of(group: str | None, dev: bool, extra: str | None) -> Target:
     """The list that is meant. Raises a usage error for two at once."""
     chosen = [name for name, given in (("--group", group), ("--dev", dev), ("--extra", extra)) if given]
     if len(chosen) > 1:
-        raise click.UsageError(f"{' and '.join(chosen)} exclude each other")
+        raise UsageError(f"{' and '.join(chosen)} exclude each other")
     if extra:
         return Target("extra", extra)
     if group or dev:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
-import traceback
-
-import click
 
 from pypm._verbs import VERBS
+from pypm.cli.arguments import Command, Group, UsageError
 from pypm.cli.render.errors import render_error, render_unexpected, render_usage
 from pypm_model.errors import PypmError
 
@@ -23,31 +20,23 @@ def run(verb: str, arguments: list[str]) -> int:
 
     0 done, 1 no, 2 usage, 130 interrupted; a command run in an environment gives its own code.
     """
-    # A run makes hundreds of thousands of records that live to its end and next to no cycles: looking
-    # for garbage among them costs up to a quarter of the time and finds none.
-    gc.disable()
     debug = bool(os.environ.get("PYP_DEBUG"))
     json_wanted = "--json" in arguments
     try:
         module = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}")
-        command: click.Command = module.command
-        code = command.main(arguments, prog_name=f"pypm {verb}", standalone_mode=False, obj=arguments)
+        command: Command | Group = module.command
+        code = command.main(f"pypm {verb}", arguments)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as exit:
-        return exit.exit_code
-    except click.UsageError as error:
-        sys.stderr.write(render_usage(error.format_message(), verb, json=json_wanted))
+        return code
+    except UsageError as error:
+        sys.stderr.write(render_usage(error, verb, json=json_wanted))
         return 2
-    except click.ClickException as error:
-        sys.stderr.write(render_usage(error.format_message(), json=json_wanted))
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return INTERRUPTED
     except PypmError as error:
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         sys.stderr.write(render_error(error, json=json_wanted))
         return error.exit
     except BrokenPipeError:
@@ -56,6 +45,12 @@ def run(verb: str, arguments: list[str]) -> int:
         return BROKEN_PIPE
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            _print_traceback()
         sys.stderr.write(render_unexpected(error, json=json_wanted))
         return 1
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

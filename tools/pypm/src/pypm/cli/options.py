@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
 
-import click
-
+from pypm.cli.arguments import Gathered, option
 from pypm.cli.render.progress import Progress
 from pypm.ops.selection import Selection
 from pypm.ops.world import World, truth
 from pypm_model.records import record
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @record
@@ -34,68 +29,50 @@ class Common:
     python: str | None = None
 
 
-_COMMON = [
-    click.option("--json", "json", is_flag=True, help="Print the report as JSON on stdout."),
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    click.option("-v", "--verbose", is_flag=True, help="Say more."),
-    click.option("--offline", is_flag=True, help="Use no network: the cache must do. [PYPM_OFFLINE]"),
-    click.option("--refresh", is_flag=True, help="Ask the indexes again, however fresh the cache is."),
-    click.option("--no-progress", is_flag=True, help="Draw no progress line."),
-    click.option("--index-url", metavar="URL", help="Stands in for the default index. [PYPM_INDEX_URL]"),
-    click.option("--cache-dir", metavar="DIR", help="The store's folder. [PYPM_CACHE_DIR]"),
-    click.option("--python", metavar="REQUEST", help="Interpreter: 3.12, >=3.11, a path. [PYPM_PYTHON]"),
-]
-
-_SELECTION = [
-    click.option(
-        "-p",
-        "--member",
-        "members",
-        multiple=True,
-        metavar="NAME",
-        help="Only this member (repeatable; NAME... with what it needs, ...NAME with what needs it).",
+COMMON = Gathered(
+    "common",
+    Common,
+    (
+        option("--json", help="Print the report as JSON on stdout."),
+        option("-q", "--quiet", help="Say nothing but errors."),
+        option("-v", "--verbose", help="Say more."),
+        option("--offline", help="Use no network: the cache must do. [PYPM_OFFLINE]"),
+        option("--refresh", help="Ask the indexes again, however fresh the cache is."),
+        option("--no-progress", help="Draw no progress line."),
+        option("--index-url", metavar="URL", help="Stands in for the default index. [PYPM_INDEX_URL]"),
+        option("--cache-dir", metavar="DIR", help="The store's folder. [PYPM_CACHE_DIR]"),
+        option("--python", metavar="REQUEST", help="Interpreter: 3.12, >=3.11, a path. [PYPM_PYTHON]"),
     ),
-    click.option("--extra", "extras", multiple=True, metavar="E", help="With this extra of theirs."),
-    click.option("--all-extras", is_flag=True, help="With all extras."),
-    click.option("--group", "groups", multiple=True, metavar="G", help="With this dependency group."),
-    click.option(
-        "--only-group",
-        "only_groups",
-        multiple=True,
-        metavar="G",
-        help="Only this group, not the members themselves.",
+)
+"""The options every verb has."""
+
+SELECTION = Gathered(
+    "selection",
+    Selection,
+    (
+        option(
+            "-p",
+            "--member",
+            name="members",
+            metavar="NAME",
+            many=True,
+            help="Only this member (repeatable; NAME... with what it needs, ...NAME with what needs it).",
+        ),
+        option("--extra", name="extras", metavar="E", many=True, help="With this extra of theirs."),
+        option("--all-extras", help="With all extras."),
+        option("--group", name="groups", metavar="G", many=True, help="With this dependency group."),
+        option(
+            "--only-group",
+            name="only_groups",
+            metavar="G",
+            many=True,
+            help="Only this group, not the members themselves.",
+        ),
+        option("--all-groups", help="With all dependency groups."),
+        option("--no-default-groups", help="Without the default groups (dev)."),
     ),
-    click.option("--all-groups", is_flag=True, help="With all dependency groups."),
-    click.option("--no-default-groups", is_flag=True, help="Without the default groups (dev)."),
-]
-
-
-def common(command: F) -> F:
-    """Adds the options every verb has; they arrive as one `Common` record named ``common``."""
-    return _gathered(command, _COMMON, Common, "common")
-
-
-def selection(command: F) -> F:
-    """Adds the options that choose members, extras and groups; they arrive as ``selection``."""
-    return _gathered(command, _SELECTION, Selection, "selection")
-
-
-def _gathered(
-    command: F, options: Sequence[Callable[[Any], Any]], record: type[Common] | type[Selection], name: str
-) -> F:
-    names = [each.name for each in fields(record)]
-
-    def gathering(*args: Any, **values: Any) -> Any:
-        own = {each: values.pop(each) for each in names}
-        return command(*args, **{name: record(**own)}, **values)
-
-    gathering.__name__ = command.__name__
-    gathering.__doc__ = command.__doc__
-    gathering.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
-    wrapped: Any = gathering
-    for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped  # type: ignore[no-any-return]
+)
+"""The options that choose members, extras and groups."""
 
 
 @contextmanager

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from pypm._stamp import key_of
-from pypm.ops.locking import Locked, Locking, lock_workspace, write_lock
-from pypm.ops.opening import LOCK, folder_in, open_workspace
+from pypm.ops.locking import Locked, Locking, lock_workspace
+from pypm.ops.opening import folder_in, open_workspace
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions, SyncReport, sync
+from pypm.ops.sync import SyncOptions, SyncReport
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.wanted import Origin, Wanted, parsed, wanted
 from pypm.ops.world import World
+from pypm.ops.writing import write_all
 from pypm_model.errors import Place, PypmError
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.sources import IndexSource
 from pypm_model.versions import public, sort_key
-from pypm_store.atomic import write_atomically
 from pypm_workspace import edit
 from pypm_workspace.configuration import Asked, Member
 from pypm_workspace.discover import discover
@@ -35,7 +33,6 @@ from pypm_workspace.source_edit import inline, with_source, without_source
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False, repr=False)
 class WhichMember(PypmError):
     """The current folder belongs to no member, and none was named."""
 
@@ -252,32 +249,10 @@ def _finish(
     written: tuple[Written, ...],
     options: EditOptions,
 ) -> EditReport:
-    """Writes manifests and lock, and syncs; puts everything back if one of these fails.
-
-    The lock goes last: between the two a run would lock again.
-    """
     changes = diff(locked.old, locked.lock)
     if options.dry_run:
         return EditReport(written, changes, None)
-    root = Path(workspace.root)
-    with _restored_on_failure([*(root / file for file in manifests), root / LOCK]):
-        for file, text in manifests.items():
-            write_atomically(root / file, text, fsync=True)
-        write_lock(workspace, locked)
-        report = sync(world, SyncOptions(stamp_key=key_of([]))) if options.sync else None
+    report = write_all(
+        world, workspace, manifests, locked, SyncOptions(stamp_key=key_of([])) if options.sync else None
+    )
     return EditReport(written, changes, report)
-
-
-@contextmanager
-def _restored_on_failure(files: Sequence[Path]) -> Iterator[None]:
-    """Gives *files* their bytes back if what is done inside fails; one that was not there goes again."""
-    before = {file: file.read_bytes() if file.exists() else None for file in files}
-    try:
-        yield
-    except BaseException:
-        for file, data in before.items():
-            if data is None:
-                file.unlink(missing_ok=True)
-            elif not file.exists() or file.read_bytes() != data:
-                write_atomically(file, data)
-        raise

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +26,6 @@ from pypm_workspace.select import reach
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False, repr=False)
 class CommandNotFound(PypmError):
     """No such program in the environment or on PATH."""
 
@@ -44,7 +42,6 @@ class CommandNotFound(PypmError):
         return f"tasks here: {', '.join(self.tasks)}" if self.tasks else None
 
 
-@dataclass(eq=False, repr=False)
 class UnknownNeed(PypmError):
     """A task needs one that nobody defines."""
 

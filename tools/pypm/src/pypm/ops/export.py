@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,7 +27,6 @@ from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False, repr=False)
 class OneMemberOnly(PypmError):
     """A pylock file is of the whole workspace or of one member."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from pypm.ops.world import World
 from pypm_model import names
 from pypm_model.errors import PypmError
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_store.atomic import write_atomically
 from pypm_workspace.discover import discover
 from pypm_workspace.errors import NoWorkspace
@@ -20,7 +19,6 @@ WORKSPACE = "pypm-workspace.toml"
 _SKIPPED = {"node_modules", "build", "dist", "venv", "__pycache__"}
 
 
-@dataclass(eq=False, repr=False)
 class AlreadyThere(PypmError):
     """There is a project or workspace already."""
 
@@ -37,7 +35,6 @@ class AlreadyThere(PypmError):
         return None
 
 
-@dataclass(eq=False, repr=False)
 class BadProjectName(PypmError):
     """The name is none a project may have."""
 

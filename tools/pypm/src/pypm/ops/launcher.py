@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,25 +28,14 @@ exec '{python}' -IS "$0" "$@"
 _BODY = """\
 import sys
 sys.path.insert(0, {source!r})
-from pypm._entry import main
-code = main()
-try:
-    sys.stdout.flush()
-    sys.stderr.flush()
-except OSError:
-    code = code or 1
-try:
-    from posix import _exit
-except ImportError:
-    from nt import _exit
-_exit(code)
+from pypm._entry import program
+program()
 """
 _WINDOWS = '@"{python}" -IS "%~dp0pypm-launcher.py" %*\r\n'
 SHEBANG_LIMIT = 127
 """Bytes of a first line that every supported kernel reads whole."""
 
 
-@dataclass(eq=False, repr=False)
 class NoFolderOnPath(PypmError):
     """No folder on PATH can be written to."""
 
@@ -62,7 +50,6 @@ class NoFolderOnPath(PypmError):
         return "name one: pypm self link DIR"
 
 
-@dataclass(eq=False, repr=False)
 class LauncherInTheWay(PypmError):
     """A file of that name exists and is not ours."""
 

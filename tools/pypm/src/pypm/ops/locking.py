@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,13 +19,12 @@ from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.lock_reach import everything, reach
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
-from pypm_model.markers.coverage import atoms, coverage
+from pypm_model.markers.coverage import WheelsFor
 from pypm_model.names import NormalizedName, normalize
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
-from pypm_model.wheel_tags import parse_wheel_filename
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.workspace import Workspace
@@ -41,12 +39,14 @@ SHOWN = 4
 class Locking:
     """How to lock.
 
-    *upgrade* forgets all pins, *upgrade_packages* those of some names. *frozen* takes the lock as it
+    *upgrade* forgets all pins, *upgrade_packages* those of some names; *prefer* has one version, (name,
+    version), in the place of all that are locked of a package. *frozen* takes the lock as it
     is and never resolves; *locked* never resolves either, but fails unless the lock fits.
     """
 
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
+    prefer: tuple[tuple[NormalizedName, str], ...] = ()
     frozen: bool = False
     locked: bool = False
 
@@ -68,7 +68,6 @@ class Locked:
         return self.text != self.old_text
 
 
-@dataclass(eq=False, repr=False)
 class LockMissing(PypmError):
     """There is no lock, and none may be made now."""
 
@@ -83,7 +82,6 @@ class LockMissing(PypmError):
         return "run `pypm lock` and commit the file"
 
 
-@dataclass(eq=False, repr=False)
 class LockStale(PypmError):
     """The lock is not the one these manifests give, and must not be changed now."""
 
@@ -122,7 +120,6 @@ def _told(member: str, reasons: Sequence[tuple[Stale, Place]]) -> str:
     return f"{member or 'the workspace'} ({place}): {'; '.join(clauses)}"
 
 
-@dataclass(eq=False, repr=False)
 class UnknownUpgrade(PypmError):
     """A package to be upgraded is not in the lock."""
 
@@ -149,7 +146,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old)
     settings = settings_of(plain, _more_settings(workspace))
     reasons = stale(old, plain, settings) if old is not None else ()
-    if old is not None and text is not None and not (reasons or how.upgrade or wanted):
+    if old is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
         return Locked(old, text, old, text, ())
     if how.locked:
         if text is None:
@@ -158,8 +155,10 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         raise stale_error(workspace, reasons)
     request = plain
     if not how.upgrade:
-        kept = tuple((name, found) for name, found in pins if name not in wanted)
-        request = replace(plain, preferences=kept, preferred_splits=old.splits if old else ())
+        others = {name: found for name, found in pins if name not in wanted}
+        others |= {name: (Preference(version),) for name, version in how.prefer}
+        splits = old.splits if old is not None and not how.prefer else ()
+        request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
     from pypm.ops.resolving import resolve
 
     resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener)
@@ -258,7 +257,7 @@ def complete(
     resolution: Resolution, request: Request, settings: LockSettings, tools: Tools, old: Lock | None
 ) -> Lock:
     """*resolution* as a lock: with every file that a covered environment can use, and the manifests."""
-    region = covered(request)
+    usable = WheelsFor(covered(request))
     wanted = [
         (package.name, package.version, package.source.index)
         for package in resolution.packages
@@ -267,7 +266,6 @@ def complete(
     files = tools.catalog.all_files(wanted)
     known = _known_files(old)
     members = {member.name: member for member in request.members}
-    usable: dict[str, bool] = {}
     packages = []
     for package in resolution.packages:
         match package.source:
@@ -276,7 +274,7 @@ def complete(
                 if not all(file.sha256 for file in found):
                     # The index gives no digests: the files themselves have to be looked at, once.
                     found = tools.catalog.settle(package.name, package.version, index)
-                kept = _kept(package, found, region, usable, request, tools)
+                kept = _kept(package, found, usable, request, tools)
                 packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
             case MemberSource():
                 packages.append(_with_manifest(package, members[package.name]))
@@ -307,8 +305,7 @@ def _with_manifest(package: LockedPackage, member: MemberRequest) -> LockedPacka
 def _kept(
     package: LockedPackage,
     files: Sequence[Artifact],
-    region: markers.Diagram,
-    usable: dict[str, bool],
+    usable: WheelsFor,
     request: Request,
     tools: Tools,
 ) -> list[Artifact]:
@@ -322,21 +319,13 @@ def _kept(
             continue
         if file.is_wheel and (request.build.no_binary & {package.name, "*"}):
             continue
-        if file.is_wheel and not _is_usable(file.filename, region, usable):
+        if file.is_wheel and file.filename not in usable:
             continue
         kept.append(replace(file, requires_python="", yanked=None))
     if not kept:
         message = f"{package.name} {package.version} has no file that any covered environment can use"
         tools.world.listener(Warned("no-usable-file", message))
     return sorted(kept, key=lambda file: file.filename)
-
-
-def _is_usable(filename: str, region: markers.Diagram, usable: dict[str, bool]) -> bool:
-    tail = "-".join(filename.removesuffix(".whl").rsplit("-", 3)[1:])
-    if tail not in usable:
-        tags = parse_wheel_filename(filename).tags
-        usable[tail] = not markers.disjoint(coverage(atoms(tags)), region)
-    return usable[tail]
 
 
 def _known_files(old: Lock | None) -> Mapping[str, Artifact]:

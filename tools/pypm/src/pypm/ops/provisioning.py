@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +23,7 @@ from pypm_model.events import Advanced, Finished, Started
 from pypm_model.lock_select import select
 from pypm_model.locks import Lock, Manifest, Pin, Root
 from pypm_model.names import NormalizedName, normalize
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
@@ -49,7 +48,6 @@ _SHARED = 4
 """Wheels from which processes pay; fewer are unpacked by threads."""
 
 
-@dataclass(eq=False, repr=False)
 class BuildNotAllowed(PypmError):
     """Only an sdist fits, and its build backend may not run."""
 
@@ -67,7 +65,6 @@ class BuildNotAllowed(PypmError):
         )
 
 
-@dataclass(eq=False, repr=False)
 class BadBuildRequirement(PypmError):
     """A project's build backend asks for something that is no requirement."""
 

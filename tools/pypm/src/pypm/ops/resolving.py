@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm_index.catalog import Catalog
@@ -22,7 +21,6 @@ _SHOWN = 3
 """Places shown of those that ask for a name nothing can be learned of."""
 
 
-@dataclass(eq=False, repr=False)
 class CannotResolve(PypmError):
     """The members' requirements cannot all be met: the derivation, in reading order."""
 
@@ -45,7 +43,6 @@ class CannotResolve(PypmError):
         return "; ".join(self.hints) or None
 
 
-@dataclass(eq=False, repr=False)
 class ResolutionUndecided(PypmError):
     """The step budget ran out before an answer was found: this is not a proof that there is none."""
 
@@ -63,7 +60,6 @@ class ResolutionUndecided(PypmError):
         return f"most conflicts were about {', '.join(self.names[:5])}: tighter bounds on them would help"
 
 
-@dataclass(eq=False, repr=False)
 class UnsoundResolution(PypmError):
     """The independent check found the resolver's answer wrong: a fault in pypm; nothing was written."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pypm.ops.opening import folder_in
@@ -18,7 +17,6 @@ from pypm_workspace.select import select
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False, repr=False)
 class UnknownChoice(PypmError):
     """An extra or group that none of the selected members has."""
 

@@ -10,11 +10,10 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pypm_model.errors import PypmError
-from pypm_model.records import record
+from pypm_model.records import field, record
 
 
 @record(order=True)
@@ -48,7 +47,6 @@ class Finished:
     code: int | None
 
 
-@dataclass(eq=False, repr=False)
 class TaskCycle(PypmError):
     """Tasks that wait for each other."""
 
@@ -80,7 +78,7 @@ def check_order(jobs: Mapping[Run, Job]) -> None:
             stack += [(needed, False) for needed in sorted(jobs[run].after, reverse=True)]
 
 
-@dataclass(slots=True)
+@record(frozen=False, eq=False)
 class Runner:
     """Runs jobs in order, several at a time; after a failure nothing new starts.
 

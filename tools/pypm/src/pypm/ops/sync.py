@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,7 +33,7 @@ from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_select import LockUnsound, select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import ROOT, normalize
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
 from pypm_workspace.workspace import Workspace
@@ -82,7 +81,6 @@ class SyncReport:
         }
 
 
-@dataclass(eq=False, repr=False)
 class MembersApart(PypmError):
     """The workspace's members do not share an environment, and these cannot be installed together."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from pypm_index.filenames import project_names
 from pypm_model import requirement_text
 from pypm_model.errors import Place, PypmError
 from pypm_model.names import NormalizedName, is_valid
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, PathSource, UrlSource
@@ -25,7 +24,6 @@ from pypm_workspace.toml_reading import read_toml
 from pypm_workspace.workspace import Workspace
 
 
-@dataclass(eq=False, repr=False)
 class NotARequirement(PypmError):
     """What was to be added is no requirement."""
 
@@ -45,7 +43,6 @@ class NotARequirement(PypmError):
         )
 
 
-@dataclass(eq=False, repr=False)
 class NotASource(PypmError):
     """The place a requirement is said to come from cannot be used."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json as json_text
 import os
 import sys
-from pathlib import Path
 
+from pypm.cli.arguments import UsageError
 from pypm.cli.render.style import style
 from pypm_model.errors import Place, PypmError
 
@@ -14,6 +13,8 @@ from pypm_model.errors import Place, PypmError
 def render_error(error: PypmError, *, json: bool = False) -> str:
     """The whole message, ending in a line break; with *json*, one line of JSON."""
     if json:
+        import json as json_text
+
         return json_text.dumps({"error": error.to_json()}, sort_keys=True) + "\n"
     if error.parts:
         return "".join(render_error(part) for part in error.parts)
@@ -31,13 +32,12 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_usage(message: str, verb: str = "", *, json: bool = False) -> str:
+def render_usage(error: UsageError, verb: str, *, json: bool = False) -> str:
     """A wrong option or argument."""
-    hint = f"`pypm help {verb}` tells the options." if verb else None
+    hint = f"`pypm help {verb}` tells the options."
     if json:
-        return _plain_json("usage", message, hint)
-    text = f"{style('error', 'red')}[usage]: {message}\n"
-    return text + (f"  {style('help', 'cyan')}: {hint}\n" if hint else "")
+        return _plain_json("usage", str(error), hint)
+    return f"{style('error', 'red')}[usage]: {error}\n  {style('help', 'cyan')}: {hint}\n"
 
 
 def render_unexpected(error: Exception, *, json: bool = False) -> str:
@@ -55,6 +55,8 @@ def render_unexpected(error: Exception, *, json: bool = False) -> str:
 
 def _plain_json(code: str, message: str, hint: str | None = None) -> str:
     """An error that is no record, in the form of those that are."""
+    import json as json_text
+
     found: dict[str, object] = {"code": code, "message": message, "hint": hint, "places": []}
     return json_text.dumps({"error": found}, sort_keys=True) + "\n"
 
@@ -74,6 +76,8 @@ def _place(place: Place, note: str) -> list[str]:
 
 
 def _line_of(place: Place) -> str | None:
+    from pathlib import Path
+
     root = os.environ.get("PYP_WORKSPACE_ROOT", "")
     for folder in (Path.cwd(), *Path.cwd().parents) if not root else (Path(root), Path.cwd()):
         try:

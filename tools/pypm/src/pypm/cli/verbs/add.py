@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import click
-
-from pypm.cli.editing import edit_options, origin_options, show, target_of
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import UsageError, argument, option, verb
+from pypm.cli.editing import EDIT, ORIGIN, show, target_of
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.edit import EditOptions, add
 from pypm.ops.wanted import Origin
 
 
-@click.command()
-@click.argument("requirements", nargs=-1, required=True)
-@click.option(
-    "--bounds",
-    type=click.Choice(["lower", "exact", "none"]),
-    default="lower",
-    help="What a bare name gets: >= the locked version (the default), == it, or nothing.",
+@verb(
+    argument("requirements", many=True),
+    option(
+        "--bounds",
+        choices=("lower", "exact", "none"),
+        default="lower",
+        help="What a bare name gets: >= the locked version (the default), == it, or nothing.",
+    ),
+    option("-E", "--exact", help="The same as --bounds exact."),
+    option("--raw", help="Write requirements as they are: no bound, addresses in place."),
+    ORIGIN,
+    *EDIT,
+    COMMON,
 )
-@click.option("-E", "--exact", is_flag=True, help="The same as --bounds exact.")
-@click.option("--raw", is_flag=True, help="Write requirements as they are: no bound, addresses in place.")
-@origin_options
-@edit_options
-@common
 def command(
     common: Common,
     requirements: tuple[str, ...],
@@ -45,7 +45,7 @@ def command(
     cannot be locked and synced.
     """
     if len(requirements) > 1 and (origin.git or origin.path or origin.url):
-        raise click.UsageError("--git, --path and --url are for one requirement")
+        raise UsageError("--git, --path and --url are for one requirement")
     options = EditOptions(
         requirements,
         members,

@@ -6,21 +6,14 @@ import json
 import sys
 from typing import Any
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import Group, option, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.cache import UNUSED_DAYS, cache_folder, cache_size, clean, prune
 from pypm.ops.counting import count
 
 
-@click.group()
-def command() -> None:
-    """The store: wheels, unpacked trees and what indexes said, shared by all workspaces."""
-
-
-@command.command("dir")
-@common
+@verb(COMMON)
 def dir_command(common: Common) -> int:
     """Print the store's folder."""
     with world(common) as here:
@@ -29,8 +22,7 @@ def dir_command(common: Common) -> int:
     return 0
 
 
-@command.command("size")
-@common
+@verb(COMMON)
 def size_command(common: Common) -> int:
     """Print what the store takes on the disk, by kind."""
     with world(common) as here:
@@ -46,19 +38,18 @@ def size_command(common: Common) -> int:
     return 0
 
 
-@command.command("prune")
-@click.option(
-    "--unused-days",
-    type=click.IntRange(min=0),
-    default=UNUSED_DAYS,
-    show_default=True,
-    metavar="N",
-    help="What indexes said of a name goes when nobody asked for it so long.",
+@verb(
+    option(
+        "--unused-days",
+        least=0,
+        default=UNUSED_DAYS,
+        metavar="N",
+        help="What indexes said of a name goes when nobody asked for it so long (90).",
+    ),
+    COMMON,
 )
-@common
 def prune_command(common: Common, unused_days: int) -> int:
-    """Remove what no environment that is still there uses, what was not asked for in a long time, and
-    what killed runs left."""
+    """Remove what no environment uses, what was not asked for in a long time, and what killed runs left."""
     with world(common) as here:
         removed = prune(here, unused_days=unused_days)
     nouns = {kind: "built wheel" if kind == "built" else kind.removesuffix("s") for kind in removed}
@@ -67,8 +58,7 @@ def prune_command(common: Common, unused_days: int) -> int:
     return 0
 
 
-@command.command("clean")
-@common
+@verb(COMMON)
 def clean_command(common: Common) -> int:
     """Remove everything. Environments go on working."""
     with world(common) as here:
@@ -91,3 +81,9 @@ def _bytes(number: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+command = Group(
+    "The store: wheels, unpacked trees and what indexes said, shared by all workspaces.",
+    {"dir": dir_command, "size": size_command, "prune": prune_command, "clean": clean_command},
+)

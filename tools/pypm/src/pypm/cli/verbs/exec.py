@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
-from pypm.cli.options import Common, common, selection, world
+from pypm.cli.arguments import argument, option, verb
+from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import sync_first
 from pypm.ops.execute import command_in
 from pypm.ops.selection import Selection
 
 
-@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
-@click.option("--no-sync", is_flag=True, help="Run in the environment as it is.")
-@click.option("--frozen", is_flag=True, help="Sync from the lock as it is.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@selection
-@common
+@verb(
+    option("--no-sync", help="Run in the environment as it is."),
+    option("--frozen", help="Sync from the lock as it is."),
+    argument("command", rest=True),
+    SELECTION,
+    COMMON,
+)
 def command(
     common: Common, selection: Selection, no_sync: bool, frozen: bool, command: tuple[str, ...]
 ) -> int:

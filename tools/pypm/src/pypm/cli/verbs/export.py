@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, selection, world
+from pypm.cli.arguments import option, verb
+from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.export import ExportOptions, export
 from pypm.ops.selection import Selection
 
 
-@click.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["pylock.toml", "requirements.txt"]),
-    help="What to write (pylock.toml, or by the name after -o).",
+@verb(
+    option(
+        "--format",
+        name="form",
+        choices=("pylock.toml", "requirements.txt"),
+        help="What to write (pylock.toml, or by the name after -o).",
+    ),
+    option("-o", "--output", metavar="FILE", help="Write to FILE rather than to stdout."),
+    option("--no-hashes", help="Leave hashes out of requirements.txt."),
+    option("--no-editable", help="Members as ordinary folders."),
+    option("--no-members", help="Only what members need from elsewhere."),
+    option("--frozen", help="Take the lock as it is."),
+    SELECTION,
+    COMMON,
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE rather than to stdout.")
-@click.option("--no-hashes", is_flag=True, help="Leave hashes out of requirements.txt.")
-@click.option("--no-editable", is_flag=True, help="Members as ordinary folders.")
-@click.option("--no-members", is_flag=True, help="Only what members need from elsewhere.")
-@click.option("--frozen", is_flag=True, help="Take the lock as it is.")
-@selection
-@common
 def command(
     common: Common,
     selection: Selection,

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import option, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.view import graph_text
 
 
-@click.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "dot", "mermaid"]),
-    default="text",
-    help="How (text).",
+@verb(
+    option(
+        "--format",
+        name="form",
+        choices=("text", "json", "dot", "mermaid"),
+        default="text",
+        help="How (text).",
+    ),
+    COMMON,
 )
-@common
 def command(common: Common, form: str) -> int:
     """Print the members' graph: who asks whom for what, and where."""
     with world(common) as here:

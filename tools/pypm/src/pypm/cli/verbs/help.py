@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import click
+from pypm.cli.arguments import UsageError, argument, verb
 
 
-@click.command()
-@click.argument("name", required=False)
+@verb(argument("name", required=False))
 def command(name: str | None) -> int:
     """Print the list of commands, or the options of the command NAME."""
-    raise click.UsageError(f"no such command: {name}")
+    raise UsageError(f"no such command: {name}")

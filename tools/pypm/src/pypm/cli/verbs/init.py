@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import argument, option, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.init import InitOptions, init
 
 
-@click.command()
-@click.argument("folder", default=".")
-@click.option("--name", metavar="NAME", help="The project's or workspace's name (the folder's).")
-@click.option("--workspace", is_flag=True, help="Make a workspace, also where there is nothing yet.")
-@click.option("--no-package", is_flag=True, help="Only a manifest: nothing to build.")
-@click.option("--requires-python", metavar="RANGE", help="The Pythons of the new project (>=3.11).")
-@common
+@verb(
+    argument("folder", default="."),
+    option("--name", metavar="NAME", help="The project's or workspace's name (the folder's)."),
+    option("--workspace", help="Make a workspace, also where there is nothing yet."),
+    option("--no-package", help="Only a manifest: nothing to build."),
+    option("--requires-python", metavar="RANGE", help="The Pythons of the new project (>=3.11)."),
+    COMMON,
+)
 def command(
     common: Common,
     folder: str,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import UsageError, option, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.annotations import annotated
 from pypm.cli.render.errors import render_error
 from pypm.cli.render.report import diff_lines, lock_lines, say
@@ -16,15 +15,14 @@ from pypm.ops.lock import check as check_lock
 from pypm.ops.world import truth
 
 
-@click.command()
-@click.option(
-    "--check", is_flag=True, help="Write nothing: exit 1 unless the lock is what the manifests give."
+@verb(
+    option("--check", help="Write nothing: exit 1 unless the lock is what the manifests give."),
+    option("--diff", name="show_diff", help="Write nothing: print what would change."),
+    option("--dry-run", help="Write nothing: say what would be done."),
+    option("-U", "--upgrade", help="Forget all pins: the newest versions that fit."),
+    option("--upgrade-package", name="upgrade_packages", many=True, metavar="NAME", help="Forget this pin."),
+    COMMON,
 )
-@click.option("--diff", "show_diff", is_flag=True, help="Write nothing: print what would change.")
-@click.option("--dry-run", is_flag=True, help="Write nothing: say what would be done.")
-@click.option("-U", "--upgrade", is_flag=True, help="Forget all pins: the newest versions that fit.")
-@click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Forget this pin.")
-@common
 def command(
     common: Common,
     check: bool,
@@ -39,7 +37,7 @@ def command(
     """
     if check:
         if show_diff or dry_run or upgrade or upgrade_packages:
-            raise click.UsageError("--check goes with no other option of `lock`")
+            raise UsageError("--check goes with no other option of `lock`")
         return _check(common)
     with world(common) as here:
         report = lock(here, LockOptions(dry_run or show_diff, upgrade, upgrade_packages))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import argument, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.selection import Selection
 from pypm.ops.view import list_members, members_json
 
 
-@click.command()
-@click.argument("members", nargs=-1)
-@common
+@verb(
+    argument("members", required=False, many=True),
+    COMMON,
+)
 def command(common: Common, members: tuple[str, ...]) -> int:
     """List the members: name, version, folder. MEMBERS narrows the list (NAME..., ...NAME, globs, paths)."""
     with world(common) as here:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import Group, argument, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.pythons import find_python, list_pythons
 
 
-@click.group()
-def command() -> None:
-    """Interpreters on this machine."""
-
-
-@command.command("find")
-@click.argument("request", required=False)
-@common
+@verb(
+    argument("request", required=False),
+    COMMON,
+)
 def find_command(common: Common, request: str | None) -> int:
     """Print the interpreter that sync would use, or that REQUEST (3.12, >=3.11, a path) means."""
     with world(common) as here:
@@ -30,8 +25,7 @@ def find_command(common: Common, request: str | None) -> int:
     return 0
 
 
-@command.command("list")
-@common
+@verb(COMMON)
 def list_command(common: Common) -> int:
     """List interpreters in order of preference; with -v also what was passed over, and why."""
     with world(common) as here:
@@ -46,3 +40,9 @@ def list_command(common: Common) -> int:
         for path, reason in skipped:
             sys.stderr.write(f"passed over {path}: {reason}\n")
     return 0
+
+
+command = Group(
+    "Interpreters on this machine.",
+    {"find": find_command, "list": list_command},
+)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
-from pypm.cli.editing import edit_options, show, target_of
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import argument, verb
+from pypm.cli.editing import EDIT, show, target_of
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.edit import EditOptions, remove
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True)
-@edit_options
-@common
+@verb(
+    argument("names", many=True),
+    *EDIT,
+    COMMON,
+)
 def command(
     common: Common,
     names: tuple[str, ...],

@@ -6,9 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-import click
-
-from pypm.cli.options import Common, common, selection, world
+from pypm.cli.arguments import argument, option, verb
+from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.cli.render.style import style
 from pypm.cli.syncing import sync_first
@@ -20,14 +19,15 @@ from pypm.ops.selection import Selection
 _COLOURS = ("cyan", "green", "yellow", "blue")
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--no-sync", is_flag=True, help="Run in the environment as it is.")
-@click.option("--frozen", is_flag=True, help="Sync from the lock as it is.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Runs at a time (default: the processors).")
-@click.argument("task", required=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@selection
-@common
+@verb(
+    option("--no-sync", help="Run in the environment as it is."),
+    option("--frozen", help="Sync from the lock as it is."),
+    option("-j", "--jobs", least=1, help="Runs at a time (default: the processors)."),
+    argument("task", required=False),
+    argument("arguments", required=False, rest=True),
+    SELECTION,
+    COMMON,
+)
 def command(
     common: Common,
     selection: Selection,

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import Group, argument, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.launcher import link
 
 
-@click.group()
-def command() -> None:
-    """Pypm itself."""
-
-
-@command.command("link")
-@click.argument("folder", required=False)
-@common
+@verb(
+    argument("folder", required=False),
+    COMMON,
+)
 def link_command(common: Common, folder: str | None) -> int:
     """Write a launcher into FOLDER (default: a folder on PATH below your home) that starts pypm bare."""
     with world(common) as here:
@@ -30,3 +25,9 @@ def link_command(common: Common, folder: str | None) -> int:
     if not linked.on_path and not common.quiet:
         sys.stderr.write(f"{linked.launcher} is not in a folder on PATH\n")
     return 0
+
+
+command = Group(
+    "Pypm itself.",
+    {"link": link_command},
+)

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import click
-
 from pypm._stamp import key_of
-from pypm.cli.options import Common, common, selection, world
+from pypm.cli.arguments import Words, option, verb
+from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import show
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
 
 
-@click.command()
-@click.option("--frozen", is_flag=True, help="Take the lock as it is: do not look whether it fits.")
-@click.option("--locked", is_flag=True, help="Fail unless the lock is what the manifests give.")
-@click.option("-U", "--upgrade", is_flag=True, help="Forget all pins before locking.")
-@click.option("--upgrade-package", "upgrade_packages", multiple=True, metavar="NAME", help="Forget this pin.")
-@click.option("--inexact", is_flag=True, help="Leave what is installed and not in the lock.")
-@click.option("--reinstall", is_flag=True, help="Install everything again.")
-@click.option(
-    "--reinstall-package", "reinstall_packages", multiple=True, metavar="NAME", help="Install this again."
+@verb(
+    option("--frozen", help="Take the lock as it is: do not look whether it fits."),
+    option("--locked", help="Fail unless the lock is what the manifests give."),
+    option("-U", "--upgrade", help="Forget all pins before locking."),
+    option("--upgrade-package", name="upgrade_packages", many=True, metavar="NAME", help="Forget this pin."),
+    option("--inexact", help="Leave what is installed and not in the lock."),
+    option("--reinstall", help="Install everything again."),
+    option(
+        "--reinstall-package",
+        name="reinstall_packages",
+        many=True,
+        metavar="NAME",
+        help="Install this again.",
+    ),
+    option("--no-editable", help="Install members as ordinary wheels."),
+    option("--compile", name="compile_", help="Compile bytecode now rather than at first import."),
+    option("--force", help="Replace an environment that pypm did not make."),
+    option("--dry-run", help="Change nothing: print the plan."),
+    SELECTION,
+    COMMON,
+    Words("words"),
 )
-@click.option("--no-editable", is_flag=True, help="Install members as ordinary wheels.")
-@click.option("--compile", "compile_", is_flag=True, help="Compile bytecode now rather than at first import.")
-@click.option("--force", is_flag=True, help="Replace an environment that pypm did not make.")
-@click.option("--dry-run", is_flag=True, help="Change nothing: print the plan.")
-@selection
-@common
-@click.pass_context
 def command(
-    context: click.Context,
+    words: list[str],
     common: Common,
     selection: Selection,
     frozen: bool,
@@ -51,7 +55,7 @@ def command(
     """
     options = SyncOptions(
         selection=selection,
-        locking=Locking(upgrade, upgrade_packages, frozen, locked),
+        locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
         inexact=inexact,
         reinstall=reinstall_packages,
         reinstall_all=reinstall,
@@ -59,7 +63,7 @@ def command(
         force=force,
         editable=not no_editable,
         compile=compile_,
-        stamp_key=key_of(context.obj),
+        stamp_key=key_of(words),
     )
     with world(common) as here:
         report = sync(here, options)

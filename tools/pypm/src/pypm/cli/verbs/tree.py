@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import argument, option, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.ops.selection import Selection
 from pypm.ops.view import tree
 
 
-@click.command()
-@click.option("-d", "--depth", type=click.IntRange(min=0), help="Show so many levels below the members.")
-@click.argument("members", nargs=-1)
-@common
+@verb(
+    option("-d", "--depth", least=0, help="Show so many levels below the members."),
+    argument("members", required=False, many=True),
+    COMMON,
+)
 def command(common: Common, depth: int | None, members: tuple[str, ...]) -> int:
     """Show the members with what they lead to, by the lock. (*): its branches are shown elsewhere."""
     with world(common) as here:

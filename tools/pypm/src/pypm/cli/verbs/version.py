@@ -6,14 +6,12 @@ import json
 import platform
 import sys
 
-import click
-
 from pypm._verbs import VERSION
-from pypm.cli.options import Common, common
+from pypm.cli.arguments import verb
+from pypm.cli.options import COMMON, Common
 
 
-@click.command()
-@common
+@verb(COMMON)
 def command(common: Common) -> int:
     """Print pypm's version; with --json or -v also what it runs on."""
     facts = {"version": VERSION, "python": platform.python_version(), "executable": sys.executable}

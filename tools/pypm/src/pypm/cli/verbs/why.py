@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sys
 
-import click
-
-from pypm.cli.options import Common, common, world
+from pypm.cli.arguments import argument, option, verb
+from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.view import why_package
 
 
-@click.command()
-@click.argument("name")
-@click.option("--limit", type=click.IntRange(min=1), default=100, help="Show so many paths (100).")
-@common
+@verb(
+    argument("name"),
+    option("--limit", least=1, default=100, help="Show so many paths (100)."),
+    COMMON,
+)
 def command(common: Common, name: str, limit: int) -> int:
     """Show every path from a member to package NAME, with the requirement on each edge and its place."""
     with world(common) as here:

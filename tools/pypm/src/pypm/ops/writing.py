@@ -1,0 +1,49 @@
+"""Manifests, lock and environment changed together: all of it, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pypm.ops.locking import Locked, write_lock
+from pypm.ops.opening import LOCK
+from pypm.ops.sync import SyncOptions, SyncReport, sync
+from pypm.ops.world import World
+from pypm_store.atomic import write_atomically
+from pypm_workspace.workspace import Workspace
+
+
+def write_all(
+    world: World,
+    workspace: Workspace,
+    manifests: Mapping[str, str],
+    locked: Locked,
+    how: SyncOptions | None,
+) -> SyncReport | None:
+    """Writes *manifests* (texts by path) and the lock, and syncs as *how* says, if it does; puts every
+    file back if one of these fails.
+
+    The lock goes last: between the two a run would lock again.
+    """
+    root = Path(workspace.root)
+    with _restored_on_failure([*(root / file for file in manifests), root / LOCK]):
+        for file, text in manifests.items():
+            write_atomically(root / file, text, fsync=True)
+        write_lock(workspace, locked)
+        return None if how is None else sync(world, how)
+
+
+@contextmanager
+def _restored_on_failure(files: Sequence[Path]) -> Iterator[None]:
+    """Gives *files* their bytes back if what is done inside fails; one that was not there goes again."""
+    before = {file: file.read_bytes() if file.exists() else None for file in files}
+    try:
+        yield
+    except BaseException:
+        for file, data in before.items():
+            if data is None:
+                file.unlink(missing_ok=True)
+            elif not file.exists() or file.read_bytes() != data:
+                write_atomically(file, data)
+        raise
