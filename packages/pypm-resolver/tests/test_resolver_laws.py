@@ -37,26 +37,25 @@ POINTS = [
 ]
 
 
-@st.composite
-def requirements(draw: st.DrawFn, extras: bool = True) -> str:
-    name = draw(st.sampled_from(NAMES))
-    extra = draw(st.sampled_from(("", "", "", "[x]"))) if extras else ""
-    marker = draw(st.sampled_from(MARKERS))
-    text = f"{name}{extra}{draw(st.sampled_from(SPECIFIERS))}"
-    return f"{text} ; {marker}" if marker else text
+def _requirements(extras: tuple[str, ...], markers: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """Texts of requirements. Made once: a strategy costs more to make than to draw from."""
+    parts = st.tuples(*map(st.sampled_from, (NAMES, extras, SPECIFIERS, markers)))
+    return parts.map(lambda one: "".join(one[:3]) + (f" ; {one[3]}" if one[3] else ""))
 
 
-@st.composite
-def releases(draw: st.DrawFn) -> list[str]:
-    plain = draw(st.lists(requirements(), max_size=2))
-    gated = draw(st.lists(requirements(), max_size=1))
-    return plain + [f"{text} and extra == 'x'" if ";" in text else f"{text} ; extra == 'x'" for text in gated]
+def _gated(text: str, marker: str) -> str:
+    return f"{text} and ({marker})" if ";" in text else f"{text} ; {marker}"
 
 
+requirements = _requirements(("", "", "", "[x]"), MARKERS)
+releases = st.tuples(
+    st.lists(requirements, max_size=2),
+    st.lists(requirements.map(lambda text: _gated(text, "extra == 'x'")), max_size=1),
+).map(lambda found: [*found[0], *found[1]])
 universes = st.fixed_dictionaries(
-    {name: st.dictionaries(st.sampled_from(VERSIONS), releases(), min_size=1) for name in NAMES}
+    {name: st.dictionaries(st.sampled_from(VERSIONS), releases, min_size=1) for name in NAMES}
 )
-roots = st.lists(requirements(), min_size=1, max_size=4)
+roots = st.lists(requirements, min_size=1, max_size=4)
 
 
 def served(packages: dict[str, dict[str, list[str]]], extras: tuple[str, ...] = ("x",)) -> Universe:
@@ -107,33 +106,23 @@ EXTRAS = ("x", "y", "z")
 JOINED = ("{0}", "{0} and {1}", "({0} or {1}) and {2}", "{0} and {1} and {2}", "{0} or {1} and {2}")
 
 
-@st.composite
-def joint_requirements(draw: st.DrawFn) -> str:
-    extras = draw(st.lists(st.sampled_from(EXTRAS), max_size=2, unique=True))
-    asked = f"[{','.join(extras)}]" if extras else ""
-    marker = draw(st.sampled_from(MARKERS[2:6]))
-    text = f"{draw(st.sampled_from(NAMES))}{asked}{draw(st.sampled_from(SPECIFIERS))}"
-    return f"{text} ; {marker}" if marker else text
-
-
-@st.composite
-def joint_releases(draw: st.DrawFn) -> list[str]:
-    """Requirements that hold only where several extras are asked for at once."""
-    plain = draw(st.lists(joint_requirements(), max_size=2))
-    gated = []
-    for one in draw(st.lists(joint_requirements(), min_size=1, max_size=2)):
-        names = draw(st.permutations(EXTRAS))
-        marker = draw(st.sampled_from(JOINED)).format(*(f"extra == '{name}'" for name in names))
-        gated.append(f"{one} and ({marker})" if ";" in one else f"{one} ; {marker}")
-    return plain + gated
+joint_requirements = _requirements(("", "", "[x]", "[y]", "[z]", "[x,y]", "[x,z]", "[y,z]"), MARKERS[2:6])
+joint_markers = st.tuples(st.sampled_from(JOINED), st.permutations([f"extra == '{name}'" for name in EXTRAS]))
+# Requirements that hold only where several extras are asked for at once.
+joint_gated = st.tuples(joint_requirements, joint_markers.map(lambda one: one[0].format(*one[1]))).map(
+    lambda one: _gated(*one)
+)
+joint_releases = st.tuples(
+    st.lists(joint_requirements, max_size=2), st.lists(joint_gated, min_size=1, max_size=2)
+).map(lambda found: [*found[0], *found[1]])
 
 
 @quick
 @given(
     st.fixed_dictionaries(
-        {name: st.dictionaries(st.sampled_from(VERSIONS), joint_releases(), min_size=1) for name in NAMES}
+        {name: st.dictionaries(st.sampled_from(VERSIONS), joint_releases, min_size=1) for name in NAMES}
     ),
-    st.lists(joint_requirements(), min_size=2, max_size=4),
+    st.lists(joint_requirements, min_size=2, max_size=4),
 )
 def test_extras_asked_for_together_agree_with_brute_force(
     packages: dict[str, dict[str, list[str]]], asked: list[str]
