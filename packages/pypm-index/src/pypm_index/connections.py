@@ -9,10 +9,18 @@ import ssl
 import sys
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies
 
-import truststore
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    from urllib import request
+
+    import truststore
+else:
+    request = later("urllib.request")
+    truststore = later("truststore")
 
 Origin = tuple[str, str, int]
 """(scheme, host, port), as `pypm_index.addresses.origin` gives it."""
@@ -133,7 +141,7 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
                 elif lower:
                     found.pop(name[:-6].lower(), None)
     if not found and sys.platform in ("darwin", "win32"):
-        return dict(getproxies())
+        return dict(request.getproxies())
     return found
 
 

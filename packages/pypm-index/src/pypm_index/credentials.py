@@ -8,16 +8,25 @@ go to every host.
 
 from __future__ import annotations
 
-import json
-import netrc
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm_index.addresses import origin, userinfo
 from pypm_index.settings import Credentials, Indexes
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import json
+    import netrc
+    import shutil
+    import subprocess
+else:
+    json = later("json")
+    netrc = later("netrc")
+    shutil = later("shutil")
+    subprocess = later("subprocess")
 
 _KEYRING_SECONDS = 60.0
 
@@ -104,6 +113,8 @@ def read_netrc(environ: Mapping[str, str]) -> dict[str, Credentials]:
     home = environ.get("HOME") or environ.get("USERPROFILE") or ""
     named = environ.get("NETRC", "")
     for file in [Path(named)] if named else [Path(home, ".netrc"), Path(home, "_netrc")] if home else []:
+        if not file.is_file():
+            continue
         try:
             hosts = netrc.netrc(str(file)).hosts
         except (OSError, netrc.NetrcParseError, UnicodeDecodeError):

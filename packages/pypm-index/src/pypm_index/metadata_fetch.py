@@ -18,6 +18,7 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm_index import metadata_text
 from pypm_index.addresses import origin_text, redacted
@@ -25,11 +26,16 @@ from pypm_index.errors import FileGone, IndexFailed, WrongHash
 from pypm_index.ports import Fetcher, Response
 from pypm_index.records import NO_METADATA
 from pypm_index.releases import address, has_metadata
-from pypm_index.sdist_metadata import NotAnSdist, of_sdist
-from pypm_index.wheel_tail import TAIL, NotAWheel, read_metadata
 from pypm_model.facts import Metadata, MetadataKey, NoMetadata
+from pypm_model.later import later
 from pypm_model.records import record
 from pypm_store.pages import FileRow
+
+if TYPE_CHECKING:
+    from pypm_index import sdist_metadata, wheel_tail
+else:
+    sdist_metadata = later("pypm_index.sdist_metadata")
+    wheel_tail = later("pypm_index.wheel_tail")
 
 Obtain = Callable[[FileRow, str], Path]
 """(row, name of its index) to the file: in the store, downloaded if need be, its digest checked."""
@@ -82,7 +88,7 @@ class MetadataFetch:
         if row.artifact.is_wheel:
             try:
                 text = self._of_wheel(row, key.index)
-            except NotAWheel as error:
+            except wheel_tail.NotAWheel as error:
                 return NoMetadata(key, f"{filename} cannot be read: {error}")
             return metadata_text.facts(metadata_text.read(text), key, filename)
         sdist = self._obtain(row, key.index)
@@ -127,7 +133,9 @@ class MetadataFetch:
         filename = row.artifact.filename
         size = row.artifact.size
         # Some servers do not know "the last N bytes": where the size is known they need not.
-        wanted = f"bytes=-{TAIL}" if not size else f"bytes={max(0, size - TAIL)}-{size - 1}"
+        wanted = (
+            f"bytes=-{wheel_tail.TAIL}" if not size else f"bytes={max(0, size - wheel_tail.TAIL)}-{size - 1}"
+        )
         first = self._range(url, index, filename, wanted)
         if first is None:
             return None
@@ -141,10 +149,10 @@ class MetadataFetch:
         def read_range(begin: int, until: int) -> bytes:
             answer = self._range(url, index, filename, f"bytes={begin}-{until - 1}")
             if answer is None:
-                raise NotAWheel("the server stopped giving ranges of it")
+                raise wheel_tail.NotAWheel("the server stopped giving ranges of it")
             return answer.body
 
-        return read_metadata(total, first.body, read_range)
+        return wheel_tail.read_metadata(total, first.body, read_range)
 
     def _range(self, url: str, index: str, filename: str, wanted: str) -> Response | None:
         """The range; None if the server cannot (then the rest of the file is not fetched)."""
@@ -168,8 +176,8 @@ def of_sdist_file(key: MetadataKey, row: FileRow, sdist: Path) -> Metadata | NoM
     """What the sdist at *sdist* says of *key*."""
     filename = row.artifact.filename
     try:
-        headers = of_sdist(sdist)
-    except NotAnSdist as error:
+        headers = sdist_metadata.of_sdist(sdist)
+    except sdist_metadata.NotAnSdist as error:
         return NoMetadata(key, f"{filename}: {error}")
     if headers is None:
         return NeedsBuild(key, sdist, row)
@@ -185,4 +193,4 @@ def of_wheel_file(path: Path) -> bytes:
             file.seek(start)
             return file.read(end - start)
 
-        return read_metadata(size, read_range(max(0, size - TAIL), size), read_range)
+        return wheel_tail.read_metadata(size, read_range(max(0, size - wheel_tail.TAIL), size), read_range)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm_index.crew import Crew, Done
-from pypm_index.direct import DirectNeedsBuild, Workplace, look
 from pypm_index.fetch import fetch_one
-from pypm_index.metadata_fetch import MetadataFetch, NeedsBuild
+from pypm_index.metadata_fetch import MetadataFetch
 from pypm_index.page_fetch import PageAnswer, fetch_page
 from pypm_index.ports import Fetcher
 from pypm_index.raw_pages import RawPages
@@ -21,13 +21,24 @@ from pypm_index.settings import Index, Indexes
 from pypm_index.transport import Transport
 from pypm_model.artifacts import Artifact, Located
 from pypm_model.events import Listener
-from pypm_model.facts import Direct, DirectKey, Metadata, MetadataKey, NoMetadata
+from pypm_model.facts import DirectKey, MetadataKey
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
 from pypm_store.files import digest_of
 from pypm_store.pages import FileRow
 from pypm_store.pages import Page as KeptPage
 from pypm_store.store import Store
+
+if TYPE_CHECKING:
+    from pypm_index import direct
+    from pypm_index.direct import DirectNeedsBuild, Workplace
+    from pypm_index.metadata_fetch import NeedsBuild
+    from pypm_model.facts import Direct, Metadata, NoMetadata
+
+    Result = PageAnswer | Metadata | NoMetadata | NeedsBuild | Direct | DirectNeedsBuild
+else:
+    direct = later("pypm_index.direct")
 
 WORKERS = 32
 """Threads that wait for servers. More gain nothing once each question takes a thread's time to read."""
@@ -57,7 +68,6 @@ class DirectJob:
 
 
 Job = PageJob | MetadataJob | DirectJob
-Result = PageAnswer | Metadata | NoMetadata | NeedsBuild | Direct | DirectNeedsBuild
 
 
 class Network:
@@ -102,7 +112,7 @@ class Network:
 
     def look(self, job: DirectJob, place: Workplace, *, urgent: bool) -> None:
         """Begins to look what is at a direct source; its end is `Direct` or `DirectNeedsBuild`."""
-        self._crew.give(job, lambda: look(job.key, place), urgent=urgent)
+        self._crew.give(job, lambda: direct.look(job.key, place), urgent=urgent)
 
     def take(self, *, wait: bool) -> Done[Result] | None:
         """The next end of a job."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from pypm_index import simple_html, simple_json
+from pypm_index import simple_json
 from pypm_index.addresses import files_base, redacted
 from pypm_index.errors import BadPage
 from pypm_index.listings import Dated, likely, listing
@@ -15,9 +16,15 @@ from pypm_index.records import Page, UnreadablePage
 from pypm_index.releases import Releases, address
 from pypm_index.settings import Index
 from pypm_model.facts import Listing, ListingKey
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
 from pypm_store.pages import Page as KeptPage
+
+if TYPE_CHECKING:
+    from pypm_index import simple_html
+else:
+    simple_html = later("pypm_index.simple_html")
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 DEFAULT_MAX_AGE = 600

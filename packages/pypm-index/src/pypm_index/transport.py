@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import base64
 import http.client
-import random
 import socket
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from pypm_index.addresses import origin, redacted, userinfo, without_userinfo
@@ -36,6 +34,14 @@ from pypm_index.errors import (
 )
 from pypm_index.ports import Response
 from pypm_index.settings import Credentials, Indexes
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    import random
+    from email import utils as email_utils
+else:
+    email_utils = later("email.utils")
+    random = later("random")
 
 _T = TypeVar("_T")
 
@@ -352,7 +358,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     if text.isdigit():
         return min(float(text), _LONGEST_WAIT)
     try:
-        wait = parsedate_to_datetime(text).timestamp() - time.time()
+        wait = email_utils.parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wait, 0.0), _LONGEST_WAIT)
