@@ -9,13 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm_index.ports import Response
+from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_store.atomic import write_atomically
 from pypm_store.pages import Page
+
+if TYPE_CHECKING:
+    from pypm_store import inflate
+else:
+    inflate = later("pypm_store.inflate")
+
+_MAX_PAGE = 1 << 30
+"""Bytes: more than any page has."""
 
 
 class RawPages:
@@ -49,8 +58,8 @@ class RawPages:
             if _digest(body) != page.digest:
                 return None
             if packed:
-                body = zlib.decompress(packed, 47)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zlib.error):
+                body = inflate.unpacked(packed, _MAX_PAGE)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return Response(200, headers, str(facts["url"]), body, packed)
 

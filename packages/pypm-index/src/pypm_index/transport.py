@@ -16,7 +16,6 @@ import http.client
 import socket
 import ssl
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -35,6 +34,7 @@ from pypm_index.errors import (
 from pypm_index.ports import Response
 from pypm_index.settings import Credentials, Indexes
 from pypm_model.later import later
+from pypm_store.inflate import unpacked
 
 if TYPE_CHECKING:
     import random
@@ -289,13 +289,11 @@ class HttpStream:
         body = b"".join(chunks)
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip", "deflate") and body:
-            packed, unpacker = body, zlib.decompressobj(47)
+            packed = body
             try:
-                body = unpacker.decompress(packed, _MAX_BODY)
-            except zlib.error as error:
-                raise self._broken(f"the answer's compression is broken: {error}") from error
-            if not unpacker.eof:
-                raise self._broken("the answer's compressed form is cut short or too large")
+                body = unpacked(packed, _MAX_BODY)
+            except ValueError as error:
+                raise self._broken(f"the answer's compressed form {error}") from error
             self.packed = packed if encoding != "deflate" else b""
         return body
 

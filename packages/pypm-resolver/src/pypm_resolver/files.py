@@ -147,9 +147,10 @@ def covers(
     # 2. Covers only grow, so a version whose files serve all of a Requires-Python is done with it.
     for strict, files, mask in others:
         todo = mask & ~serves.get(strict, 0)
-        for cover, versions in groups.items():
-            if versions & todo and implies(strict, cover.files):
-                todo &= ~versions
+        if todo:
+            for cover, versions in groups.items():
+                if versions & todo and implies(strict, cover.files):
+                    todo &= ~versions
         if todo:
             groups = _joined(groups, todo, class_cover(files))
     return tuple(groups.items())

@@ -21,6 +21,19 @@ def _library() -> Any:
 _zlib = _library()
 
 
+def unpacked(packed: bytes, limit: int) -> bytes:
+    """The content of *packed*, gzip or zlib, one stream. Raises ValueError, saying why in a clause, if it is
+    damaged, cut short, or holds more than *limit* bytes."""
+    stream = _zlib.decompressobj(47)
+    try:
+        content: bytes = stream.decompress(packed, limit)
+    except Exception as error:
+        raise ValueError(f"is broken: {error}") from error
+    if not stream.eof:
+        raise ValueError("is cut short or too large")
+    return content
+
+
 def inflate(packed: bytes, size: int) -> tuple[bytes, int]:
     """(content, bytes of *packed* that were used). Never unpacks more than *size* + 1 bytes.
 
