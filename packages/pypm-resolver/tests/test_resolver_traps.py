@@ -46,6 +46,124 @@ def edges(outcome: Outcome, name: str, target: str) -> dict[str, str]:
     return {edge.version: edge.marker for edge in package(outcome, name).dependencies if edge.name == target}
 
 
+@pytest.mark.parametrize(
+    ("specifier", "allowed"),
+    [
+        (">1.7", "1.8"),
+        (">=1.7", "1.7 1.7+local 1.7.post1 1.8"),
+        ("<=1.7", "1.0 1.7 1.7+local"),
+        ("==1.7", "1.7 1.7+local"),
+        ("!=1.7", "1.0 1.7.post1 1.8"),
+        ("==1.7+local", "1.7+local"),
+        ("~=1.7", "1.7 1.7+local 1.7.post1 1.8"),
+        ("~=1.7.0", "1.7 1.7+local 1.7.post1"),
+        ("==1.*", "1.0 1.7 1.7+local 1.7.post1 1.8"),
+        ("===1.7", "1.7"),
+        ("==1.7.0", "1.7 1.7+local"),
+        (">=1!0", "1!1.0"),
+    ],
+)
+def test_t1_the_edges_of_version_order(specifier: str, allowed: str) -> None:
+    every = ("1.0", "1.7", "1.7+local", "1.7.post1", "1.8", "1!1.0")
+    wanted = allowed.split()
+    for version in every:
+        # Pinned to each in turn: it is chosen exactly if the specifier lets it.
+        universe = Universe({"a": {version: []}})
+        outcome = universe.solve(request([f"a{specifier}"]))
+        if version == "1!1.0" and specifier in (">1.7", ">=1.7", "!=1.7"):
+            assert isinstance(outcome, Resolution)  # an epoch is above everything without
+        else:
+            assert isinstance(outcome, Resolution) == (version in wanted), (specifier, version)
+
+
+def test_t1_prereleases_and_spellings_at_the_edges() -> None:
+    universe = Universe({"a": {"1.0rc1": [], "2.0a1": []}})
+    assert versions(solved(universe, request(["a<2"]))) == {"a": ["1.0rc1"]}
+    assert versions(solved(universe, request(["a<2.0rc1"]))) == {"a": ["2.0a1"]}
+    assert versions(solved(universe, request(["a==1.*"]))) == {"a": ["1.0rc1"]}
+    spelled = Universe({"a": {"1.0.0": []}, "b": {"1": ["a==1"]}})
+    assert versions(solved(spelled, request(["b", "a==1.0"])))["a"] == ["1.0.0"]
+
+
+def test_t3_no_environment_falls_between_a_python_and_its_prereleases() -> None:
+    universe = Universe({"a": {"1": Release([], python=">=3.13"), "2": Release([], python=">=3.14")}})
+    outcome = solved(universe, request(["a"], python=">=3.13"))
+    markers = edges(outcome, "app", "a")
+    assert len(markers) == 2
+    for python in ("3.13.9", "3.14.0a1", "3.14.0rc1", "3.14.0", "3.14.1"):
+        environment = {
+            "python_full_version": python,
+            "python_version": "3.14" if "3.14" in python else "3.13",
+        }
+        serving = [v for v, marker in markers.items() if evaluate(parse(marker), environment)]
+        assert len(serving) == 1, (python, markers)
+
+
+def test_t4_python_version_has_two_components() -> None:
+    universe = Universe({"a": {"1": []}, "b": {"1": []}, "c": {"1": []}, "d": {"1": []}})
+    asked = request(
+        [
+            "a; python_version > '3.11'",
+            "b; python_version >= '3.9'",
+            "c; python_version in '3.11 3.12'",
+            "d; python_version == '3.*'",
+        ],
+        python=">=3.10",
+    )
+    outcome = solved(universe, asked)
+    assert edges(outcome, "app", "a") == {"": "python_version >= '3.12'"}
+    assert edges(outcome, "app", "b") == {"": ""}  # 3.10 is above 3.9
+    assert edges(outcome, "app", "d") == {"": "python_version < '4'"}
+    inside = parse(edges(outcome, "app", "c")[""])
+    held = [
+        minor
+        for minor in range(10, 15)
+        if evaluate(inside, {"python_full_version": f"3.{minor}.5", "python_version": f"3.{minor}"})
+    ]
+    assert held == [11, 12]
+
+
+def test_t5_forms_of_markers_that_say_the_same() -> None:
+    universe = Universe(
+        {"a": {"1": []}, "b": {"1": ["c; extra == 'X_y'", "d; extra == 'z'"]}, "c": {"1": []}}
+    )
+    universe = Universe(
+        {
+            "a": {"1.0": [], "2.0": []},
+            "b": {"1": Release(["c; extra == 'x-y'", "d; extra == 'z'"], ("x-y", "z"))},
+            "c": {"1": []},
+            "d": {"1": []},
+        }
+    )
+    # Windows said in three ways, and from the other side: one region.
+    asked = request(
+        [
+            "a<2; 'win32' == sys_platform",
+            "a<2; os_name == 'nt'",
+            "a<2; platform_system == 'Windows'",
+            "a>=2; sys_platform != 'win32'",
+        ]
+    )
+    assert edges(solved(universe, asked), "app", "a") == {
+        "1.0": "sys_platform == 'win32'",
+        "2.0": "sys_platform != 'win32'",
+    }
+    inside = solved(universe, request(["a<2; 'linux' in sys_platform", "a>=2; 'linux' not in sys_platform"]))
+    assert versions(inside)["a"] == ["1.0", "2.0"]
+    # Two extras at once, one of them spelled in another way.
+    both = solved(universe, request(["b[X_y,z]"]))
+    assert versions(both) == {"b": ["1"], "c": ["1"], "d": ["1"]}
+
+
+def test_t12_what_one_file_of_a_release_says_is_used_for_all_of_it() -> None:
+    """Which file that is does not hang on the machine: see `pypm_index.choice` and its tests. Here: what the
+    listing and the metadata say of Python may differ, and the stricter counts."""
+    differs = Release([], python=">=3.12", listed_python="")
+    universe = Universe({"a": {"1.0": Release([], python=">=3.11"), "2.0": differs}})
+    outcome = solved(universe, request(["a"], python=">=3.11"))
+    assert edges(outcome, "app", "a") == {"1.0": "python_version < '3.12'", "2.0": "python_version >= '3.12'"}
+
+
 def test_t2_prereleases_only_when_no_stable_version_is_left() -> None:
     universe = Universe({"a": {"1.0": [], "2.0a1": []}, "b": {"1.0": ["a>=2.0a1"], "0.9": ["a"]}})
     assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
