@@ -25,6 +25,7 @@ def test_gzip_and_zlib_give_what_was_packed(content: bytes, pack: type[object]) 
         (b"no such thing", 100, "broken"),
         (b"", 100, "cut short"),
     ],
+    ids=["cut", "large", "plain", "empty"],
 )
 def test_what_is_not_whole_is_refused(packed: bytes, limit: int, why: str) -> None:
     with pytest.raises(ValueError, match=why):
