@@ -406,6 +406,38 @@ def test_extras_of_members_apart_conflict_only_with_each_other() -> None:
     assert extra_flag(normalize("one"), normalize("x")) == "one[x]"
 
 
+def test_t15_extras_that_exclude_each_other_are_locked_apart_where_nothing_is_shared() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": []}, "b": {"1": ["a"]}})
+    extras = {"old": ["a<2"], "new": ["a>=2"], "other": ["b"]}
+    alone = request(["b"], extras=extras, shared_environment=False)
+    outcome = solved(universe, alone)
+    assert versions(outcome) == {"a": ["1.0", "2.0"], "b": ["1"]}
+    (conflict,) = outcome.conflicts
+    assert [(extra, group) for _, extra, group in conflict.items] == [("new", ""), ("old", "")]
+    # Nobody else may say so, and with one environment for all it is a conflict.
+    assert verify(replace(alone, shared_environment=True), outcome, universe.facts())
+    assert isinstance(universe.solve(request(["b"], extras=extras)), Unsolvable)
+    # An extra that the member itself contradicts is no choice anybody has.
+    assert isinstance(
+        universe.solve(request(["a>=2"], extras={"old": ["a<2"]}, shared_environment=False)), Unsolvable
+    )
+
+
+def test_t15_many_members_with_such_extras_make_no_product_of_cases() -> None:
+    universe = Universe({"a": {"1.0": [], "2.0": []}})
+
+    def steps(count: int) -> int:
+        many = [
+            member(f"m{n}", [], extras={"old": ["a<2"], "new": ["a>=2"]}, groups={"dev": ["a"]})
+            for n in range(count)
+        ]
+        outcome = solved(universe, Request(tuple(many), shared_environment=False))
+        assert len(outcome.conflicts) == count
+        return outcome.steps
+
+    assert steps(12) <= 12 * steps(1)
+
+
 def test_t16_members_shadow_the_index_always() -> None:
     universe = Universe({"lib": {"9.0": []}, "a": {"1.0": ["lib>=0.5"]}})
     outcome = solved(universe, request(["a", "lib"], member("lib")))

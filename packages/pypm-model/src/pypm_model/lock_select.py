@@ -60,6 +60,28 @@ class LockUnsound(PypmError):
         return "run 'pypm lock', it keeps the versions that fit"
 
 
+class ChoicesExclude(PypmError):
+    """Extras or groups were chosen together that are locked apart: declared to conflict, or of a workspace
+    whose members do not share an environment."""
+
+    code: ClassVar[str] = "choices-exclude"
+    exit: ClassVar[int] = 2
+    choices: tuple[str, ...]
+    """Of what was chosen, what the lock is split by: ``acme[http2]``, ``acme:dev``."""
+    package: NormalizedName
+    versions: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{' and '.join(self.choices)} cannot be installed with the rest that is chosen: "
+            f"{self.package} would be there in {' and '.join(self.versions)}"
+        )
+
+    @property
+    def hint(self) -> str:
+        return "choose one of them: they are locked apart"
+
+
 class PythonNotCovered(PypmError):
     """The interpreter is none that *package* (empty: the lock as a whole) allows."""
 
@@ -134,12 +156,15 @@ def select(
     A wheel is better the earlier its best tag is in ``environment.tags``, then by its build number; an
     sdist is taken where no wheel fits and *build* allows it.
 
-    Raises `NotLocked`, `EnvironmentNotCovered`, `PythonNotCovered`, `LockUnsound`, and `NoFileFits` with
-    all packages that have no file.
+    Raises `NotLocked`, `EnvironmentNotCovered`, `PythonNotCovered`, `ChoicesExclude`, `LockUnsound`, and
+    `NoFileFits` with all packages that have no file.
     """
     _check_covered(lock, environment)
-    reached = _walk(lock, roots, _conditions(environment, roots))
-    _check_one_version(reached)
+    flags = _flags(roots)
+    reached = _walk(lock, roots, _conditions(environment, flags))
+    _check_one_version(
+        reached, [flag for flag in sorted(flags) if any(f"'{flag}'" in s for s in lock.splits)]
+    )
     chooser = _Chooser(environment, build)
     pins, misfits = [], []
     for package, extras in sorted(reached, key=lambda found: found[0].name):
@@ -155,14 +180,19 @@ def select(
     return tuple(pins)
 
 
-def _conditions(environment: Environment, roots: Iterable[Root]) -> Callable[[str], bool]:
-    """Whether a marker holds; each different text is evaluated once."""
-    flags = set()
+def _flags(roots: Iterable[Root]) -> set[str]:
+    """What is active (`pypm_model.activation`) when *roots* are installed together."""
+    flags: set[str] = set()
     for root in roots:
         if root.project:
             flags.add(member_flag(root.member))
             flags.update(extra_flag(root.member, extra) for extra in root.extras)
         flags.update(group_flag(root.member, group) for group in root.groups)
+    return flags
+
+
+def _conditions(environment: Environment, flags: set[str]) -> Callable[[str], bool]:
+    """Whether a marker holds; each different text is evaluated once."""
     known: dict[str, bool] = {"": True}
 
     def holds(marker: str) -> bool:
@@ -252,11 +282,14 @@ def _target(lock: Lock, by_name: Mapping[str, list[int]], edge: Edge) -> int:
     )
 
 
-def _check_one_version(reached: Reached) -> None:
+def _check_one_version(reached: Reached, splitting: Sequence[str]) -> None:
+    """Raises if a package is there twice: because of the choices *splitting* the lock, or for no reason."""
     versions: dict[NormalizedName, list[str]] = {}
     for package, _ in reached:
         versions.setdefault(package.name, []).append(package.version or "(dynamic)")
     for name, found in versions.items():
+        if len(found) > 1 and splitting:
+            raise ChoicesExclude(tuple(splitting), name, tuple(found))
         if len(found) > 1:
             raise LockUnsound(name, f"has several versions in one environment: {', '.join(found)}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pypm_model.locks import LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_model.requests import Ask, Origin, Request
+from pypm_model.requests import Ask, Conflict, Origin, Request
 
 if TYPE_CHECKING:
     from pypm_model.claims import Claim
@@ -24,6 +24,9 @@ class Resolution:
     warnings: tuple[str, ...] = ()
     """Unknown extras, deprecated packages and the like, one sentence each."""
     steps: int = 0
+    conflicts: tuple[Conflict, ...] = ()
+    """Pairs of extras or groups of one member that were found to exclude each other, where members do not
+    share an environment: the answer is for every choice without both."""
 
 
 @record

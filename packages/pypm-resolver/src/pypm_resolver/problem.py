@@ -148,7 +148,7 @@ class Problem:
             if len(sets) > 1:
                 self._rivals.append(sets)
                 optional.update(key for keys_ in sets for key in keys_)
-        if not self.request.shared_environment and len(self.members) > 1:
+        if not self.request.shared_environment:
             optional.update(keys)
         return frozenset(optional)
 

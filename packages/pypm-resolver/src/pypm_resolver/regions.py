@@ -11,12 +11,13 @@ from __future__ import annotations
 from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, parse, python_bounds
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
+from pypm_model.requests import Conflict
 from pypm_model.versions import sort_key
 from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
 from pypm_resolver.graph import NodeKey
-from pypm_resolver.incompatibility import Incompatibility, leaves
-from pypm_resolver.problem import Problem
+from pypm_resolver.incompatibility import Incompatibility, Structure, leaves
+from pypm_resolver.problem import ItemKey, Problem
 from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Region
 from pypm_resolver.universe import Universe
 
@@ -37,6 +38,14 @@ class Impossible:
     proof: Incompatibility
 
 
+@record
+class Exclusive:
+    """All regions are done, and in some there is no solution because two extras or groups of one member,
+    both active there, exclude each other: each pair is to be kept apart."""
+
+    conflicts: tuple[Conflict, ...]
+
+
 class Regions:
     """All regions of one problem; `advance` until it gives something else than `Missing`."""
 
@@ -52,6 +61,7 @@ class Regions:
         self._flags = frozenset(
             item.flag for item in self.problem.items.values() if not self.problem.request.shared_environment
         )
+        self._exclusive: dict[Conflict, None] = {}
         self._open = self._first_regions()
 
     @property
@@ -59,12 +69,12 @@ class Regions:
         """Decisions and conflicts so far."""
         return self.used + (self.current.steps if self.current is not None else 0)
 
-    def advance(self) -> Missing | Impossible | Exhausted | tuple[Solved, ...]:
+    def advance(self) -> Missing | Impossible | Exhausted | Exclusive | tuple[Solved, ...]:
         """Solve region after region, until facts are missing or all is decided."""
         while True:
             if self.current is None:
                 if not self._open:
-                    return tuple(self.solved)
+                    return Exclusive(tuple(self._exclusive)) if self._exclusive else tuple(self.solved)
                 where = self._open.pop()
                 self.current = Region(
                     self.universe,
@@ -82,6 +92,13 @@ class Regions:
                 return EXHAUSTED
             if isinstance(outcome, Failed):
                 markers = markers_of(outcome.proof)
+                pair = () if markers else self._pair(region, outcome.proof)
+                if pair:
+                    # Nobody installs both where nothing is shared: the rest is solved without this region.
+                    self._exclusive[Conflict(pair)] = None
+                    self.used += region.steps
+                    self.current = None
+                    continue
                 if not markers:
                     return Impossible(region, outcome.proof)
                 outcome = Cut(markers[0])
@@ -127,6 +144,20 @@ class Regions:
             if implies(where, item.flag):
                 return frozenset(self.problem.members) - {item.key[0]}
         return frozenset()
+
+    def _pair(self, region: Region, proof: Incompatibility) -> tuple[ItemKey, ...]:
+        """The two extras or groups of one member that the proof hangs on, if it is these that exclude
+        each other and members do not share an environment."""
+        if self.problem.request.shared_environment:
+            return ()
+        entered = []
+        for leaf in leaves(proof):
+            if isinstance(leaf.cause, Structure) and len(leaf.terms) == 1:
+                key = region.graph.keys[leaf.terms[0][0]]
+                entered.append(region.graph.item(leaf.terms[0][0]).key if key[0] == "item" else None)
+        pair = tuple(sorted({key for key in entered if key is not None and (key[1] or key[2])}))
+        members = {key[0] for key in entered if key is not None}
+        return pair if len(pair) == 2 and len(members) == 1 else ()
 
 
 def _python_rank(where: Diagram) -> tuple[str, str]:

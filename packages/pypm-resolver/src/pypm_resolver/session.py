@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from pypm_model.facts import Fact, Needs
 from pypm_model.later import later
-from pypm_model.requests import Request
+from pypm_model.records import replace
+from pypm_model.requests import Conflict, Request
 from pypm_model.resolutions import Resolution, Undecided, Unsolvable
 from pypm_resolver.expansion import Missing
 from pypm_resolver.knowledge import Knowledge
@@ -23,7 +24,7 @@ from pypm_resolver.merge import merge
 from pypm_resolver.prefetch import Prefetch
 from pypm_resolver.problem import Problem
 from pypm_resolver.region import Exhausted
-from pypm_resolver.regions import Impossible, Regions
+from pypm_resolver.regions import Exclusive, Impossible, Regions
 from pypm_resolver.universe import Universe
 
 if TYPE_CHECKING:
@@ -37,11 +38,16 @@ class Session:
 
     def __init__(self, request: Request) -> None:
         self._knowledge = Knowledge()
+        self._apart: tuple[Conflict, ...] = ()
+        """Extras and groups that were found to exclude each other."""
+        self._begin(request)
+        self._outcome: Resolution | Unsolvable | Undecided | None = None
+
+    def _begin(self, request: Request) -> None:
         self._problem = Problem(request)
         self._universe = Universe(self._problem, self._knowledge)
         self._prefetch: Prefetch | None = None
         self._regions: Regions | None = None
-        self._outcome: Resolution | Unsolvable | Undecided | None = None
 
     def feed(self, facts: Iterable[Fact]) -> None:
         """Answer some of what was asked, in any order; a second answer to a key is not looked at."""
@@ -49,8 +55,14 @@ class Session:
 
     def step(self) -> Needs | Resolution | Unsolvable | Undecided:
         """Go on as far as the facts allow. `Needs` until the end; then always the same outcome."""
-        if self._outcome is not None:
-            return self._outcome
+        while self._outcome is None:
+            needs = self._go_on()
+            if needs is not None:
+                return needs
+        return self._outcome
+
+    def _go_on(self) -> Needs | None:
+        """One step; None once it led to an outcome, or to a new beginning."""
         if self._regions is None:
             missing = self._problem.missing(self._knowledge)
             if missing:
@@ -69,9 +81,15 @@ class Session:
                 self._outcome = explain.explain(region, proof)
             case Exhausted():
                 self._outcome = self._undecided(regions)
+            case Exclusive(conflicts=conflicts):
+                # Now they are known, they are kept apart from the start, as declared ones are.
+                self._apart += conflicts
+                request = self._problem.request
+                self._begin(replace(request, conflicts=(*request.conflicts, *conflicts)))
             case _:
-                self._outcome = merge(self._universe, state, regions.steps)
-        return self._outcome
+                found = merge(self._universe, state, regions.steps)
+                self._outcome = replace(found, conflicts=self._apart) if self._apart else found
+        return None
 
     def _undecided(self, regions: Regions) -> Undecided:
         region = regions.current

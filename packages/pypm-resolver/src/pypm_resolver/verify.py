@@ -34,8 +34,8 @@ from pypm_model.markers import (
     without_extras,
 )
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record
-from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.records import record, replace
+from pypm_model.requests import Ask, Conflict, MemberRequest, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
@@ -92,7 +92,9 @@ class _Check:
             self.by_name.setdefault(package.name, []).append(position)
         self.violations: list[Violation] = []
         self.reach: dict[Node, Diagram] = {}
-        self.problem = Problem(request)
+        for conflict in resolution.conflicts:
+            self._check_conflict(conflict)
+        self.problem = Problem(replace(request, conflicts=(*request.conflicts, *resolution.conflicts)))
         self.where = self.problem.where
 
     def run(self) -> list[Violation]:
@@ -112,6 +114,13 @@ class _Check:
 
     def _say(self, kind: str, name: NormalizedName, text: str) -> None:
         self.violations.append(Violation(kind, name, text))
+
+    def _check_conflict(self, conflict: Conflict) -> None:
+        """Only extras and groups of one member may be kept apart that nobody declared to conflict."""
+        members = {member for member, _, _ in conflict.items}
+        apart = len(set(conflict.items)) == 2 and all(extra or group for _, extra, group in conflict.items)
+        if self.request.shared_environment or len(members) != 1 or not apart:
+            self._say("conflict", min(members), f"{conflict.items} are kept apart, and need not be")
 
     # The walk
 

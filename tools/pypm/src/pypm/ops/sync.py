@@ -29,7 +29,7 @@ from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
-from pypm_model.lock_select import LockUnsound, select
+from pypm_model.lock_select import ChoicesExclude, LockUnsound, select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import ROOT, normalize
 from pypm_model.records import record, replace
@@ -112,7 +112,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     interpreter = tools.interpreter(python, prefer=base_python(venv))
     try:
         pins = select(lock, interpreter.environment, roots, build=tools.build_policy)
-    except LockUnsound:
+    except (ChoicesExclude, LockUnsound):
         if workspace.settings.shared_environment or len(roots) < 2:
             raise
         raise MembersApart(tuple(root.member for root in roots)) from None
