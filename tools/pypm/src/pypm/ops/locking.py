@@ -145,7 +145,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
     if old.lock is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
         unsound = flaw(old.lock)
-        if not (unsound or old.is_merge):
+        if not unsound and (old.is_resolved or not old.is_merge):
             return Locked(old.lock, text, old.lock, text, ())
         if unsound and how.locked:
             raise unsound

@@ -80,7 +80,7 @@ def merge(world: World, files: MergeFiles) -> MergeReport:
         _by_lines(world, files)
         return MergeReport(lock, problem)
     write_atomically(world.cwd / files.ours, text)
-    remember(world, workspace, text)
+    remember(world, workspace, text, by_driver=True)
     return MergeReport(lock)
 
 

@@ -19,7 +19,7 @@ from pypm_model.lock_sides import sides
 from pypm_model.lock_text import read
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
-from pypm_model.records import record, replace
+from pypm_model.records import as_dict, record, replace
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
@@ -36,7 +36,9 @@ class OldLock:
     salvaged: Pins = ()
     """Versions of a side that does not read."""
     is_merge: bool = False
-    """The file is what a merge by lines made of two locks, and nobody has looked into it."""
+    """The file is what a merge made of two locks, and pypm has not locked since."""
+    is_resolved: bool = False
+    """The merge was pypm's own: what it made is right for the manifests it was made for."""
     amid_merge: bool = False
     """There was a merge just now: whatever is locked next is to be remembered as no product of it."""
 
@@ -98,7 +100,8 @@ def old_lock(world: World, workspace: Workspace, text: str | None, *, merges: bo
         conflicted = False
     amid, texts = _sides(world, workspace, text, conflicted=conflicted) if merges else (False, ())
     if texts:
-        return replace(of_sides(*texts), lock=lock)
+        driven = _Noted(_digest(text), by_driver=True) == _noted(world, workspace)
+        return replace(of_sides(*texts), lock=lock, is_resolved=driven)
     if lock is not None:
         return OldLock(lock, (lock,), amid_merge=amid)
     return replace(of_sides(*sides(text)), is_merge=False, amid_merge=amid)
@@ -116,14 +119,21 @@ def of_sides(*texts: str) -> OldLock:
     return OldLock(None, tuple(parents), union(salvaged), is_merge=True, amid_merge=True)
 
 
-def remember(world: World, workspace: Workspace, text: str) -> None:
-    """Notes that *text* is no mere merge by lines: it was resolved."""
+def remember(world: World, workspace: Workspace, text: str, *, by_driver: bool = False) -> None:
+    """Notes that *text* is no mere merge by lines: it was resolved, *by_driver* before the manifests were
+    merged."""
     try:
         file = merges_file(world, workspace.root)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps({"sha256": _digest(text)}))
+        write_atomically(file, json.dumps(as_dict(_Noted(_digest(text), by_driver))))
     except OSError:
         pass  # it will be resolved once more
+
+
+@record
+class _Noted:
+    sha256: str
+    by_driver: bool = False
 
 
 def _sides(
@@ -136,7 +146,8 @@ def _sides(
         under_way = repository.merges()
         if not (conflicted or under_way or repository.has_merged()):
             return False, ()
-        if not conflicted and _remembered(world, workspace) == _digest(text):
+        noted = _noted(world, workspace)
+        if noted is not None and noted.sha256 == _digest(text) and not (under_way and noted.by_driver):
             return True, ()
         pairs = [(":2", ":3")] if conflicted or under_way else []
         pairs.append(("HEAD", "MERGE_HEAD") if under_way else ("HEAD^1", "HEAD^2"))
@@ -153,12 +164,12 @@ def _sides(
     return True, ()
 
 
-def _remembered(world: World, workspace: Workspace) -> str:
+def _noted(world: World, workspace: Workspace) -> _Noted | None:
     try:
         found = json.loads(merges_file(world, workspace.root).read_bytes())
-    except (OSError, ValueError):
-        return ""
-    return str(found.get("sha256", "")) if isinstance(found, dict) else ""
+        return _Noted(str(found["sha256"]), bool(found["by_driver"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _digest(text: str) -> str:
