@@ -15,6 +15,7 @@ import pytest
 
 from kit.transcripts import Stage, run
 from kit.wheels import make_wheel
+from pypm.cli import main
 from pypm.ops.locking import more_settings, request_of, resolved
 from pypm.ops.old_lock import of_sides
 from pypm.ops.opening import open_workspace
@@ -239,3 +240,146 @@ def test_random_merges_heal(checkout: Checkout) -> None:
             assert checkout.lock == wanted, f"{at}: locked again"
     lines = {("lines", "marked"), ("lines", "right"), ("lines", "wrong")}
     assert met >= {*lines, ("driver", "marked"), ("driver", "right")}, "the seeds show every kind of merge"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Checkout]:
+    """A small workspace in git, one of whose packages requires an old version of another."""
+    with Stage(tmp_path / "stage") as stage:
+        folder = stage.server.folder
+        assert folder is not None
+        for version in ("1.0", "2.0"):
+            make_wheel(folder, "low", version)
+        make_wheel(folder, "needs-old", "1.0", requires=["low<2"])
+        make_wheel(folder, "between", "1.0")
+        make_wheel(folder, "other", "1.0")
+        made = Checkout(stage)
+        (made.root / "pypm-workspace.toml").write_text('[workspace]\nname = "w"\nmembers = ["packages/*"]\n')
+        made.write("a", ["between", "low<2"])
+        made.write("b", ["between"])
+        made.pypm("lock -q")
+        made.commit("base")
+        yield made
+
+
+def sides(made: Checkout, ours: dict[str, list[str]], theirs: dict[str, list[str]]) -> tuple[str, str]:
+    """Two branches in which members ask for something else; their locks."""
+    found = []
+    for branch, asks in (("ours", ours), ("theirs", theirs)):
+        made.git("checkout", "-q", "-B", branch, "main")
+        for name, rows in asks.items():
+            made.write(name, rows)
+        made.pypm("lock -q --upgrade")
+        made.commit(branch)
+        found.append(made.lock)
+    made.merge()
+    return found[0], found[1]
+
+
+def test_a_clean_text_whose_versions_do_not_fit_each_other_is_locked_again(pair: Checkout) -> None:
+    """Ours lifts a bound, theirs adds a package that needs it: no line tells, no edge is astray."""
+    ours, theirs = sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})
+    assert "<<<<<<<" not in pair.lock
+    assert 'name = "low"\nversion = "2.0"' in pair.lock and 'name = "needs-old"' in pair.lock
+    wanted = pair.expected(ours, theirs)
+    assert "low 2.0 -> 1.0" in pair.pypm("lock")
+    assert pair.lock == wanted
+    pair.git("commit", "-q", "-a", "-m", "healed")
+    assert "up to date" in pair.pypm("lock")
+
+
+def test_the_merge_driver_makes_it_fit(pair: Checkout) -> None:
+    pair.drive(on=True)
+    ours, theirs = sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})
+    assert pair.lock == pair.expected(ours, theirs)
+    assert 'name = "low"\nversion = "1.0"' in pair.lock
+    pair.stage.server.forget()
+    assert "up to date" in pair.pypm("lock --refresh")
+    assert pair.stage.server.count("/simple/") == 0, "what the driver made is not resolved again"
+
+
+def test_the_merge_driver_needs_no_network_for_what_both_sides_know(pair: Checkout) -> None:
+    pair.drive(on=True)
+    pair.stage.environ["PYPM_OFFLINE"] = "1"
+    ours, theirs = sides(pair, {"a": ["between"]}, {"b": ["between", "low"]})
+    assert pair.lock == pair.expected(ours, theirs)
+
+
+def test_a_lock_that_only_the_network_can_merge_is_left_as_a_conflict(pair: Checkout) -> None:
+    """The cache of this machine has nothing: the locks alone do not prove that they fit each other."""
+    pair.drive(on=True)
+    ours, theirs = sides(pair, {"a": ["between", "low<2", "other"]}, {"b": ["between", "needs-old"]})
+    shutil.rmtree(pair.stage.home / "cache")
+    pair.stage.environ["PYPM_OFFLINE"] = "1"
+    pair.git("reset", "-q", "--hard")
+    assert "is left as a conflict" in pair.merge()
+    assert "pypm.lock" in pair.git("diff", "--name-only", "--diff-filter=U")
+    del pair.stage.environ["PYPM_OFFLINE"]
+    pair.pypm("lock")
+    assert pair.lock == pair.expected(ours, theirs)
+
+
+def test_a_conflict_that_cannot_be_asked_of_git_keeps_the_versions_in_its_text(pair: Checkout) -> None:
+    """As when somebody committed the markers."""
+    ours, theirs = sides(pair, {"a": ["between", "low"]}, {"a": ["between", "low>=1"]})
+    marked = f"<<<<<<< ours\n{ours}||||||| base\n{ours}=======\n{theirs}>>>>>>> theirs\n"
+    pair.git("reset", "-q", "--hard")
+    (pair.root / "pypm.lock").write_text(marked)
+    shutil.rmtree(pair.root / ".git")
+    assert "lock-conflicted" in pair.pypm("ci", code=2)
+    pair.pypm("lock")
+    assert pair.lock == pair.expected(ours, theirs)
+
+
+def test_a_rebase_asks_the_driver_for_each_commit(pair: Checkout) -> None:
+    pair.drive(on=True)
+    sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})
+    pair.git("checkout", "-q", "-f", "theirs")
+    pair.git("rebase", "-q", "ours")
+    assert 'name = "low"\nversion = "1.0"' in pair.lock
+    pair.pypm("lock --check")
+    kept = pair.lock
+    pair.pypm("lock")
+    assert pair.lock == kept
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_command_falls_over_a_damaged_lock(
+    pair: Checkout, seed: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entries gone, entries twice, edges to versions that are not there: an error that says so, or health."""
+    pair.write("a", ["between", "low; sys_platform == 'win32'", "needs-old; sys_platform != 'win32'"])
+    pair.pypm("lock -q --upgrade")
+    whole = pair.lock
+    for key, value in pair.stage.environ.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(pair.root)
+    dice = random.Random(seed)
+    for number in range(12):
+        (pair.root / "pypm.lock").write_text(damaged(whole, dice))
+        for words in (*dice.sample(LOOKS, 3), "lock --check", "lock"):
+            verb, *rest = words.split()
+            code = main.run(verb, rest)
+            said = capsys.readouterr()
+            assert code in (0, 1, 2) and "internal" not in said.err, f"{seed}.{number}: {words}\n{said.err}"
+        assert pair.lock == whole, f"{seed}.{number}"
+
+
+def damaged(text: str, dice: random.Random) -> str:
+    head, *entries = text.split("\n[[package]]\n")
+    for _ in range(dice.randint(1, 3)):
+        at = dice.randrange(len(entries))
+        match dice.randrange(5):
+            case 0:
+                del entries[at]
+            case 1:
+                entries.insert(at, re.sub(r'^version = ".*"', 'version = "0.9"', entries[at], flags=re.M))
+            case 2:
+                entries.insert(at, entries[at])
+            case 3:
+                entries[at] = re.sub(r'^    "between",\n', "", entries[at], count=1, flags=re.M)
+            case _:
+                entries[at] = re.sub(r'^    "(.*)",$', r'    { name = "\1", version = "7" },', entries[at])
+        if not entries:
+            break
+    return "\n[[package]]\n".join([head, *entries])

@@ -8,7 +8,7 @@ from pypm_model.lock_select import LockUnsound
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import InvalidRequirement, parse
-from pypm_model.sources import IndexSource
+from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains
 
 Table = tuple[tuple[Edge, ...], Sequence[str]]
@@ -16,30 +16,83 @@ Table = tuple[tuple[Edge, ...], Sequence[str]]
 
 
 def flaw(lock: Lock) -> LockUnsound | None:
-    """The first thing that is wrong in *lock*: an edge that leads nowhere or to several entries, or a
-    version that the requirement of a member does not allow. None does not prove that it is right: what
-    packages from elsewhere require is not in a lock.
+    """The first thing that is wrong in *lock*: an edge that leads nowhere or to several entries, an entry
+    that none leads to, a member twice, a requirement of a member that no edge answers, or one that does
+    not allow the version which does. None does not prove that it is right: what packages from elsewhere
+    require is not in a lock.
     """
-    entries: dict[NormalizedName, list[LockedPackage]] = {}
-    for package in lock.packages:
-        entries.setdefault(package.name, []).append(package)
-    overridden = _named(dict(lock.settings.values).get("overrides", ()))
-    followed: set[int] = set()
-    compared: set[tuple[str, int]] = set()
-    for package in lock.packages:
-        for edges, texts in _tables(package):
-            for edge in edges:
-                if id(edge) not in followed:  # readers make one record of equal edges
+    return _Look(lock).flaw()
+
+
+Entries = dict[NormalizedName, list[LockedPackage]]
+
+
+class _Look:
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+        self.entries: Entries = {}
+        for package in lock.packages:
+            self.entries.setdefault(package.name, []).append(package)
+        settings = dict(lock.settings.values)
+        self.free = _named(settings.get("overrides", ())) | _named(settings.get("excludes", ()))
+        """Names that are not as members ask for them."""
+
+    def flaw(self) -> LockUnsound | None:
+        followed: set[int] = set()  # readers make one record of equal edges
+        led_to: set[int] = set()
+        for package in self.lock.packages:
+            for edges, texts in _tables(package):
+                for edge in edges:
+                    if id(edge) in followed:
+                        continue
                     followed.add(id(edge))
-                    if (found := _astray(edge, entries)) is not None:
+                    targets = self.targets(edge)
+                    if len(targets) != 1:
+                        return _astray(edge, targets)
+                    led_to.add(id(targets[0]))
+                for text in texts:
+                    if (found := self.unanswered(package, text, edges)) is not None:
                         return found
-            for text in texts:
-                for target in _answers(text, edges, entries, overridden):
-                    if (text, id(target)) not in compared:
-                        compared.add((text, id(target)))
-                        if (found := _refused(package, text, target)) is not None:
-                            return found
-    return None
+        for package in self.lock.packages:
+            if not isinstance(package.source, MemberSource):
+                if id(package) not in led_to:
+                    return LockUnsound(package.name, f"is locked as {package.version}, and nothing needs it")
+            elif len(self.entries[package.name]) > 1:
+                return LockUnsound(package.name, "is a member, and locked more than once")
+        return None
+
+    def targets(self, edge: Edge) -> list[LockedPackage]:
+        """The entries that *edge* leads to."""
+        found = self.entries.get(edge.name, [])
+        if not edge.version and edge.source is None:
+            return found
+        return [
+            package
+            for package in found
+            if edge.version in ("", package.version) and edge.source in (None, package.source)
+        ]
+
+    def unanswered(self, member: LockedPackage, text: str, edges: Iterable[Edge]) -> LockUnsound | None:
+        """What is wrong with the answer of *edges* to a requirement, if it is one that always holds."""
+        if ";" in text:
+            return None
+        asked, at, _ = text.partition(" @ ")
+        try:
+            requirement = parse(asked)
+        except InvalidRequirement:
+            return None
+        name = requirement.name
+        if name in self.free:
+            return None
+        answers = [edge for edge in edges if edge.name == name]
+        if not answers and name != member.name:
+            return LockUnsound(name, f"is asked for by {member.name}, and no entry answers")
+        if at or not requirement.specifier:
+            return None
+        for target in (each for edge in answers for each in self.targets(edge)):
+            if not _allows(requirement.specifier, target):
+                return LockUnsound(name, f"is locked as {target.version}, {member.name} asks for {text}")
+        return None
 
 
 def _tables(package: LockedPackage) -> Iterator[Table]:
@@ -53,53 +106,19 @@ def _tables(package: LockedPackage) -> Iterator[Table]:
         yield edges, groups.get(name, ())
 
 
-def _targets(edge: Edge, entries: dict[NormalizedName, list[LockedPackage]]) -> list[LockedPackage]:
-    found = entries.get(edge.name, [])
-    if not edge.version and edge.source is None:
-        return found
-    return [
-        package
-        for package in found
-        if edge.version in ("", package.version) and edge.source in (None, package.source)
-    ]
-
-
-def _astray(edge: Edge, entries: dict[NormalizedName, list[LockedPackage]]) -> LockUnsound | None:
-    targets = _targets(edge, entries)
-    if len(targets) == 1:
-        return None
+def _astray(edge: Edge, targets: Sequence[LockedPackage]) -> LockUnsound:
     wanted = f"{edge.name} {edge.version}".rstrip()
     reason = f"is locked {len(targets)} times as {wanted}" if targets else f"is missing ({wanted})"
     return LockUnsound(edge.name, reason)
 
 
-def _answers(
-    text: str,
-    edges: Iterable[Edge],
-    entries: dict[NormalizedName, list[LockedPackage]],
-    overridden: frozenset[NormalizedName],
-) -> Iterator[LockedPackage]:
-    """The entries that answer a requirement which holds everywhere and bounds versions of an index."""
-    if ";" in text or " @ " in text or not any(sign in text for sign in "<>=!~"):
-        return
+def _allows(specifier: str, target: LockedPackage) -> bool:
+    if not isinstance(target.source, IndexSource):
+        return True
     try:
-        name = parse(text).name
-    except InvalidRequirement:
-        return
-    if name in overridden:
-        return
-    for edge in edges:
-        if edge.name == name:
-            yield from (each for each in _targets(edge, entries) if isinstance(each.source, IndexSource))
-
-
-def _refused(member: LockedPackage, text: str, target: LockedPackage) -> LockUnsound | None:
-    try:
-        if contains(parse(text).specifier, target.version):
-            return None
-    except (InvalidSpecifier, ValueError):
-        return None
-    return LockUnsound(target.name, f"is locked as {target.version}, {member.name} asks for {text}")
+        return contains(specifier, target.version)
+    except InvalidSpecifier:
+        return True  # it was locked by somebody who understood it
 
 
 def _named(texts: str | Iterable[str]) -> frozenset[NormalizedName]:
