@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pypm_model.lock_select import LockUnsound
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName
+from pypm_model.records import record
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains
@@ -24,18 +25,29 @@ def flaw(lock: Lock) -> LockUnsound | None:
     return _Look(lock).flaw()
 
 
-Entries = dict[NormalizedName, list[LockedPackage]]
+@record
+class _Asked:
+    """A requirement text that holds everywhere."""
+
+    name: NormalizedName
+    specifier: str
+    """Empty where every version will do, or a version is not what is asked for."""
+    is_met: bool
+    """The name is locked once, in a version that is allowed."""
 
 
 class _Look:
+    """Everything is looked at once: the same requirements and edges occur in hundreds of members."""
+
     def __init__(self, lock: Lock) -> None:
         self.lock = lock
-        self.entries: Entries = {}
+        self.entries: dict[NormalizedName, list[LockedPackage]] = {}
         for package in lock.packages:
             self.entries.setdefault(package.name, []).append(package)
         settings = dict(lock.settings.values)
         self.free = _named(settings.get("overrides", ())) | _named(settings.get("excludes", ()))
         """Names that are not as members ask for them."""
+        self.asked: dict[str, _Asked | None] = {}
 
     def flaw(self) -> LockUnsound | None:
         followed: set[int] = set()  # readers make one record of equal edges
@@ -50,9 +62,8 @@ class _Look:
                     if len(targets) != 1:
                         return _astray(edge, targets)
                     led_to.add(id(targets[0]))
-                for text in texts:
-                    if (found := self.unanswered(package, text, edges)) is not None:
-                        return found
+                if texts and (found := self.unanswered(package, edges, texts)) is not None:
+                    return found
         for package in self.lock.packages:
             if not isinstance(package.source, MemberSource):
                 if id(package) not in led_to:
@@ -72,38 +83,54 @@ class _Look:
             if edge.version in ("", package.version) and edge.source in (None, package.source)
         ]
 
-    def unanswered(self, member: LockedPackage, text: str, edges: Iterable[Edge]) -> LockUnsound | None:
-        """What is wrong with the answer of *edges* to a requirement, if it is one that always holds."""
-        if ";" in text:
-            return None
-        asked, at, _ = text.partition(" @ ")
+    def unanswered(
+        self, member: LockedPackage, edges: Sequence[Edge], texts: Sequence[str]
+    ) -> LockUnsound | None:
+        """The first requirement that *edges* do not answer, or with a version it does not allow."""
+        names = {edge.name for edge in edges}
+        for text in texts:
+            if text in self.asked:
+                asked = self.asked[text]
+            else:
+                asked = self.asked[text] = self.read(text)
+            if asked is None or (asked.is_met and asked.name in names):
+                continue
+            if asked.name not in names:
+                if asked.name == member.name:
+                    continue
+                return LockUnsound(asked.name, f"is asked for by {member.name}, and no entry answers")
+            for target in (each for edge in edges if edge.name == asked.name for each in self.targets(edge)):
+                if not _allows(asked.specifier, target):
+                    reason = f"is locked as {target.version}, {member.name} asks for {text}"
+                    return LockUnsound(asked.name, reason)
+        return None
+
+    def read(self, text: str) -> _Asked | None:
+        """What *text* asks; None if it holds somewhere only, or the lock need not be as it says."""
+        plain, at, _ = text.partition(" @ ")
         try:
-            requirement = parse(asked)
+            requirement = None if ";" in text else parse(plain)
         except InvalidRequirement:
             return None
-        name = requirement.name
-        if name in self.free:
+        if requirement is None or requirement.name in self.free:
             return None
-        answers = [edge for edge in edges if edge.name == name]
-        if not answers and name != member.name:
-            return LockUnsound(name, f"is asked for by {member.name}, and no entry answers")
-        if at or not requirement.specifier:
-            return None
-        for target in (each for edge in answers for each in self.targets(edge)):
-            if not _allows(requirement.specifier, target):
-                return LockUnsound(name, f"is locked as {target.version}, {member.name} asks for {text}")
-        return None
+        entries = self.entries.get(requirement.name, ())
+        specifier = "" if at else requirement.specifier
+        is_met = len(entries) == 1 and _allows(specifier, entries[0])
+        return _Asked(requirement.name, specifier, is_met)
 
 
 def _tables(package: LockedPackage) -> Iterator[Table]:
     manifest = package.manifest
     yield package.dependencies, manifest.dependencies if manifest else ()
-    extras = dict(manifest.extras) if manifest else {}
-    for name, edges in package.extras:
-        yield edges, extras.get(name, ())
-    groups = dict(manifest.groups) if manifest else {}
-    for name, edges in package.groups:
-        yield edges, groups.get(name, ())
+    for mine, asked in (
+        (package.extras, manifest.extras if manifest else ()),
+        (package.groups, manifest.groups if manifest else ()),
+    ):
+        if mine:
+            texts = dict(asked)
+            for name, edges in mine:
+                yield edges, texts.get(name, ())
 
 
 def _astray(edge: Edge, targets: Sequence[LockedPackage]) -> LockUnsound:
@@ -113,7 +140,7 @@ def _astray(edge: Edge, targets: Sequence[LockedPackage]) -> LockUnsound:
 
 
 def _allows(specifier: str, target: LockedPackage) -> bool:
-    if not isinstance(target.source, IndexSource):
+    if not specifier or not isinstance(target.source, IndexSource):
         return True
     try:
         return contains(specifier, target.version)
