@@ -262,14 +262,16 @@ def pair(tmp_path: Path) -> Iterator[Checkout]:
         yield made
 
 
-def sides(made: Checkout, ours: dict[str, list[str]], theirs: dict[str, list[str]]) -> tuple[str, str]:
-    """Two branches in which members ask for something else; their locks."""
+def sides(
+    made: Checkout, ours: dict[str, list[str]], theirs: dict[str, list[str]], *, upgrade: bool = True
+) -> tuple[str, str]:
+    """Two branches in which members ask for something else, merged; their locks."""
     found = []
     for branch, asks in (("ours", ours), ("theirs", theirs)):
         made.git("checkout", "-q", "-B", branch, "main")
         for name, rows in asks.items():
             made.write(name, rows)
-        made.pypm("lock -q --upgrade")
+        made.pypm("lock -q --upgrade" if upgrade else "lock -q")
         made.commit(branch)
         found.append(made.lock)
     made.merge()
@@ -317,6 +319,37 @@ def test_a_lock_that_only_the_network_can_merge_is_left_as_a_conflict(pair: Chec
     del pair.stage.environ["PYPM_OFFLINE"]
     pair.pypm("lock")
     assert pair.lock == pair.expected(ours, theirs)
+
+
+def test_what_is_locked_amid_a_merge_is_no_product_of_it(pair: Checkout) -> None:
+    """A version moved between the merge and its commit stays, although neither side had it."""
+    sides(pair, {"a": ["between", "low"]}, {"b": ["between", "other"]}, upgrade=False)
+    pair.git("reset", "-q", "--hard", "ours")
+    pair.git("merge", "-q", "--no-commit", "theirs")
+    assert "up to date" in pair.pypm("lock")
+    assert "low 1.0 -> 2.0" in pair.pypm("lock --upgrade-package low")
+    pair.write("a", ["between", "low", "other"])
+    pair.pypm("lock")
+    assert 'name = "low"\nversion = "2.0"' in pair.lock
+    pair.commit("merged")
+    pair.write("a", ["between", "low"])
+    pair.pypm("lock")
+    assert 'name = "low"\nversion = "2.0"' in pair.lock
+
+
+def test_a_merged_lock_that_does_not_hold_together_is_refused(pair: Checkout) -> None:
+    """Both take away one of the two that needed a package: its entry is left, and no line is in conflict."""
+    pair.write("a", ["between", "low<2", "other"])
+    pair.write("b", ["between", "other"])
+    pair.pypm("lock -q")
+    pair.commit("base of two")
+    sides(pair, {"a": ["between", "low<2"]}, {"b": ["between"]}, upgrade=False)
+    assert "<<<<<<<" not in pair.lock
+    shutil.rmtree(pair.root / ".git")
+    for words in ("lock --check", "ci", "sync --locked"):
+        assert "other is locked as 1.0, and nothing needs it" in pair.pypm(words, code=None), words
+    assert "- other 1.0" in pair.pypm("lock")
+    pair.pypm("lock --check")
 
 
 def test_a_conflict_that_cannot_be_asked_of_git_keeps_the_versions_in_its_text(pair: Checkout) -> None:

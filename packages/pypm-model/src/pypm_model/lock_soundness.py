@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pypm_model.lock_select import LockUnsound
+from pypm_model.lock_errors import LockUnsound
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.records import record

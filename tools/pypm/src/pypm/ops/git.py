@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_model.errors import PypmError
+
+if TYPE_CHECKING:
+    import subprocess
 
 _SECONDS = 60
 _under_way = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -103,6 +105,8 @@ class Repository:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs git in the folder; raises `GitRefused` if that is not possible."""
+        import subprocess
+
         try:
             return subprocess.run(
                 ["git", *arguments],

@@ -6,8 +6,6 @@ from typing import Any
 
 from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error, write_lock
 from pypm.ops.opening import LOCK, open_workspace
-from pypm.ops.partial import open_partly
-from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
@@ -87,18 +85,27 @@ class CheckOptions:
 
 def check(world: World, options: CheckOptions) -> CheckReport:
     """Judges the lock of the workspace around the current folder. Nothing is written, no index asked."""
-    workspace = open_partly(world) if options.frozen else open_workspace(world)
-    chosen = selected_members(world, workspace, Selection(members=options.members))
+    if options.frozen:
+        from pypm.ops.partial import open_partly
+
+        workspace = open_partly(world)
+    else:
+        workspace = open_workspace(world)
+    names = None
+    if options.members:
+        from pypm.ops.roots import selected_members
+
+        chosen = selected_members(world, workspace, Selection(members=options.members))
+        names = {member.name for member in chosen}
     problem: PypmError | None = None
     with open_tools(world, workspace) as tools:
         try:
-            names = {member.name for member in chosen} if options.members else None
             reasons, unsound = check_lock(tools, workspace, names)
         except (LockMissing, LockConflicted, LockUnreadable) as error:
             problem = error
         else:
             problem = stale_error(workspace, reasons) if reasons else unsound
-    return CheckReport(workspace.root, LOCK, len(chosen), problem)
+    return CheckReport(workspace.root, LOCK, len(workspace.members if names is None else names), problem)
 
 
 def lock(world: World, options: LockOptions) -> LockReport:

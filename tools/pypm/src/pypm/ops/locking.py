@@ -15,7 +15,7 @@ from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
-from pypm_model.lock_select import LockUnsound
+from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_soundness import flaw
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings

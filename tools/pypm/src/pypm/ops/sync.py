@@ -30,7 +30,8 @@ from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
-from pypm_model.lock_select import LockUnsound, select
+from pypm_model.lock_errors import LockUnsound
+from pypm_model.lock_select import select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import ROOT, normalize
 from pypm_model.records import record, replace
