@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from pypm.ops.git import Repository
@@ -42,6 +41,18 @@ class OtherSettings(PypmError):
         return "the merge changes settings of the workspace"
 
 
+class MergeFileUnreadable(PypmError):
+    """One of the files that git hands over cannot be read."""
+
+    code: ClassVar[str] = "merge-file-unreadable"
+    exit: ClassVar[int] = 2
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"cannot read {self.file}: {self.reason}"
+
+
 @record
 class MergeFiles:
     """What git hands over: the file of the common ancestor, the one of our side, which the result goes to,
@@ -71,11 +82,10 @@ def merge(world: World, files: MergeFiles) -> MergeReport:
     of the merged lock. The cache is asked before the network.
     """
     lock = files.path or LOCK
+    texts = [_text(world, each) for each in (files.base, files.ours, files.theirs)]
     try:
         workspace = _workspace(world, files.path)
-        text = _merged(
-            world, workspace, *(_text(world, each) for each in (files.base, files.ours, files.theirs))
-        )
+        text = _merged(world, workspace, *texts)
     except PypmError as problem:
         _by_lines(world, files)
         return MergeReport(lock, problem)
@@ -90,7 +100,10 @@ def _workspace(world: World, path: str) -> Workspace:
 
 
 def _text(world: World, file: str) -> str:
-    return (world.cwd / file).read_text(encoding="utf-8", errors="replace")
+    try:
+        return (world.cwd / file).read_text(encoding="utf-8", errors="replace")
+    except OSError as fault:
+        raise MergeFileUnreadable(file, fault.strerror or str(fault)) from None
 
 
 def _merged(world: World, workspace: Workspace, base: str, ours: str, theirs: str) -> str:
@@ -130,8 +143,7 @@ def _are_those_of(request: Request, settings: LockSettings, asked: Asked) -> boo
 
 def _by_lines(world: World, files: MergeFiles) -> None:
     """What git does without a driver: conflicts are marked in our side's file."""
-    here = Path(files.path).parent if files.path else Path()
-    repository = Repository(world.cwd / here, world.environ)
+    repository = Repository(world.cwd, world.environ)
     names = ("-L", "ours", "-L", "base", "-L", "theirs")
     places = (str((world.cwd / each).resolve()) for each in (files.ours, files.base, files.theirs))
     repository.run("merge-file", "--quiet", *names, *places)
