@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,3 +98,71 @@ def test_an_index_without_digests_gives_the_bytes_of_one_with(stage: Stage) -> N
     stage.server.hashes = True
     shutil.rmtree(stage.environ["PYPM_CACHE_DIR"])
     assert locked(stage, root) == without
+
+
+TABLES = (
+    '[project.scripts]\n{name}-{dice} = "{name}:main"\n',
+    '[project.urls]\nHome = "https://example.test/{dice}"\n',
+    "[tool.ruff]\nline-length = {dice}\n",
+    '[tool.pypm.tasks.t{dice}]\ncommand = "echo {dice}"\n',
+    '[tool.other]\nvalues = [{dice}, "p0>=9", {{ dependencies = ["p1"] }}]\n',
+)
+
+
+def rewritten(asks: list[str], name: str, dice: random.Random) -> str:
+    """The manifest of a member that asks for the same, with everything else as chance will have it."""
+    spellings = [dice.choice([ask, ask.upper(), f"{ask} ", f" {ask}"]) for ask in asks]
+    dice.shuffle(spellings)
+    rows = "".join(f'  "{ask}",{dice.choice(["", "  # why", chr(10)])}\n' for ask in spellings)
+    lines = [
+        f'name = "{dice.choice([name, name.upper()])}"',
+        'version = "1.0"',
+        'requires-python = ">=3.11"',
+        f'description = "words {dice.random()}"',
+        f'keywords = ["k{dice.random()}"]',
+        f'authors = [{{ name = "A{dice.randrange(9)}" }}]',
+        f"dependencies = [ # {dice.random()}\n{rows}]",
+    ]
+    dice.shuffle(lines)
+    tables = dice.sample(TABLES, dice.randrange(len(TABLES)))
+    more = "\n".join(table.format(name=name, dice=dice.randrange(1, 99)) for table in tables)
+    text = f"# {dice.random()}\n[project]\n" + "\n".join(lines) + f"\n\n{more}"
+    return text.replace("\n", "\r\n") if dice.random() < 0.2 else text
+
+
+def test_an_unrelated_edit_changes_no_line(stage: Stage) -> None:
+    write_workspace(stage.root, MEMBERS)
+    first = locked(stage, stage.root)
+    written = (stage.root / "pypm.lock").stat().st_mtime_ns
+    dice = random.Random(17)
+    stage.server.forget()
+    for number in range(15):
+        for name in dice.sample(MEMBERS, 2):
+            manifest = stage.root / "packages" / name / "pyproject.toml"
+            asks = tomllib.loads(manifest.read_text())["project"]["dependencies"]
+            text = rewritten([ask.strip().lower() for ask in asks], name, dice)
+            manifest.write_text(text, newline="")
+        done = run(["pypm", "lock", "--check"], stage.root, stage.environ)
+        assert done.returncode == 0, f"edit {number}: {done.stdout}"
+        assert locked(stage, stage.root) == first, f"edit {number}"
+    assert (stage.root / "pypm.lock").stat().st_mtime_ns == written, "the file is not even touched"
+    assert stage.server.requests == []
+    # The same manifests without the lock: what does not count does not count for the first lock, either.
+    (stage.root / "pypm.lock").unlink()
+    assert locked(stage, stage.root) == first
+
+
+def test_what_is_added_and_taken_away_again_leaves_no_trace(stage: Stage) -> None:
+    write_workspace(stage.root, MEMBERS)
+    first = locked(stage, stage.root)
+    dice = random.Random(23)
+    changed = 0
+    for number in range(8):
+        manifest = stage.root / "packages" / dice.choice(MEMBERS) / "pyproject.toml"
+        before = manifest.read_text()
+        row = dice.choice(["p{}", "p{}; sys_platform == 'win32'", "p{}>=1"]).format(dice.randrange(20))
+        manifest.write_text(before.replace("dependencies = [", f'dependencies = ["{row}", '))
+        changed += locked(stage, stage.root) != first
+        manifest.write_text(before)
+        assert locked(stage, stage.root) == first, f"{number}: {row}"
+    assert changed >= 6, "but for a row that was there already"

@@ -179,7 +179,7 @@ def test_every_change_fragment_is_one_sentence() -> None:
         "sync --frozne",
         "cache sizes",
         "add",
-        "lock --check extra",
+        "ci extra",
         "self",
         "help nothing",
         "tree --depth many",

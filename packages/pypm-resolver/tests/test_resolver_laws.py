@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 from kit import oracle
 from kit.universe import Release, Universe, member, request
+from pypm_model.freshness import manifest_of
+from pypm_model.lock_pins import pins_of, splits_of, union
 from pypm_model.lock_reach import reach
+from pypm_model.lock_soundness import flaw
+from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import assume, evaluate, parse, text
 from pypm_model.names import normalize
@@ -195,6 +199,43 @@ def test_t8_locking_a_lock_changes_nothing(
         second = served(packages).solve(relock(ask, first))
         assert isinstance(second, Resolution)
         assert (second.packages, second.splits) == (first.packages, first.splits)
+
+
+def as_lock(ask: Request, resolution: Resolution) -> Lock:
+    """The lock of *resolution* as it is read back from its text."""
+    manifests = {each.name: manifest_of(each) for each in ask.members}
+    packages = tuple(replace(p, manifest=manifests.get(p.name)) for p in resolution.packages)
+    return read(write(Lock(splits=resolution.splits, packages=packages)))
+
+
+@quick
+@given(universes, roots, roots, roots)
+def test_a_lock_made_of_two_holds_together_and_stays(
+    packages: dict[str, dict[str, list[str]]], shared: list[str], ours: list[str], theirs: list[str]
+) -> None:
+    """Two people add something; the lock of both, with the versions of both kept, is the same whoever merges,
+    nothing in its text is amiss, and locking it again changes nothing."""
+    sides = [request(shared, member("one", ours)), request(shared, member("two", theirs))]
+    both = request(shared, member("one", ours), member("two", theirs))
+    found = [served(packages).solve(ask) for ask in sides]
+    first, second = found
+    if not (isinstance(first, Resolution) and isinstance(second, Resolution)):
+        return
+    parents = [as_lock(ask, each) for ask, each in zip(sides, (first, second), strict=True)]
+
+    def merged(locks: list[Lock]) -> Resolution | None:
+        ask = replace(both, preferences=union(map(pins_of, locks)), preferred_splits=splits_of(locks))
+        outcome = served(packages).solve(ask)
+        return outcome if isinstance(outcome, Resolution) else None
+
+    outcome = merged(parents)
+    assert merged(parents[::-1]) == outcome
+    if outcome is not None:
+        lock = as_lock(both, outcome)
+        assert [flaw(each) for each in (lock, *parents)] == [None, None, None]
+        again = merged([lock])
+        assert again is not None
+        assert (again.packages, again.splits) == (outcome.packages, outcome.splits)
 
 
 @quick

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pypm_model.errors import Place, PypmError
 from pypm_model.locks import FORMAT
+from pypm_model.names import NormalizedName
 from pypm_model.records import record
 
 
@@ -87,3 +88,19 @@ class LockConflicted(PypmError):
     @property
     def places(self) -> tuple[Place, ...]:
         return tuple([Place(self.file, line) for line in self.lines])
+
+
+class LockUnsound(PypmError):
+    """The lock contradicts itself, as after a merge that no longer fits."""
+
+    code: ClassVar[str] = "lock-unsound"
+    exit: ClassVar[int] = 2
+    package: NormalizedName
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the lock is not sound: {self.package} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "run 'pypm lock', it keeps the versions that fit"

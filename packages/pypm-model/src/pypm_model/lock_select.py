@@ -12,6 +12,7 @@ from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
 from pypm_model.environments import Environment
 from pypm_model.errors import PypmError
+from pypm_model.lock_errors import LockUnsound
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Pin, Root
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.patterns import pattern
@@ -42,22 +43,6 @@ class NotLocked(PypmError):
     @property
     def hint(self) -> str:
         return "run 'pypm lock'"
-
-
-class LockUnsound(PypmError):
-    """The lock contradicts itself, as after a merge that no longer fits."""
-
-    code: ClassVar[str] = "lock-unsound"
-    exit: ClassVar[int] = 2
-    package: NormalizedName
-    reason: str
-
-    def __str__(self) -> str:
-        return f"the lock is not sound: {self.package} {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "run 'pypm lock', it keeps the versions that fit"
 
 
 class ChoicesExclude(PypmError):

@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -184,8 +185,8 @@ def discover(
 ) -> Workspace:
     """The workspace at *root* (a folder `find_root` gave).
 
-    *edited* has the texts of manifests, by path relative to the root, as they would be after an edit:
-    the workspace is the one that there would be. Its `inputs` are of no use then.
+    *edited* has the texts of manifests, by path relative to the root, as they would be after an edit,
+    new ones among them: the workspace is the one that there would be. Its `inputs` are of no use then.
 
     Raises `InvalidManifest` with every fault of every manifest, `MemberWithoutManifest`,
     `MemberOutsideRoot`, `DuplicateMember`, `NarrowerSibling`, `ConflictingIndexes`,
@@ -265,8 +266,25 @@ class _EditedDisk(_Disk):
         super().__init__(root)
         self._edited = edited
 
+        self._children: dict[str, set[str]] = {}
+        for path in edited:
+            child = posixpath.dirname(path)
+            while child:
+                self._children.setdefault(posixpath.dirname(child) or ".", set()).add(
+                    posixpath.basename(child)
+                )
+                child = posixpath.dirname(child)
+
     def see_file(self, path: str) -> FileSeen:
         return FileSeen(path, 0) if path in self._edited else super().see_file(path)
+
+    def subfolders(self, path: str) -> list[tuple[str, bool]]:
+        found = dict(super().subfolders(path))
+        return sorted({**dict.fromkeys(self._children.get(path, ()), False), **found}.items())
+
+    def is_folder(self, path: str) -> bool:
+        folder, name = posixpath.split(path)
+        return name in self._children.get(folder or ".", ()) or super().is_folder(path)
 
     def read(self, path: str) -> bytes | None:
         return self._edited[path].encode() if path in self._edited else super().read(path)

@@ -49,6 +49,9 @@ class Workspace:
     """Digest over all manifests."""
     read: Callable[[str], str] = field(compare=False, repr=False)
     """The text of a file of the workspace, by its relative path; empty if it cannot be read."""
+    absent: tuple[str, ...] = ()
+    """Folders of members that are not in this checkout, and stand in for themselves as far as the lock
+    knows them."""
 
     @cached_property
     def by_name(self) -> Mapping[NormalizedName, Member]:

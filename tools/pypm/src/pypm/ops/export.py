@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pypm.ops.locking import Locking, lock_workspace, write_lock
 from pypm.ops.opening import open_workspace
+from pypm.ops.partial import open_partly
 from pypm.ops.roots import roots_of, selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
@@ -54,7 +55,8 @@ class ExportOptions:
 
 def export(world: World, options: ExportOptions) -> str:
     """The exported text, written to *output* if there is one. Locks first, unless *frozen*."""
-    workspace = open_workspace(world)
+    partly = options.frozen and options.selection.members
+    workspace = open_partly(world) if partly else open_workspace(world)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, Locking(frozen=options.frozen))
         write_lock(workspace, locked)

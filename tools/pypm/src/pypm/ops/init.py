@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from pypm.ops.git import Repository
+from pypm.ops.merge_setup import teach
 from pypm.ops.world import World
 from pypm_model import names
 from pypm_model.errors import PypmError
@@ -52,13 +54,15 @@ class BadProjectName(PypmError):
 
 @record
 class InitOptions:
-    """*folder* relative to the current one; *workspace* makes a workspace file; *package* a module too."""
+    """*folder* relative to the current one; *workspace* makes a workspace file; *package* a module too;
+    *git* sets up merges of the lock, and nothing else where there is a project or workspace."""
 
     folder: str = "."
     name: str | None = None
     workspace: bool = False
     package: bool = True
     requires_python: str | None = None
+    git: bool = False
 
 
 @record
@@ -67,17 +71,31 @@ class InitReport:
 
     folder: str
     kind: str
-    """``project``, ``workspace`` or ``uv-workspace``."""
+    """``project``, ``workspace`` or ``uv-workspace``; ``git`` if there was one already."""
     files: tuple[str, ...]
+    git_config: tuple[str, ...] = ()
+    """Keys of the repository's configuration that were set."""
 
 
 def init(world: World, options: InitOptions) -> InitReport:
-    """Writes new files only; an existing one is never touched.
+    """Writes new files only; an existing one is never touched, but for a line more in .gitattributes.
 
     A uv workspace gets the pypm file that says the same. Folders below with manifests become the
     members of a new workspace. Else a project is made (a member, if a workspace above has the folder).
     """
     folder = (world.cwd / options.folder).resolve()
+    if not options.git:
+        return _started(folder, options)
+    repository = Repository(folder, world.environ)
+    if (folder / WORKSPACE).exists() or ((folder / MANIFEST).exists() and not options.workspace):
+        report = InitReport(str(folder), "git", ())
+    else:
+        report = _started(folder, options)
+    files, keys = teach(repository)
+    return replace(report, files=(*report.files, *files), git_config=keys)
+
+
+def _started(folder: Path, options: InitOptions) -> InitReport:
     if (folder / WORKSPACE).exists():
         raise AlreadyThere(WORKSPACE)
     has_manifest = (folder / MANIFEST).exists()

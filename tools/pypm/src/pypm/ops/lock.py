@@ -6,6 +6,7 @@ from typing import Any
 
 from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error, write_lock
 from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_model.errors import PypmError
@@ -62,7 +63,7 @@ class CheckReport:
     file: str
     members: int
     problem: PypmError | None = None
-    """Why it is not: `LockMissing`, `LockStale`, `LockConflicted` or `LockUnreadable`."""
+    """Why it is not: `LockMissing`, `LockStale`, `LockUnsound`, `LockConflicted` or `LockUnreadable`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,18 +74,38 @@ class CheckReport:
         }
 
 
-def check(world: World) -> CheckReport:
+@record
+class CheckOptions:
+    """What to judge: *members* as they are spelled, all if none is. With *frozen* a member whose folder is
+    not there, in a checkout of some members, is taken to be as the lock has it."""
+
+    frozen: bool = False
+    members: tuple[str, ...] = ()
+
+
+def check(world: World, options: CheckOptions) -> CheckReport:
     """Judges the lock of the workspace around the current folder. Nothing is written, no index asked."""
-    workspace = open_workspace(world)
+    if options.frozen:
+        from pypm.ops.partial import open_partly
+
+        workspace = open_partly(world)
+    else:
+        workspace = open_workspace(world)
+    names = None
+    if options.members:
+        from pypm.ops.roots import selected_members
+
+        chosen = selected_members(world, workspace, Selection(members=options.members))
+        names = {member.name for member in chosen}
     problem: PypmError | None = None
     with open_tools(world, workspace) as tools:
         try:
-            reasons = check_lock(tools, workspace)
+            reasons, unsound = check_lock(tools, workspace, names)
         except (LockMissing, LockConflicted, LockUnreadable) as error:
             problem = error
         else:
-            problem = stale_error(workspace, reasons) if reasons else None
-    return CheckReport(workspace.root, LOCK, len(workspace.members), problem)
+            problem = stale_error(workspace, reasons) if reasons else unsound
+    return CheckReport(workspace.root, LOCK, len(workspace.members if names is None else names), problem)
 
 
 def lock(world: World, options: LockOptions) -> LockReport:

@@ -9,11 +9,10 @@ from pypm.ops.locking import (
     LockMissing,
     check_lock,
     covered,
-    lock_text,
-    pins_of,
     request_of,
     stale_error,
 )
+from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.regions import Regions
 from pypm.ops.resolving import run
@@ -24,6 +23,7 @@ from pypm_model import markers
 from pypm_model.claims import Allows
 from pypm_model.errors import Place, PypmError
 from pypm_model.facts import Fact, Listing, Metadata
+from pypm_model.lock_pins import pins_of
 from pypm_model.lock_reach import everything, reach
 from pypm_model.lock_text import read
 from pypm_model.locks import Lock, LockedPackage, Manifest
@@ -145,9 +145,11 @@ def explain_lock(world: World, name: str) -> Explanation:
         text = lock_text(workspace)
         if text is None:
             raise LockMissing(LOCK)
-        reasons = check_lock(tools, workspace)
+        reasons, unsound = check_lock(tools, workspace)
         if reasons:
             raise stale_error(workspace, reasons)
+        if unsound:
+            raise unsound
         lock = read(text, LOCK)
         wanted = normalize(name)
         if all(package.name != wanted for package in lock.packages):

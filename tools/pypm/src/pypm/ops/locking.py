@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.opening import LOCK
 from pypm.ops.tools import Tools
 from pypm_model import markers
@@ -14,9 +15,8 @@ from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
-from pypm_model.lock_conflicts import salvage
-from pypm_model.lock_errors import LockConflicted, LockUnreadable
-from pypm_model.lock_reach import everything, reach
+from pypm_model.lock_errors import LockUnsound
+from pypm_model.lock_soundness import flaw
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
@@ -28,8 +28,6 @@ from pypm_model.sources import IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.workspace import Workspace
-
-Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
 
 SHOWN = 4
 """Differences of a member that are told in words; the others are counted."""
@@ -138,16 +136,19 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         if text is None:
             raise LockMissing(LOCK)
         return Locked(read(text, LOCK), text, None, text, ())
-    old, pins = _old_lock(text)
+    old = old_lock(tools.world, workspace, text, merges=not how.locked)
     wanted = {normalize(name) for name in how.upgrade_packages}
-    known = {package.name for package in old.packages} if old else set()
-    if wanted - known:
-        raise UnknownUpgrade(tuple(sorted(wanted - known)))
-    plain = request_of(tools, workspace, old)
-    settings = settings_of(plain, _more_settings(workspace))
-    reasons = stale(old, plain, settings) if old is not None else ()
-    if old is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
-        return Locked(old, text, old, text, ())
+    if unknown := wanted - old.names:
+        raise UnknownUpgrade(tuple(sorted(unknown)))
+    plain = request_of(tools, workspace, old.first)
+    settings = settings_of(plain, more_settings(workspace))
+    reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
+    if old.lock is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
+        unsound = flaw(old.lock)
+        if not unsound and (old.is_resolved or not old.is_merge):
+            return Locked(old.lock, text, old.lock, text, ())
+        if unsound and how.locked:
+            raise unsound
     if how.locked:
         if text is None:
             raise LockMissing(LOCK)
@@ -155,15 +156,25 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         raise stale_error(workspace, reasons)
     request = plain
     if not how.upgrade:
-        others = {name: found for name, found in pins if name not in wanted}
+        others = {name: found for name, found in old.pins if name not in wanted}
         others |= {name: (Preference(version),) for name, version in how.prefer}
-        splits = old.splits if old is not None and not how.prefer else ()
+        splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
+    new = resolved(tools, workspace, request, settings, old)
+    made = write(new)
+    if old.amid_merge:
+        remember(tools.world, workspace, made)
+    return Locked(new, made, old.first, text, reasons)
+
+
+def resolved(
+    tools: Tools, workspace: Workspace, request: Request, settings: LockSettings, old: OldLock
+) -> Lock:
+    """The lock that *request* gives."""
     from pypm.ops.resolving import resolve
 
     resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener)
-    new = complete(resolution, request, settings, tools, old)
-    return Locked(new, write(new), old, text, reasons)
+    return complete(resolution, request, settings, tools, old.files)
 
 
 def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
@@ -184,41 +195,33 @@ def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
     return workspace.request(backends=backends, default_python=default)
 
 
-def lock_text(workspace: Workspace) -> str | None:
-    """The text of the workspace's lock file; None if there is none."""
-    try:
-        return (Path(workspace.root) / LOCK).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-
-
-def _old_lock(text: str | None) -> tuple[Lock | None, Pins]:
-    """The old lock and its pins. A text that cannot be read (a merge's conflict markers, damage)
-    gives no lock but still the versions it names, both sides of a merge among them."""
-    if text is None:
-        return None, ()
-    try:
-        lock = read(text, LOCK)
-    except (LockConflicted, LockUnreadable):
-        return None, salvage(text)
-    return lock, pins_of(lock)
-
-
 def write_lock(workspace: Workspace, locked: Locked) -> None:
     """Writes the lock if its text is new, beside and renamed."""
     if locked.is_new:
         write_atomically(Path(workspace.root) / LOCK, locked.text, fsync=True)
 
 
-def check_lock(tools: Tools, workspace: Workspace) -> tuple[Stale, ...]:
-    """What makes the lock stale; empty if it fits. Raises `LockMissing`, `LockConflicted`,
-    `LockUnreadable`; asks no index."""
+def check_lock(
+    tools: Tools, workspace: Workspace, members: Collection[NormalizedName] | None = None
+) -> tuple[tuple[Stale, ...], LockUnsound | None]:
+    """What makes the lock stale, none if it fits; and what is wrong in itself. Raises `LockMissing`,
+    `LockConflicted`, `LockUnreadable`; asks no index.
+
+    Of members only those named *members* are judged, if given, and none that is absent.
+    """
     text = lock_text(workspace)
     if text is None:
         raise LockMissing(LOCK)
     lock = read(text, LOCK)
     request = request_of(tools, workspace, lock)
-    return stale(lock, request, settings_of(request, _more_settings(workspace)))
+    reasons = stale(lock, request, settings_of(request, more_settings(workspace)))
+    absent = {workspace.by_path[path].name for path in workspace.absent}
+    return tuple(
+        reason
+        for reason in reasons
+        if not reason.member
+        or (reason.member not in absent and (members is None or reason.member in members))
+    ), flaw(lock)
 
 
 def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
@@ -231,32 +234,15 @@ def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
     return LockStale(LOCK, tuple((reason, place(reason)) for reason in reasons))
 
 
-def pins_of(lock: Lock) -> Pins:
-    """The versions of a lock, where it has several of a package each with the environments it is for."""
-    found: dict[NormalizedName, list[int]] = {}
-    for position, package in enumerate(lock.packages):
-        if isinstance(package.source, IndexSource):
-            found.setdefault(package.name, []).append(position)
-    where: Mapping[int, markers.Diagram] = {}
-    if any(len(positions) > 1 for positions in found.values()):
-        where = reach(lock, everything(lock))
-
-    def preference(position: int, *, alone: bool) -> Preference:
-        package = lock.packages[position]
-        assert isinstance(package.source, IndexSource)
-        marker = "" if alone else markers.text(where.get(position, markers.FALSE))
-        return Preference(package.version, package.source.index, marker)
-
-    return tuple(
-        (name, tuple(preference(each, alone=len(found[name]) == 1) for each in found[name]))
-        for name in sorted(found)
-    )
-
-
 def complete(
-    resolution: Resolution, request: Request, settings: LockSettings, tools: Tools, old: Lock | None
+    resolution: Resolution,
+    request: Request,
+    settings: LockSettings,
+    tools: Tools,
+    known: Mapping[str, Artifact],
 ) -> Lock:
-    """*resolution* as a lock: with every file that a covered environment can use, and the manifests."""
+    """*resolution* as a lock: with every file that a covered environment can use, and the manifests.
+    *known* are files of old locks by digest."""
     usable = WheelsFor(covered(request))
     wanted = [
         (package.name, package.version, package.source.index)
@@ -264,7 +250,6 @@ def complete(
         if isinstance(package.source, IndexSource)
     ]
     files = tools.catalog.all_files(wanted)
-    known = _known_files(old)
     members = {member.name: member for member in request.members}
     packages = []
     for package in resolution.packages:
@@ -328,11 +313,6 @@ def _kept(
     return sorted(kept, key=lambda file: file.filename)
 
 
-def _known_files(old: Lock | None) -> Mapping[str, Artifact]:
-    packages = old.packages if old is not None else ()
-    return {file.sha256: file for package in packages for file in package.files}
-
-
 def _merged(file: Artifact, known: Mapping[str, Artifact]) -> Artifact:
     """*file* with the facts this index does not give and another did before: a mirror without sizes
     or upload times must not change the lock."""
@@ -358,7 +338,8 @@ def _union_of_pythons(request: Request) -> str:
     return ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
 
 
-def _more_settings(workspace: Workspace) -> Mapping[str, str | tuple[str, ...]]:
+def more_settings(workspace: Workspace) -> Mapping[str, str | tuple[str, ...]]:
+    """Settings of a lock that a request has no field for, for `settings_of`."""
     settings = workspace.settings
     exceptions = tuple(f"{name}={when or 'never'}" for name, when in settings.exclude_newer_package)
     return {

@@ -89,6 +89,11 @@ def _snapshot_file(world: World, root: str) -> Path:
     return snapshot_folder(world) / f"{digest}.json"
 
 
+def merges_file(world: World, root: str) -> Path:
+    """Where it is remembered which merged lock of the workspace at *root* was looked into."""
+    return _snapshot_file(world, root).with_suffix(".merged.json")
+
+
 def _read_snapshot(file: Path) -> Snapshot | None:
     try:
         return members_from_snapshot(file.read_bytes(), written_ns=file.stat().st_mtime_ns)

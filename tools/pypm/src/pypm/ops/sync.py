@@ -12,6 +12,7 @@ from pypm._verbs import VERSION
 from pypm.ops.counting import count
 from pypm.ops.locking import Locked, Locking, lock_workspace, write_lock
 from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.partial import MembersAbsent, open_partly
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
@@ -29,7 +30,8 @@ from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
-from pypm_model.lock_select import ChoicesExclude, LockUnsound, select
+from pypm_model.lock_errors import LockUnsound
+from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import ROOT, normalize
 from pypm_model.records import record, replace
@@ -96,7 +98,8 @@ class MembersApart(PypmError):
 
 def sync(world: World, options: SyncOptions) -> SyncReport:
     """Makes ``.venv`` at the workspace's root what the lock and *options* say."""
-    workspace = open_workspace(world)
+    partly = options.locking.frozen and options.selection.members
+    workspace = open_partly(world) if partly else open_workspace(world)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, options.locking)
         return sync_locked(tools, workspace, locked, options)
@@ -116,6 +119,10 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         if workspace.settings.shared_environment or len(roots) < 2:
             raise
         raise MembersApart(tuple(root.member for root in roots)) from None
+    if workspace.absent:
+        needed = {pin.package.source.path for pin in pins if isinstance(pin.package.source, MemberSource)}
+        if missing := needed & set(workspace.absent):
+            raise MembersAbsent(tuple(sorted(missing)))
     mode = _link_mode(workspace)
     reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
     changes: Changes | None = None
@@ -175,7 +182,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         len(dists),
         options.dry_run,
     )
-    if options.stamp_key is not None and not options.dry_run:
+    if options.stamp_key is not None and not (options.dry_run or workspace.absent):
         _leave_stamp(workspace, interpreter, venv, options.stamp_key, report)
     if changes is not None and changes.uncompiled and switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
         from pypm_env.compiling import compile_in_background

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pypm.ops.locking import lock_text
+from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.regions import EVERYWHERE, Regions, Where
 from pypm.ops.roots import selected_members

@@ -47,6 +47,15 @@ def diff_lines(diff: LockDiff) -> list[str]:
     return lines
 
 
+def touched_lines(diff: LockDiff) -> list[str]:
+    """For each member that versions changed for, in one line which: ``api: httpx, idna``."""
+    lines = []
+    for member, names in diff.members:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        lines.append(f"{member}: {', '.join(names[:SHOWN])}{more}")
+    return lines
+
+
 def _coloured(change: Change) -> str:
     text = str(change)
     colour = {"+": "green", "-": "red", "~": "yellow"}[text[0]]
