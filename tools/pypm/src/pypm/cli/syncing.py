@@ -21,11 +21,12 @@ def show(common: Common, report: SyncReport) -> None:
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
     elif not common.quiet:
-        if report.lock_changed and not report.dry_run:
-            say("Wrote pypm.lock")
-            if report.lock_diff and report.plan.recreate == "":
-                for line in diff_lines(report.lock_diff):
-                    say(line)
+        wrote = report.lock_changed and not report.dry_run
+        for file in (["pypm.lock"] if wrote else []) + list(report.exports):
+            say(f"Wrote {file}")
+        if wrote and report.lock_diff and report.plan.recreate == "":
+            for line in diff_lines(report.lock_diff):
+                say(line)
         for line in sync_lines(report):
             say(line)
 
@@ -37,7 +38,7 @@ def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen:
     arguments = arguments_of(selection, frozen)
     if not sync or nothing_to_do(arguments) is not None:
         return root
-    options = SyncOptions(selection, Locking(frozen=frozen), stamp_key=key_of(arguments))
+    options = SyncOptions(selection=selection, locking=Locking(frozen=frozen), stamp_key=key_of(arguments))
     report = sync_workspace(world, options)
     if not report.plan.is_empty:
         say(sync_lines(report)[0])

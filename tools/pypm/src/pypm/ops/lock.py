@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error, write_lock
+from pypm.ops.in_step import write_in_step
+from pypm.ops.locking import Locking, LockMissing, check_lock, lock_text, lock_workspace, stale_error
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.toolbox import open_tools
+from pypm.ops.tools import Tools
 from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
+from pypm_model.lock_text import read
 from pypm_model.names import ROOT
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
+from pypm_workspace.workspace import Workspace
 
 
 @record
@@ -39,6 +43,8 @@ class LockReport:
     diff: LockDiff
     stale: tuple[Stale, ...] = ()
     dry_run: bool = False
+    exports: tuple[str, ...] = ()
+    """Files of ``[lock] export`` that were written."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -50,7 +56,7 @@ class LockReport:
             "diff": self.diff.to_json(),
             "stale": [reason.to_json() for reason in self.stale],
             "dry-run": self.dry_run,
-        }
+        } | ({"exports": list(self.exports)} if self.exports else {})
 
 
 @record
@@ -62,7 +68,7 @@ class CheckReport:
     file: str
     members: int
     problem: PypmError | None = None
-    """Why it is not: `LockMissing`, `LockStale`, `LockConflicted` or `LockUnreadable`."""
+    """Why it is not: `LockMissing`, `LockStale`, `LockConflicted`, `LockUnreadable`, or `ExportStale`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,8 +89,18 @@ def check(world: World) -> CheckReport:
         except (LockMissing, LockConflicted, LockUnreadable) as error:
             problem = error
         else:
-            problem = stale_error(workspace, reasons) if reasons else None
+            problem = stale_error(workspace, reasons) if reasons else _export_problem(tools, workspace)
     return CheckReport(workspace.root, LOCK, len(workspace.members), problem)
+
+
+def _export_problem(tools: Tools, workspace: Workspace) -> PypmError | None:
+    """Which exports are out of step with the lock, which is there and fits."""
+    if not workspace.settings.lock_export:
+        return None
+    from pypm.ops.exporting import ExportStale, stale_exports
+
+    stale = stale_exports(tools, workspace, read(lock_text(workspace) or "", LOCK))
+    return ExportStale(stale) if stale else None
 
 
 def lock(world: World, options: LockOptions) -> LockReport:
@@ -92,8 +108,7 @@ def lock(world: World, options: LockOptions) -> LockReport:
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
-        if not options.dry_run:
-            write_lock(workspace, locked)
+        exports = () if options.dry_run else write_in_step(tools, workspace, locked)
     members = sum(1 for p in locked.lock.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
     return LockReport(
         LOCK,
@@ -104,4 +119,5 @@ def lock(world: World, options: LockOptions) -> LockReport:
         diff(locked.old, locked.lock) if locked.is_new else LockDiff(),
         locked.stale,
         options.dry_run,
+        exports,
     )
