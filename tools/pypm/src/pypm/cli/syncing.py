@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING, Any
 
 from pypm._stamp import key_of, nothing_to_do
-from pypm.cli.options import Common
+from pypm.cli.arguments import UsageError
+from pypm.cli.options import Common, world
 from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
@@ -14,6 +16,9 @@ from pypm.ops.sync import SyncOptions, SyncReport
 from pypm.ops.sync import sync as sync_workspace
 from pypm.ops.world import World
 from pypm_workspace.discover import find_root
+
+if TYPE_CHECKING:
+    from pypm.ops.pylock_sync import PylockOptions
 
 
 def show(common: Common, report: SyncReport) -> None:
@@ -29,6 +34,25 @@ def show(common: Common, report: SyncReport) -> None:
                 say(line)
         for line in sync_lines(report):
             say(line)
+
+
+def pylock_options(file: str, selection: Selection, **how: Any) -> PylockOptions:
+    """*how* to install from a pylock file. Raises a usage error for what such a file does not know."""
+    from pypm.ops.pylock_sync import PylockOptions
+
+    if selection.members or selection.only_groups:
+        raise UsageError("--lock goes with neither --member nor --only-group: a pylock file knows no members")
+    return PylockOptions(file=file, selection=selection, **how)
+
+
+def sync_from(common: Common, options: PylockOptions) -> int:
+    """Installs from a pylock file and tells what was done."""
+    from pypm.ops.pylock_sync import sync_pylock
+
+    with world(common) as here:
+        report = sync_pylock(here, options)
+    show(common, report)
+    return 0
 
 
 def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> str:
