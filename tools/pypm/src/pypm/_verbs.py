@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "update": ("update", "raise locked versions within what the manifests allow, or --latest"),
     "outdated": ("outdated", "list packages that could be newer"),
     "dedupe": ("dedupe", "lock one version where there are several and one will do"),
+    "check": ("check", "check boundaries between members, the catalog and the lock"),
     "run": ("run", "run a task over members in graph order, or a command"),
     "exec": ("exec", "run a command in the environment"),
     "ls": ("ls", "list the members"),

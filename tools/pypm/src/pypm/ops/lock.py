@@ -82,15 +82,18 @@ class CheckReport:
 def check(world: World) -> CheckReport:
     """Judges the lock of the workspace around the current folder. Nothing is written, no index asked."""
     workspace = open_workspace(world)
-    problem: PypmError | None = None
     with open_tools(world, workspace) as tools:
-        try:
-            reasons = check_lock(tools, workspace)
-        except (LockMissing, LockConflicted, LockUnreadable) as error:
-            problem = error
-        else:
-            problem = stale_error(workspace, reasons) if reasons else _export_problem(tools, workspace)
+        problem = problem_of(tools, workspace)
     return CheckReport(workspace.root, LOCK, len(workspace.members), problem)
+
+
+def problem_of(tools: Tools, workspace: Workspace) -> PypmError | None:
+    """Why the lock, or what is kept in step with it, is not what the manifests give; None if it is."""
+    try:
+        reasons = check_lock(tools, workspace)
+    except (LockMissing, LockConflicted, LockUnreadable) as error:
+        return error
+    return stale_error(workspace, reasons) if reasons else _export_problem(tools, workspace)
 
 
 def _export_problem(tools: Tools, workspace: Workspace) -> PypmError | None:
