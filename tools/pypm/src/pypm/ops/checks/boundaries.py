@@ -21,9 +21,9 @@ def boundaries(tools: Tools, workspace: Workspace) -> Iterator[Finding]:
     allowed = [rule for rule in settings.boundaries if rule.kind == "allow"]
     denied = [rule for rule in settings.boundaries if rule.kind == "deny"]
     layers = {member.name: _layer(member, settings.layers) for member in workspace.members}
-    for edge in sorted(
-        set(workspace.edges), key=lambda e: (e.parent, e.child, e.origin.table, e.origin.item)
-    ):
+    # A group that includes another asks for the same in the same place.
+    edges = {(edge.parent, edge.child, edge.origin): edge for edge in workspace.edges}
+    for edge in edges.values():
         parent, child = workspace.by_name[edge.parent], workspace.by_name[edge.child]
         if parent is child or parent.is_virtual or any(_names(rule, parent, child) for rule in allowed):
             continue
