@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tree": ("tree", "show members with what they depend on"),
     "why": ("why", "show every path from a member to a package"),
     "graph": ("graph", "print the members' graph as text, json, dot or mermaid"),
+    "import": ("import_", "make another tool's project pypm's, with the versions it had"),
     "export": ("export", "write the lock as pylock.toml or requirements.txt"),
     "python": ("python", "find and list interpreters"),
     "cache": ("cache", "look at the store and clean it"),

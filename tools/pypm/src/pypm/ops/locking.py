@@ -49,6 +49,8 @@ class Locking:
     prefer: tuple[tuple[NormalizedName, str], ...] = ()
     frozen: bool = False
     locked: bool = False
+    preferences: Pins = ()
+    """Versions to keep if they fit, in place of those that are locked of the same names."""
 
 
 @record
@@ -146,7 +148,11 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old)
     settings = settings_of(plain, _more_settings(workspace))
     reasons = stale(old, plain, settings) if old is not None else ()
-    if old is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
+    if (
+        old is not None
+        and text is not None
+        and not (reasons or how.upgrade or wanted or how.prefer or how.preferences)
+    ):
         return Locked(old, text, old, text, ())
     if how.locked:
         if text is None:
@@ -157,6 +163,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if not how.upgrade:
         others = {name: found for name, found in pins if name not in wanted}
         others |= {name: (Preference(version),) for name, version in how.prefer}
+        others |= dict(how.preferences)
         splits = old.splits if old is not None and not how.prefer else ()
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
     from pypm.ops.resolving import resolve
