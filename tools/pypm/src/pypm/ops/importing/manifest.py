@@ -42,7 +42,10 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
         tool = tomlkit.table(is_super_table=True)
         tool["pypm"] = own
         head["tool"] = tool
-    result = _joined(text, tomlkit.dumps(head), rest)
+    if "project" in document:
+        result = _appended(rest, tomlkit.dumps(head))
+    else:
+        result = _joined(text, tomlkit.dumps(head), rest)
     if "project" in document:
         result = _added_to_project(result, draft, document, lost)
     if "dependency-groups" in document:
@@ -167,6 +170,10 @@ def _goes(path: tuple[str, ...]) -> bool:
             return key in pdm.CONVERTED
         case _:
             return False
+
+
+def _appended(rest: str, more: str) -> str:
+    return rest if not more else rest.rstrip("\n") + "\n\n" + more
 
 
 def _joined(original: str, head: str, rest: str) -> str:

@@ -105,6 +105,8 @@ class Reader:
                 name = "default" if default else f"extra-{sum(not each.default for each in self.indexes) + 1}"
                 if all(each.url != url for each in self.indexes) and "://pypi.org/" not in url:
                     self.indexes.append(NewIndex(name, url, default=default))
+                    if not default:
+                        self.lose(line, "the index is asked before the default one, and alone for names that it has")
             case "--find-links":
                 self.find_links.append(value if "://" in value else below)
             case _:
@@ -126,7 +128,8 @@ class Reader:
             return
         match = _pinned.fullmatch(found.specifier)
         version = match[1] if match else ""
-        self.asked.append(Asked(line, text, found.name, version, found.marker, None, constraint))
+        told = requirement_text.to_text(found)
+        self.asked.append(Asked(line, told, found.name, version, found.marker, None, constraint))
 
     def _unnamed(self, line: Line, text: str, editable: bool, constraint: bool) -> None:
         """An address or a folder without a name before it."""

@@ -53,7 +53,7 @@ def _sections(text: str) -> Iterator[tuple[Path, list[str]]]:
     held: list[str] = []
     for line in text.splitlines(keepends=True):
         header = _header(line)
-        if header is None:
+        if header is None or not _is_toml("".join(held)):  # in a text of several lines it is none
             held.append(line)
             continue
         at = len(held)
@@ -62,6 +62,14 @@ def _sections(text: str) -> Iterator[tuple[Path, list[str]]]:
         yield path, held[:at]
         path, held = header, [*held[at:], line]
     yield path, held
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _header(line: str) -> Path | None:
