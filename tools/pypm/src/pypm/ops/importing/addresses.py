@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pypm_index.addresses import without_userinfo
+from pypm_index.addresses import origin_text, without_userinfo
+from pypm_index.settings import DEFAULT_INDEX_URL
+
+
+def is_default_index(url: str) -> bool:
+    """Whether *url* is the index that is asked anyway."""
+    return origin_text(url).lower() == origin_text(DEFAULT_INDEX_URL)
 
 
 def index_address(url: str) -> tuple[str, str]:

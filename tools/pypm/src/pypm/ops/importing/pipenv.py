@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pypm.ops.importing import constraints
-from pypm.ops.importing.addresses import index_address
+from pypm.ops.importing.addresses import index_address, is_default_index
 from pypm.ops.importing.records import CannotImport, Draft, Lost, NewIndex, Pins, Source, pins_of
 from pypm.ops.importing.toml_text import tables
 from pypm_model.names import NormalizedName, normalize
@@ -107,7 +107,7 @@ class _Reader:
             if entry.get("verify_ssl") is False:
                 self.lose(f"source.{name}", "verify_ssl = false: pypm always looks at certificates")
             # The first is for all names, the others only for those that say so.
-            if number == 0 and name == "pypi" and "://pypi.org/" in url:
+            if number == 0 and is_default_index(url):
                 continue
             yield NewIndex(name, url, explicit=number > 0, default=number == 0)
 

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from pypm.ops.importing.addresses import index_address
+from pypm.ops.importing.addresses import index_address, is_default_index
 from pypm.ops.importing.records import CannotImport, Draft, Lost, NewIndex, Pins, Read, Source, pins_of
 from pypm_model import requirement_text
 from pypm_model.names import NormalizedName, normalize
@@ -103,10 +103,12 @@ class Reader:
                     self.lose(line, reason)
                 default = word == "--index-url"
                 name = "default" if default else f"extra-{sum(not each.default for each in self.indexes) + 1}"
-                if all(each.url != url for each in self.indexes) and "://pypi.org/" not in url:
+                if all(each.url != url for each in self.indexes) and not is_default_index(url):
                     self.indexes.append(NewIndex(name, url, default=default))
                     if not default:
-                        self.lose(line, "the index is asked before the default one, and alone for names that it has")
+                        self.lose(
+                            line, "this index is asked before the default one, and alone for what it has"
+                        )
             case "--find-links":
                 self.find_links.append(value if "://" in value else below)
             case _:
