@@ -373,3 +373,9 @@ def test_what_there_is_not() -> None:
         find({"uv.lock": ""}.get, ("uv.lock",), None)
     with pytest.raises(CannotImport, match="is none of"):
         find({"setup.cfg": ""}.get, (), "setup.cfg")
+
+
+def test_a_section_of_which_keys_stay_has_no_hole() -> None:
+    text = '# mine\n[tool.poetry]\nname = "a"\n\ninclude = ["b"]  # with care\nreadme = "c"\n\n[other]\n'
+    kept = without(text, lambda path: path in (("tool", "poetry", "name"), ("tool", "poetry", "readme")))
+    assert kept == '# mine\n[tool.poetry]\ninclude = ["b"]  # with care\n\n[other]\n'

@@ -8,7 +8,12 @@ from typing import Any
 
 import tomlkit
 
+from pypm_model.patterns import pattern
+
 Path = tuple[str, ...]
+_gap = pattern(r"\A((?:\s*#.*\n)*\s*\[.*\n)\s*\n")
+"""The blank lines under a header whose first keys are gone."""
+
 Goes = Callable[[Path], bool]
 """Whether the table or value at a path is taken out."""
 
@@ -94,7 +99,7 @@ def _without_keys(section: str, path: Path, goes: Goes) -> str:
     table = _at(document, path)
     for key in [key for key in table if goes((*path, key))]:
         del table[key]
-    return tomlkit.dumps(document)
+    return _gap.sub(r"\1", tomlkit.dumps(document))
 
 
 def _at(document: Any, path: Path) -> Any:
