@@ -259,6 +259,7 @@ c==1
 d @ https://example.test/d.zip#sha256=00
 """
     found = [(line.number, line.text, line.via) for line in lines(text, "r.txt")]
+    assert next(line.hashes for line in lines(text, "r.txt")) == ("sha256:00", "sha256:11")
     assert found == [
         (1, "a==1", ("-r base.in",)),
         (5, "b==1", ("a",)),
@@ -379,3 +380,39 @@ def test_a_section_of_which_keys_stay_has_no_hole() -> None:
     text = '# mine\n[tool.poetry]\nname = "a"\n\ninclude = ["b"]  # with care\nreadme = "c"\n\n[other]\n'
     kept = without(text, lambda path: path in (("tool", "poetry", "name"), ("tool", "poetry", "readme")))
     assert kept == '# mine\n[tool.poetry]\ninclude = ["b"]  # with care\n\n[other]\n'
+
+
+def test_locks_give_the_digests_they_know() -> None:
+    files = 'files = [{ file = "a", hash = "sha256:AB" }, { file = "b", hash = "md5:00" }]\n'
+    package = '[[package]]\nname = "a"\nversion = "1"\n'
+    uv = package + 'source = { registry = "x" }\nsdist = { hash = "sha256:ab" }\nwheels = [{ url = "x" }]\n'
+    pipfile = json.dumps({"default": {"a": {"version": "==1", "hashes": ["sha256:ab"]}}})
+    requirements = read_requirements({"r.txt": "a==1 --hash=sha256:ab\n"}.get, (("r.txt", ""),))[1]
+    for pins in (
+        read_poetry_lock(package + files),
+        read_pdm_lock(package + files),
+        read_uv_lock(uv),
+        read_pipfile_lock(pipfile),
+        requirements,
+    ):
+        assert pins.digests == (("a", frozenset({"ab"})),), pins.file
+        assert pins.versions == (("a", (Preference("1"),)),)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pyproject.toml", "[tool.poetry]\ndependencies = 3\n"),
+        ("pyproject.toml", "[tool]\npoetry = 3\n"),
+        ("pyproject.toml", "[tool.poetry.group]\ndev = [1]\n"),
+        ("pyproject.toml", "[tool.pdm]\ndev-dependencies = [1]\n"),
+        ("Pipfile", "[packages]\na = 3\n"),
+        ("uv.lock", '[[package]]\nname = "a"\nversion = "1"\nsource = { registry = "x" }\nwheels = ["x"]\n'),
+        ("poetry.lock", '[[package]]\nname = "a"\nsource = 3\n'),
+        ("Pipfile.lock", '{"default": {"a": {"version": "==1", "hashes": 3}}}'),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_by_name(file: str, text: str) -> None:
+    files = {file: text} if file == "Pipfile" else {"pyproject.toml": "[dependency-groups]\n", file: text}
+    with pytest.raises(CannotImport, match=f"^{file}: "):
+        find(files.get, files, None)

@@ -105,6 +105,7 @@ def import_(world: World, options: ImportOptions) -> ImportReport:
     if not options.dry_run:
         write_all(world, workspace, texts, locked, None)
     kept, moved = _compared(found.pins, locked)
+    lost += tuple(_unknown_files(found.pins, locked)) if found.pins is not None else ()
     files = (*texts, *((LOCK,) if locked.is_new else ()), *workspace.settings.lock_export)
     return ImportReport(found.read, files, kept, moved, (*found.lost, *lost), options.dry_run)
 
@@ -175,6 +176,18 @@ def _for_the_workspace(draft: Draft) -> Iterator[Lost]:
         yield Lost(draft.file, text, f"write it under [resolution] constraints in {WORKSPACE}")
     for link in draft.find_links:
         yield Lost(draft.file, link, f"write it under [resolution] find-links in {WORKSPACE}")
+
+
+def _unknown_files(pins: Pins, locked: Locked) -> Iterator[Lost]:
+    """Names that kept their version, but none of whose files is one that the other tool knew: somebody
+    changed them, or the index is another one."""
+    digests, versions = dict(pins.digests), dict(pins.versions)
+    for package in locked.lock.packages:
+        known = digests.get(package.name, frozenset())
+        pinned = any(each.version == package.version for each in versions.get(package.name, ()))
+        if known and pinned and package.files and not known & {file.sha256 for file in package.files}:
+            reason = f"none of the files of {package.version} has a sha256 that it knows"
+            yield Lost(pins.file, package.name, reason)
 
 
 def _compared(pins: Pins | None, locked: Locked) -> tuple[int, tuple[Moved, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pypm.ops.importing.manifest import MANIFEST
 from pypm.ops.importing.pdm import read_pdm, read_pdm_lock
@@ -20,6 +20,8 @@ from pypm_model import requirement_text
 from pypm_model.errors import PypmError
 from pypm_model.records import record
 from pypm_model.requirement_text import InvalidRequirement
+
+T = TypeVar("T")
 
 PIPFILE = "Pipfile"
 LOCKS: dict[str, Callable[[str, str], Pins]] = {
@@ -92,7 +94,8 @@ def find(read: Read, names: Iterable[str], file: str | None) -> Found:
     used = [each.file for each in (draft, pins) if each is not None]
     if pins is None and named.locks:
         lock = named.locks[0]
-        pins = LOCKS.get(posixpath.basename(lock), read_pylock_pins)(read(lock) or "", lock)
+        reader = LOCKS.get(posixpath.basename(lock), read_pylock_pins)
+        pins = _shaped(lock, lambda: reader(read(lock) or "", lock))
         used.append(lock)
         others += [Lost(other, "-", "is not read; name it to import it") for other in named.locks[1:]]
     if draft is None and pins is None:
@@ -109,11 +112,14 @@ def _draft(
     """The manifest in our words, if it must be converted or made, with the pins of requirements files."""
     tool = document.get("tool", {})
     if "poetry" in tool or "pdm" in tool or _says_what_it_wants(document):
-        draft = read_poetry(document) if "poetry" in tool else read_pdm(document) if "pdm" in tool else None
+        convert = read_poetry if "poetry" in tool else read_pdm if "pdm" in tool else None
+        draft = None if convert is None else _shaped(MANIFEST, lambda: convert(document))
+        unread = [Lost(PIPFILE, "-", "is not read: the manifest says what is asked for")]
+        others = unread if read(PIPFILE) is not None else []
         if named.locks or not named.requirements:
-            return draft, None, []
+            return draft, None, others
         asked, pins = read_requirements(read, named.requirements)
-        return draft, pins, [*asked.lost, *_not_asked(document, asked, draft)]
+        return draft, pins, [*others, *asked.lost, *_not_asked(document, asked, draft)]
     own = [
         Lost(name, "-", "tells how the project is built: that is not taken over, see [build-system]")
         for name in ("setup.py", "setup.cfg")
@@ -121,10 +127,18 @@ def _draft(
     ]
     pipfile = read(PIPFILE)
     if pipfile is not None:
-        return read_pipfile(pipfile), None, own
+        return _shaped(PIPFILE, lambda: read_pipfile(pipfile)), None, own
     if named.requirements:
         return *read_requirements(read, named.requirements), own
     return None, None, []
+
+
+def _shaped(file: str, read: Callable[[], T]) -> T:
+    """What *read* gives. A file with a text where its tool writes a table is no fault of ours: it is told."""
+    try:
+        return read()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CannotImport(file, f"is not of the shape that its tool gives it ({error})") from error
 
 
 def _says_what_it_wants(document: Mapping[str, Any]) -> bool:

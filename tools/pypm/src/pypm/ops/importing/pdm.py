@@ -23,6 +23,7 @@ _told = {
 def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
     """The versions it has from indexes."""
     found: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
     lost = []
     for package in packages(text, file):
         name, version = package["name"], package.get("version")
@@ -34,10 +35,12 @@ def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
         elif isinstance(version, str):
             marker = package.get("marker", "")
             found.setdefault(normalize(name), []).append(Preference(version, marker=str(marker)))
+            files = package.get("files", ())
+            hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
     several = {name: each for name, each in found.items() if len({one.version for one in each}) > 1}
     # One version has an entry for each set of extras, and is for everywhere its name is asked for.
     found |= {name: [Preference(each[0].version)] for name, each in found.items() if name not in several}
-    return pins_of(file, found, lost)
+    return pins_of(file, found, lost, hashes)
 
 
 def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft | None:

@@ -30,6 +30,7 @@ def read_pipfile_lock(text: str, file: str = "Pipfile.lock") -> Pins:
     if not isinstance(document, dict):
         raise CannotImport(file, "is no JSON object")
     found: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
     lost = []
     for category, entries in document.items():
         if category == "_meta" or not isinstance(entries, dict):
@@ -38,9 +39,10 @@ def read_pipfile_lock(text: str, file: str = "Pipfile.lock") -> Pins:
             version = entry.get("version") if isinstance(entry, dict) else None
             if isinstance(version, str) and version.startswith("=="):
                 found.setdefault(normalize(name), []).append(Preference(version.removeprefix("==")))
+                hashes.setdefault(normalize(name), []).extend(map(str, entry.get("hashes", ())))
             elif isinstance(entry, dict) and not (entry.get("path") or entry.get("editable")):
                 lost.append(Lost(file, f"{category}.{name}", "has no version: what is there now is locked"))
-    return pins_of(file, found, lost)
+    return pins_of(file, found, lost, hashes)
 
 
 def read_pipfile(text: str, file: str = "Pipfile") -> Draft:

@@ -14,6 +14,7 @@ def read_poetry_lock(text: str, file: str = "poetry.lock") -> Pins:
     """The versions it has from indexes. Where it has several of a name, their markers (which Poetry writes
     from its version 2 on) tell them apart."""
     found: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
     lost = []
     for package in packages(text, file):
         name, kind = package["name"], package.get("source", {}).get("type", "")
@@ -27,4 +28,6 @@ def read_poetry_lock(text: str, file: str = "poetry.lock") -> Pins:
             markers = " or ".join(f"({each})" for each in dict.fromkeys(markers.values()))
         if isinstance(version, str):
             found.setdefault(normalize(name), []).append(Preference(version, marker=markers))
-    return pins_of(file, found, lost)
+            files = package.get("files", ())
+            hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
+    return pins_of(file, found, lost, hashes)

@@ -11,6 +11,7 @@ from pypm_model.requests import Preference
 def read_pylock_pins(text: str, file: str = "pylock.toml") -> Pins:
     """The versions it has from indexes. Raises what `read_pylock` raises."""
     found: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
     lost = []
     for package in read_pylock(text, file).packages:
         if package.folder is not None:
@@ -26,4 +27,6 @@ def read_pylock_pins(text: str, file: str = "pylock.toml") -> Pins:
                 package.marker if not any(word in package.marker for word in ("extras", "groups")) else ""
             )
             found.setdefault(package.name, []).append(Preference(package.version, marker=marker))
-    return pins_of(file, found, lost)
+            files = [*package.wheels, *([package.sdist] if package.sdist else [])]
+            hashes.setdefault(package.name, []).extend(f"sha256:{each.sha256}" for each in files)
+    return pins_of(file, found, lost, hashes)

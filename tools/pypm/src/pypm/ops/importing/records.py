@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pypm_model import versions
@@ -57,6 +58,8 @@ class Pins:
     versions: tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
     """Sorted by name."""
     lost: tuple[Lost, ...] = ()
+    digests: tuple[tuple[NormalizedName, frozenset[str]], ...] = ()
+    """The sha256 of the files it knows of a name, where it knows any."""
 
 
 @record
@@ -98,15 +101,24 @@ class Draft:
 
 
 def pins_of(
-    file: str, found: Mapping[NormalizedName, list[Preference]], lost: list[Lost] | tuple[Lost, ...] = ()
+    file: str,
+    found: Mapping[NormalizedName, list[Preference]],
+    lost: Iterable[Lost] = (),
+    hashes: Mapping[NormalizedName, Iterable[str]] = MappingProxyType({}),
 ) -> Pins:
-    """*found* as `Pins`: of each name the versions that are any, each with its region once."""
+    """*found* as `Pins`: of each name the versions that are any, each with its region once; of *hashes*
+    (``sha256:...``) those that pypm knows."""
     pins = []
     for name in sorted(found):
         good = dict.fromkeys(_usable(each) for each in found[name] if versions.is_valid(each.version))
         if good:
             pins.append((name, tuple(good)))
-    return Pins(file, tuple(pins), tuple(lost))
+    digests = []
+    for name in sorted(hashes):
+        known = [text.removeprefix("sha256:").lower() for text in hashes[name] if text.startswith("sha256:")]
+        if known:
+            digests.append((name, frozenset(known)))
+    return Pins(file, tuple(pins), tuple(lost), tuple(digests))
 
 
 def _usable(preference: Preference) -> Preference:

@@ -17,7 +17,7 @@ from pypm_model.requests import Preference
 from pypm_model.requirement_text import InvalidRequirement
 
 _comment = pattern(r"(?:^|\s)#.*")
-_hash = pattern(r"\s--hash[= ]\S+")
+_hash = pattern(r"\s--hash[= ](\S+)")
 _option = pattern(r"(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))?(.*)", re.DOTALL)
 _egg = pattern(r"[#&]egg=([\w.-]+)(?:\[([\w.,\s-]*)\])?")
 _pinned = pattern(r"===?([^*,\s]+)")
@@ -39,6 +39,7 @@ class Line:
     text: str
     via: tuple[str, ...] = ()
     """Who asks, as pip-compile writes it below."""
+    hashes: tuple[str, ...] = ()
 
 
 @record
@@ -199,15 +200,16 @@ def lines(text: str, file: str) -> Iterator[Line]:
         if plain.endswith("\\"):
             held += plain[:-1] + " "
             continue
-        whole, held = _hash.sub("", " " + held + plain).strip(), ""
-        if whole:
+        whole, held = " " + held + plain, ""
+        if whole.strip():
             found.append((start, whole, [via[1]] if via else []))
             in_via = via is not None
         start = 0
     if held.strip():
-        found.append((start, _hash.sub("", " " + held).strip(), []))
+        found.append((start, " " + held, []))
     for number, whole, asked_by in found:
-        yield Line(file, number, whole, tuple(asked_by))
+        hashes = tuple(_hash.findall(whole))
+        yield Line(file, number, _hash.sub("", whole).strip(), tuple(asked_by), hashes)
 
 
 def is_direct(line: Line) -> bool:
@@ -221,6 +223,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
     the other only what is pinned. Raises `CannotImport`."""
     lost: list[Lost] = []
     pins: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
     lists: dict[str, list[str]] = {}
     constraints: list[str] = []
     sources: dict[str, tuple[Source, ...]] = {}
@@ -246,6 +249,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
             for each in reader.asked:
                 if each.version:
                     pins.setdefault(each.name, []).append(Preference(each.version, marker=each.marker))
+                    hashes.setdefault(each.name, []).extend(each.line.hashes)
                 elif each.constraint:
                     constraints.append(each.text)
         for each in asking.asked:
@@ -264,7 +268,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
         find_links=tuple(dict.fromkeys(find_links)),
         lost=tuple(dict.fromkeys(lost)),
     )
-    return draft, pins_of(files[0][0], pins)
+    return draft, pins_of(files[0][0], pins, (), hashes)
 
 
 def group_of(file: str) -> str | None:

@@ -13,6 +13,7 @@ _OWN = ("editable", "virtual", "directory")
 def read_uv_lock(text: str, file: str = "uv.lock") -> Pins:
     """The versions it has from indexes, with their regions where it has several of a name."""
     found: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
     lost = []
     for package in packages(text, file):
         name, source = package["name"], package.get("source", {})
@@ -27,4 +28,6 @@ def read_uv_lock(text: str, file: str = "uv.lock") -> Pins:
             regions = package.get("resolution-markers", ())
             marker = " or ".join(f"({each})" for each in regions)
             found.setdefault(normalize(name), []).append(Preference(version, marker=marker))
-    return pins_of(file, found, lost)
+            files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]
+            hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
+    return pins_of(file, found, lost, hashes)
