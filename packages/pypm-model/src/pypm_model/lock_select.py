@@ -282,14 +282,14 @@ def _check_one_version(reached: Reached, splitting: Sequence[str]) -> None:
 _release = pattern(r"[0-9]+(?:\.[0-9]+)*")
 
 
-def _python(environment: Environment) -> str:
+def python_release(environment: Environment) -> str:
     """The interpreter's release: a pre-release counts as what it will be, as it does for pip and uv."""
     match = _release.match(environment.python)
     return match[0] if match else environment.python
 
 
 def _check_covered(lock: Lock, environment: Environment) -> None:
-    if lock.requires_python and not specifiers.contains(lock.requires_python, _python(environment)):
+    if lock.requires_python and not specifiers.contains(lock.requires_python, python_release(environment)):
         raise PythonNotCovered("", lock.requires_python, environment.python)
     if lock.environments and not any(
         markers.evaluate(markers.parse(marker), environment.markers) for marker in lock.environments
@@ -303,7 +303,7 @@ def _check_python(package: LockedPackage, environment: Environment) -> None:
     requires = package.requires_python
     if requires and not isinstance(package.source, MemberSource):
         requires = specifiers.without_upper_bounds(requires)
-    if requires and not specifiers.contains(requires, _python(environment)):
+    if requires and not specifiers.contains(requires, python_release(environment)):
         raise PythonNotCovered(package.name, package.requires_python, environment.python)
 
 

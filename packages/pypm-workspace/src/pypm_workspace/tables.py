@@ -9,8 +9,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pypm_model import names, specifiers
 from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
+from pypm_model.patterns import pattern
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_workspace.moments import moment, seconds
+
+_export_name = pattern(r"pylock\.toml|pylock\.[^.]+\.toml|.+\.txt")
 
 
 def kebab(name: str) -> str:
@@ -159,10 +162,20 @@ class TaskTable(_Strict):
     scope: Literal["members", "workspace"] = "members"
 
 
+def _exported(value: Any) -> Any:
+    if isinstance(value, str):
+        parts = value.split("/")
+        if not _export_name.fullmatch(parts[-1]):
+            raise ValueError(f"`{value}` is neither pylock.toml, pylock.NAME.toml nor a file NAME.txt")
+        if "\\" in value or ":" in value or not all(part.strip(".") for part in parts):
+            raise ValueError(f"`{value}` is no path below the workspace's folder, with `/`")
+    return value
+
+
 class LockTable(_Strict):
     """``[lock]``"""
 
-    export: list[str] = []
+    export: list[Annotated[str, BeforeValidator(_exported)]] = []
 
 
 class PluginTable(_Strict):

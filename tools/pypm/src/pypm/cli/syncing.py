@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING, Any
 
 from pypm._stamp import key_of, nothing_to_do
-from pypm.cli.options import Common
+from pypm.cli.arguments import UsageError
+from pypm.cli.options import Common, world
 from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
@@ -15,19 +17,42 @@ from pypm.ops.sync import sync as sync_workspace
 from pypm.ops.world import World
 from pypm_workspace.discover import find_root
 
+if TYPE_CHECKING:
+    from pypm.ops.pylock_sync import PylockOptions
+
 
 def show(common: Common, report: SyncReport) -> None:
     """Tells what a sync did."""
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
     elif not common.quiet:
-        if report.lock_changed and not report.dry_run:
-            say("Wrote pypm.lock")
-            if report.lock_diff and report.plan.recreate == "":
-                for line in diff_lines(report.lock_diff):
-                    say(line)
+        wrote = report.lock_changed and not report.dry_run
+        for file in (["pypm.lock"] if wrote else []) + list(report.exports):
+            say(f"Wrote {file}")
+        if wrote and report.lock_diff and report.plan.recreate == "":
+            for line in diff_lines(report.lock_diff):
+                say(line)
         for line in sync_lines(report):
             say(line)
+
+
+def pylock_options(file: str, selection: Selection, **how: Any) -> PylockOptions:
+    """*how* to install from a pylock file. Raises a usage error for what such a file does not know."""
+    from pypm.ops.pylock_sync import PylockOptions
+
+    if selection.members or selection.only_groups:
+        raise UsageError("--lock goes with neither --member nor --only-group: a pylock file knows no members")
+    return PylockOptions(file=file, selection=selection, **how)
+
+
+def sync_from(common: Common, options: PylockOptions) -> int:
+    """Installs from a pylock file and tells what was done."""
+    from pypm.ops.pylock_sync import sync_pylock
+
+    with world(common) as here:
+        report = sync_pylock(here, options)
+    show(common, report)
+    return 0
 
 
 def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> str:
@@ -37,7 +62,7 @@ def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen:
     arguments = arguments_of(selection, frozen)
     if not sync or nothing_to_do(arguments) is not None:
         return root
-    options = SyncOptions(selection, Locking(frozen=frozen), stamp_key=key_of(arguments))
+    options = SyncOptions(selection=selection, locking=Locking(frozen=frozen), stamp_key=key_of(arguments))
     report = sync_workspace(world, options)
     if not report.plan.is_empty:
         say(sync_lines(report)[0])

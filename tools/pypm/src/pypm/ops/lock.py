@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error, write_lock
+from pypm.ops.in_step import write_in_step
+from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error
+from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
+from pypm.ops.tools import Tools
 from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
-from pypm_model.names import ROOT
+from pypm_model.lock_text import read
+from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
+from pypm_workspace.workspace import Workspace
 
 
 @record
@@ -40,6 +46,8 @@ class LockReport:
     diff: LockDiff
     stale: tuple[Stale, ...] = ()
     dry_run: bool = False
+    exports: tuple[str, ...] = ()
+    """Files of ``[lock] export`` that were written."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -51,7 +59,7 @@ class LockReport:
             "diff": self.diff.to_json(),
             "stale": [reason.to_json() for reason in self.stale],
             "dry-run": self.dry_run,
-        }
+        } | ({"exports": list(self.exports)} if self.exports else {})
 
 
 @record
@@ -63,7 +71,8 @@ class CheckReport:
     file: str
     members: int
     problem: PypmError | None = None
-    """Why it is not: `LockMissing`, `LockStale`, `LockUnsound`, `LockConflicted` or `LockUnreadable`."""
+    """Why it is not: `LockMissing`, `LockStale`, `LockUnsound`, `LockConflicted`, `LockUnreadable` or
+    `ExportStale`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -97,15 +106,34 @@ def check(world: World, options: CheckOptions) -> CheckReport:
 
         chosen = selected_members(world, workspace, Selection(members=options.members))
         names = {member.name for member in chosen}
-    problem: PypmError | None = None
     with open_tools(world, workspace) as tools:
-        try:
-            reasons, unsound = check_lock(tools, workspace, names)
-        except (LockMissing, LockConflicted, LockUnreadable) as error:
-            problem = error
-        else:
-            problem = stale_error(workspace, reasons) if reasons else unsound
+        problem = problem_of(tools, workspace, names)
     return CheckReport(workspace.root, LOCK, len(workspace.members if names is None else names), problem)
+
+
+def problem_of(
+    tools: Tools, workspace: Workspace, names: Collection[NormalizedName] | None = None
+) -> PypmError | None:
+    """Why the lock, or what is kept in step with it, is not what the manifests (of the members *names*,
+    if given) ask for; None if it is."""
+    try:
+        reasons, unsound = check_lock(tools, workspace, names)
+    except (LockMissing, LockConflicted, LockUnreadable) as error:
+        return error
+    if reasons:
+        return stale_error(workspace, reasons)
+    return unsound or _export_problem(tools, workspace)
+
+
+def _export_problem(tools: Tools, workspace: Workspace) -> PypmError | None:
+    """Which exports are out of step with the lock, which is there and fits. In a checkout of some members
+    that is not asked: the exports are of all."""
+    if not workspace.settings.lock_export or workspace.absent:
+        return None
+    from pypm.ops.exporting import ExportStale, stale_exports
+
+    stale = stale_exports(tools, workspace, read(lock_text(workspace) or "", LOCK))
+    return ExportStale(stale) if stale else None
 
 
 def lock(world: World, options: LockOptions) -> LockReport:
@@ -113,8 +141,7 @@ def lock(world: World, options: LockOptions) -> LockReport:
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
-        if not options.dry_run:
-            write_lock(workspace, locked)
+        exports = () if options.dry_run else write_in_step(tools, workspace, locked)
     members = sum(1 for p in locked.lock.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
     return LockReport(
         LOCK,
@@ -125,4 +152,5 @@ def lock(world: World, options: LockOptions) -> LockReport:
         diff(locked.old, locked.lock) if locked.is_new else LockDiff(),
         locked.stale,
         options.dry_run,
+        exports,
     )

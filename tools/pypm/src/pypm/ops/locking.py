@@ -16,6 +16,7 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
+from pypm_model.lock_pins import Pins
 from pypm_model.lock_soundness import flaw
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
@@ -47,6 +48,8 @@ class Locking:
     prefer: tuple[tuple[NormalizedName, str], ...] = ()
     frozen: bool = False
     locked: bool = False
+    preferences: Pins = ()
+    """Versions to keep if they fit, in place of those that are locked of the same names."""
 
 
 @record
@@ -143,7 +146,8 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old.first)
     settings = settings_of(plain, more_settings(workspace))
     reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
-    if old.lock is not None and text is not None and not (reasons or how.upgrade or wanted or how.prefer):
+    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences
+    if old.lock is not None and text is not None and not asked:
         unsound = flaw(old.lock)
         if not unsound and (old.is_resolved or not old.is_merge):
             return Locked(old.lock, text, old.lock, text, ())
@@ -158,6 +162,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if not how.upgrade:
         others = {name: found for name, found in old.pins if name not in wanted}
         others |= {name: (Preference(version),) for name, version in how.prefer}
+        others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
     new = resolved(tools, workspace, request, settings, old)

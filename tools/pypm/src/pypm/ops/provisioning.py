@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
-from pypm_model.artifacts import Artifact
+from pypm_model.artifacts import Artifact, Located
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Finished, Started
 from pypm_model.lock_select import select
@@ -351,16 +351,20 @@ def _files(
         from pypm_index.fetch import fetch_each
 
         catalog = tools.catalog
-        located = catalog.locate(
-            [(pin.package.name, _index(pin), artifact) for pin, artifact in missing.values()]
-        )
+        known, wanted = [], []
+        for digest, (pin, artifact) in missing.items():
+            if digest in tools.addresses:
+                known.append(Located(artifact, tools.addresses[digest]))
+            else:
+                wanted.append((pin.package.name, _index(pin), artifact))
+        located = (*known, *catalog.locate(wanted))
         yield from fetch_each(
             located,
             tools.store,
             catalog.connect,
             listener=tools.world.listener,
             offline=tools.world.offline,
-            relocate=catalog.relocate,
+            relocate=lambda one: catalog.relocate(one) if one.index else None,
         )
 
 

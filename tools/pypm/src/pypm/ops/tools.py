@@ -49,6 +49,8 @@ class Tools:
         self._describe = describe
         self._stack = ExitStack()
         self._scratches = 0
+        self.addresses: Mapping[str, str] = {}
+        """Where files are (by sha256) that no index is to be asked for, and that are nowhere else."""
 
     def __enter__(self) -> Self:
         return self

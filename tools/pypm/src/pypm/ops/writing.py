@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pypm.ops.locking import Locked, write_lock
+from pypm.ops.in_step import write_in_step
+from pypm.ops.locking import Locked
 from pypm.ops.opening import LOCK
 from pypm.ops.sync import SyncOptions, SyncReport, sync
+from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_store.atomic import write_atomically
+from pypm_workspace.discover import discover
 from pypm_workspace.workspace import Workspace
 
 
@@ -21,16 +24,19 @@ def write_all(
     locked: Locked,
     how: SyncOptions | None,
 ) -> SyncReport | None:
-    """Writes *manifests* (texts by path) and the lock, and syncs as *how* says, if it does; puts every
-    file back if one of these fails.
+    """Writes *manifests* (texts by path), the lock and its exports, and syncs as *how* says, if it does;
+    puts every file back if one of these fails.
 
     The lock goes last: between the two a run would lock again.
     """
     root = Path(workspace.root)
-    with _restored_on_failure([*(root / file for file in manifests), root / LOCK]):
+    exports = workspace.settings.lock_export
+    with _restored_on_failure([root / file for file in (*manifests, *exports, LOCK)]):
         for file, text in manifests.items():
             write_atomically(root / file, text, fsync=True)
-        write_lock(workspace, locked)
+        there = discover(workspace.root) if exports and manifests else workspace
+        with open_tools(world, there) as tools:
+            write_in_step(tools, there, locked)
         return None if how is None else sync(world, how)
 
 

@@ -14,16 +14,23 @@ from pypm_model.errors import Place, PypmError
 
 def annotated(error: PypmError, root: str, environ: Mapping[str, str]) -> Iterator[str]:
     """One ``::error`` line for each place of *error*, whose files are relative to *root*."""
-    prefix = _prefix(root, environ.get("GITHUB_WORKSPACE", ""))
     for place, message in _said(error):
-        properties = {
-            "file": prefix + place.file,
-            "line": place.line,
-            "col": place.column,
-            "title": f"pypm: {error.code}",
-        }
-        told = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in properties.items() if value)
-        yield f"::error {told}::{_escaped(message)}"
+        yield annotation(place, message, error.code, root, environ)
+
+
+def annotation(
+    place: Place, message: str, code: str, root: str, environ: Mapping[str, str], *, level: str = "error"
+) -> str:
+    """One line that shows *message* at *place*, a file relative to *root*; *level* is ``error`` or
+    ``warning``."""
+    properties = {
+        "file": _prefix(root, environ.get("GITHUB_WORKSPACE", "")) + place.file,
+        "line": place.line,
+        "col": place.column,
+        "title": f"pypm: {code}",
+    }
+    told = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in properties.items() if value)
+    return f"::{level} {told}::{_escaped(message)}"
 
 
 def _said(error: PypmError) -> Iterator[tuple[Place, str]]:

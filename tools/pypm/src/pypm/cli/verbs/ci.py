@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypm._stamp import key_of
 from pypm.cli.arguments import option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.syncing import arguments_of, show
+from pypm.cli.syncing import arguments_of, pylock_options, show, sync_from
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
@@ -14,11 +14,14 @@ from pypm.ops.sync import SyncOptions, sync
 @verb(
     option("--dry-run", help="Change nothing: print the plan."),
     option("--force", help="Replace an environment that pypm did not make."),
+    option("--lock", name="lock_file", metavar="FILE", help="Install from this pylock.toml."),
     SELECTION,
     COMMON,
 )
-def command(common: Common, selection: Selection, dry_run: bool, force: bool) -> int:
+def command(common: Common, selection: Selection, dry_run: bool, force: bool, lock_file: str | None) -> int:
     """Make .venv exactly what pypm.lock says, or fail if the lock is not what the manifests give."""
+    if lock_file is not None:
+        return sync_from(common, pylock_options(lock_file, selection, dry_run=dry_run, force=force))
     options = SyncOptions(
         selection=selection,
         locking=Locking(locked=True),

@@ -8,6 +8,7 @@ from pypm.cli.arguments import option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.export import ExportOptions, export
+from pypm.ops.exporting import Form, form_of
 from pypm.ops.selection import Selection
 
 
@@ -42,10 +43,10 @@ def command(
     other tools can install one member from it; with -p it is of one member, with its extras and groups.
     """
     if form is None:
-        form = "requirements.txt" if output and output.endswith(".txt") else "pylock.toml"
-    options = ExportOptions(form, output, selection, not no_hashes, not no_editable, frozen, not no_members)
+        form = form_of(output or "")
+    what = Form(form, selection, not no_hashes, not no_editable, not no_members)
     with world(common) as here:
-        text = export(here, options)
+        text = export(here, ExportOptions(what, output, frozen))
     if output is None:
         sys.stdout.write(text)
     elif not common.quiet:

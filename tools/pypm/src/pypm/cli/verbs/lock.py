@@ -100,6 +100,8 @@ def command(
     elif not common.quiet:
         for line in lock_lines(report):
             say(line)
+        for file in report.exports:
+            say(f"Wrote {file}")
     return 0
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pypm._stamp import key_of
-from pypm.cli.arguments import Words, option, verb
+from pypm.cli.arguments import UsageError, Words, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.syncing import show
+from pypm.cli.syncing import pylock_options, show, sync_from
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
@@ -25,6 +25,7 @@ from pypm.ops.sync import SyncOptions, sync
         metavar="NAME",
         help="Install this again.",
     ),
+    option("--lock", name="lock_file", metavar="FILE", help="Install from this pylock.toml."),
     option("--no-editable", help="Install members as ordinary wheels."),
     option("--compile", name="compile_", help="Compile bytecode now rather than at first import."),
     option("--force", help="Replace an environment that pypm did not make."),
@@ -44,6 +45,7 @@ def command(
     inexact: bool,
     reinstall: bool,
     reinstall_packages: tuple[str, ...],
+    lock_file: str | None,
     no_editable: bool,
     compile_: bool,
     force: bool,
@@ -53,6 +55,21 @@ def command(
 
     What is not in the lock is removed. With nothing to do it costs a few stats.
     """
+    if lock_file is not None:
+        if frozen or locked or upgrade or upgrade_packages:
+            raise UsageError("--lock goes with no option about pypm.lock")
+        from_file = pylock_options(
+            lock_file,
+            selection,
+            inexact=inexact,
+            reinstall=reinstall_packages,
+            reinstall_all=reinstall,
+            dry_run=dry_run,
+            force=force,
+            editable=not no_editable,
+            compile=compile_,
+        )
+        return sync_from(common, from_file)
     options = SyncOptions(
         selection=selection,
         locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),

@@ -1,0 +1,52 @@
+"""``pypm check``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from pypm.cli.arguments import argument, verb
+from pypm.cli.options import COMMON, Common, world
+from pypm.cli.render.annotations import annotation
+from pypm.cli.render.report import say
+from pypm.cli.render.style import style
+from pypm.ops.check import CheckReport, check
+from pypm.ops.counting import count
+from pypm.ops.world import truth
+
+
+@verb(argument("checks", many=True, required=False), COMMON)
+def command(common: Common, checks: tuple[str, ...]) -> int:
+    """Check the workspace: boundaries between members, the catalog, the lock.
+
+    Name some CHECKS to run only these. Exit 1 if there is an error; a warning changes nothing. Nothing is
+    written, and no index is asked.
+    """
+    with world(common) as here:
+        report = check(here, checks)
+        on_github = truth(here.environ.get("GITHUB_ACTIONS", ""))
+    if common.json:
+        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
+        return 1 if report.errors else 0
+    if on_github:
+        for _, finding in report.findings:
+            line = annotation(
+                finding.place, finding.message, finding.code, report.root, here.environ, level=finding.level
+            )
+            sys.stdout.write(line + "\n")
+    colours = {"error": "red", "warning": "yellow"}
+    for _, finding in report.findings:
+        if finding.is_error or not common.quiet:
+            head = style(finding.level, colours[finding.level])
+            sys.stdout.write(f"{finding.place}: {head}[{finding.code}]: {finding.message}\n")
+    sys.stdout.flush()
+    if not common.quiet:
+        say(_summary(report))
+    return 1 if report.errors else 0
+
+
+def _summary(report: CheckReport) -> str:
+    checked = f"checked {', '.join(report.checks)}"
+    warnings = len(report.findings) - report.errors
+    counted = [count(n, noun) for n, noun in ((report.errors, "error"), (warnings, "warning")) if n]
+    return f"{', '.join(counted) or 'nothing found'}; {checked}"

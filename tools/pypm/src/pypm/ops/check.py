@@ -1,0 +1,79 @@
+"""``pypm check``: everything that should hold in a workspace and that nothing else enforces."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pypm.ops.checks.boundaries import boundaries
+from pypm.ops.checks.catalog import catalog
+from pypm.ops.checks.finding import Check, Finding
+from pypm.ops.checks.lock import lock
+from pypm.ops.opening import open_workspace
+from pypm.ops.toolbox import open_tools
+from pypm.ops.world import World
+from pypm_model.errors import PypmError
+from pypm_model.records import record
+from pypm_workspace.faults import nearest
+
+CHECKS: dict[str, Check] = {"boundaries": boundaries, "catalog": catalog, "lock": lock}
+"""By the name the user says."""
+
+
+class UnknownCheck(PypmError):
+    """There is no check of that name."""
+
+    code: ClassVar[str] = "unknown-check"
+    exit: ClassVar[int] = 2
+    name: str
+
+    def __str__(self) -> str:
+        return f"there is no check {self.name!r}, only {', '.join(CHECKS)}"
+
+    @property
+    def hint(self) -> str | None:
+        return nearest(self.name, list(CHECKS))
+
+
+@record
+class CheckReport:
+    """What was found, by check and then in the order of the files."""
+
+    root: str
+    """Of the workspace, absolute."""
+    checks: tuple[str, ...]
+    findings: tuple[tuple[str, Finding], ...]
+    """(check, finding)"""
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(finding.is_error for _, finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "checks": list(self.checks),
+            "errors": self.errors,
+            "warnings": len(self.findings) - self.errors,
+            "findings": [{"check": check, **finding.to_json()} for check, finding in self.findings],
+        }
+
+
+def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
+    """Runs the checks *names*, or all. Nothing is changed, no index asked."""
+    unknown = next((name for name in names if name not in CHECKS), None)
+    if unknown is not None:
+        raise UnknownCheck(unknown)
+    chosen = tuple(name for name in CHECKS if not names or name in names)
+    workspace = open_workspace(world)
+    with open_tools(world, workspace) as tools:
+        found = [
+            (name, finding)
+            for name in chosen
+            for finding in sorted(CHECKS[name](tools, workspace), key=_by_place)
+        ]
+    return CheckReport(workspace.root, chosen, tuple(found))
+
+
+def _by_place(finding: Finding) -> tuple[str, int, int, str]:
+    place = finding.place
+    return place.file, place.line or 0, place.column or 0, finding.message

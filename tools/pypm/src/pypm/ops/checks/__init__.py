@@ -1,0 +1,1 @@
+"""What `pypm check` asks of a workspace: one module for each check, findings out."""

@@ -1,0 +1,57 @@
+"""Which members may depend on which, by ``[boundaries]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from pypm.ops.checks.finding import Finding
+from pypm.ops.tools import Tools
+from pypm_workspace.configuration import BoundaryRule, Member
+from pypm_workspace.edges import MemberEdge
+from pypm_workspace.workspace import Workspace
+
+
+def boundaries(tools: Tools, workspace: Workspace) -> Iterator[Finding]:
+    """``boundary`` for each requirement of a member on another that a ``deny`` rule names, or that leads
+    from a layer to a higher one; unless an ``allow`` rule names it, which is stronger than both."""
+    settings = workspace.settings
+    if not (settings.layers or settings.boundaries):
+        return
+    allowed = [rule for rule in settings.boundaries if rule.kind == "allow"]
+    denied = [rule for rule in settings.boundaries if rule.kind == "deny"]
+    layers = {member.name: _layer(member, settings.layers) for member in workspace.members}
+    # A group that includes another asks for the same in the same place.
+    edges = {(edge.parent, edge.child, edge.origin): edge for edge in workspace.edges}
+    for edge in edges.values():
+        parent, child = workspace.by_name[edge.parent], workspace.by_name[edge.child]
+        if parent is child or parent.is_virtual or any(_names(rule, parent, child) for rule in allowed):
+            continue
+        rule = next((rule for rule in denied if _names(rule, parent, child)), None)
+        if rule is not None:
+            place = workspace.place(rule.written)
+            yield _finding(workspace, edge, rule.reason or f"{place} denies it")
+            continue
+        above, below = layers[parent.name], layers[child.name]
+        if above is not None and below is not None and above > below:
+            told = " > ".join("/".join(layer) for layer in settings.layers)
+            yield _finding(workspace, edge, f"it is in a higher layer ({told})")
+
+
+def _finding(workspace: Workspace, edge: MemberEdge, reason: str) -> Finding:
+    message = f"`{edge.parent}` may not depend on `{edge.child}`: {reason}"
+    return Finding("boundary", message, workspace.place(edge.origin))
+
+
+def _names(rule: BoundaryRule, parent: Member, child: Member) -> bool:
+    return _is_one_of(parent, rule.source) and _is_one_of(child, rule.target)
+
+
+def _is_one_of(member: Member, words: Iterable[str]) -> bool:
+    """Whether a word is the member's name, a glob for it, or one of its tags."""
+    return any(word in member.tags or fnmatchcase(member.name, word) for word in words)
+
+
+def _layer(member: Member, layers: tuple[tuple[str, ...], ...]) -> int | None:
+    """The first layer that names *member*; None if none does: it is free."""
+    return next((number for number, words in enumerate(layers) if _is_one_of(member, words)), None)

@@ -1,0 +1,27 @@
+"""Whether the lock, and what is kept in step with it, is what the manifests give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pypm.ops.checks.finding import Finding
+from pypm.ops.lock import problem_of
+from pypm.ops.locking import LockStale
+from pypm.ops.opening import LOCK
+from pypm.ops.tools import Tools
+from pypm_model.errors import Place
+from pypm_workspace.workspace import Workspace
+
+
+def lock(tools: Tools, workspace: Workspace) -> Iterator[Finding]:
+    """What `pypm lock --check` says: one finding for each difference."""
+    problem = problem_of(tools, workspace)
+    if problem is None:
+        return
+    if isinstance(problem, LockStale):
+        for stale, place in problem.reasons:
+            yield Finding(problem.code, f"{stale} ({problem.hint})", place)
+        return
+    message = f"{problem} ({problem.hint})" if problem.hint else str(problem)
+    for place in problem.places or (Place(LOCK),):
+        yield Finding(problem.code, message, place)

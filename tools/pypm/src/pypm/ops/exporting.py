@@ -1,0 +1,190 @@
+"""The lock as texts for other tools, and the files that ``[lock] export`` keeps in step with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from pypm.ops.locking import Locked, write_lock
+from pypm.ops.roots import roots_of, selected_members
+from pypm.ops.selection import Selection
+from pypm.ops.tools import Tools
+from pypm_index.addresses import without_userinfo
+from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.artifacts import Artifact
+from pypm_model.errors import Place, PypmError
+from pypm_model.lock_toml import InvalidToml, loads
+from pypm_model.locks import Lock, LockedPackage
+from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
+from pypm_model.records import record
+from pypm_model.requirements_file import to_requirements
+from pypm_model.sources import IndexSource
+from pypm_store.atomic import write_atomically
+from pypm_workspace.workspace import Workspace
+
+Addresses = Mapping[tuple[str, str], str]
+"""Where files are, by name and sha256."""
+
+NOWHERE: Addresses = MappingProxyType({})
+
+
+class OneMemberOnly(PypmError):
+    """A pylock file is of the whole workspace or of one member."""
+
+    code: ClassVar[str] = "one-member-only"
+    exit: ClassVar[int] = 2
+    members: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"a pylock file is of the whole workspace or of one member, not of {len(self.members)}"
+
+
+class ExportStale(PypmError):
+    """Files of ``[lock] export`` that do not say what the lock says; at least one."""
+
+    code: ClassVar[str] = "export-stale"
+    files: tuple[str, ...]
+
+    def __str__(self) -> str:
+        verb = "does" if len(self.files) == 1 else "do"
+        return f"{', '.join(self.files)} {verb} not say what pypm.lock says"
+
+    @property
+    def hint(self) -> str:
+        return "run `pypm lock`"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return tuple(Place(file) for file in self.files)
+
+
+@record
+class Form:
+    """What an exported text is to hold."""
+
+    form: str = "pylock.toml"
+    """``pylock.toml`` or ``requirements.txt``."""
+    selection: Selection = Selection()
+    hashes: bool = True
+    editable: bool = True
+    members: bool = True
+    """False: only what members need from elsewhere."""
+
+
+def form_of(file: str) -> str:
+    """The form that a file of this name has: ``requirements.txt`` for ``*.txt``, else ``pylock.toml``."""
+    return "requirements.txt" if file.endswith(".txt") else "pylock.toml"
+
+
+def exported(tools: Tools, workspace: Workspace, lock: Lock, form: Form, known: Addresses = NOWHERE) -> str:
+    """The text of *lock*. Indexes are asked for addresses that are not *known*."""
+    text, missing = _text(tools, workspace, lock, form, known)
+    if missing:
+        found = tools.catalog.locate(
+            [(p.name, p.source.index, file) for p, file in missing if isinstance(p.source, IndexSource)]
+        )
+        located = {_key(one.artifact): without_userinfo(one.url) for one in found}
+        text, _ = _text(tools, workspace, lock, form, {**known, **located})
+    return text
+
+
+def write_with_exports(tools: Tools, workspace: Workspace, locked: Locked) -> tuple[str, ...]:
+    """Writes the lock if it is new, and those files of ``[lock] export`` that say something else; their
+    names. All texts are made before the first is written."""
+    root = Path(workspace.root)
+    texts = {}
+    for file in workspace.settings.lock_export:
+        before = _read(root / file)
+        text = exported(tools, workspace, locked.lock, Form(form_of(file)), _addresses_in(before))
+        if text != before:
+            texts[file] = text
+    write_lock(workspace, locked)
+    for file, text in texts.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(root / file, text)
+    return tuple(texts)
+
+
+def stale_exports(tools: Tools, workspace: Workspace, lock: Lock) -> tuple[str, ...]:
+    """Files of ``[lock] export`` that do not say what *lock* says. Nothing is asked of an index: an
+    address in the file is taken to be right, since the file's digest vouches for what comes from it."""
+    stale = []
+    for file in workspace.settings.lock_export:
+        before = _read(Path(workspace.root) / file)
+        text, missing = _text(tools, workspace, lock, Form(form_of(file)), _addresses_in(before))
+        if missing or text != before:
+            stale.append(file)
+    return tuple(stale)
+
+
+def _text(
+    tools: Tools, workspace: Workspace, lock: Lock, form: Form, known: Addresses
+) -> tuple[str, list[tuple[LockedPackage, Artifact]]]:
+    """The text, and the files in it whose addresses are not *known*."""
+    if form.form == "requirements.txt":
+        roots = roots_of(tools.world, workspace, lock, form.selection)
+        text = to_requirements(lock, roots, hashes=form.hashes, editable=form.editable, members=form.members)
+        return text, []
+    missing: list[tuple[LockedPackage, Artifact]] = []
+
+    def locate(package: LockedPackage, artifact: Artifact) -> str:
+        if _key(artifact) not in known:
+            missing.append((package, artifact))
+        return known.get(_key(artifact), "")
+
+    return _pylock(tools, workspace, lock, form, locate), missing
+
+
+def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: Locate) -> str:
+    """The PEP 751 text. What the selection chooses are the default groups; all others can be asked for."""
+    if form.selection.members:
+        members = selected_members(tools.world, workspace, form.selection)
+        if len(members) != 1:
+            raise OneMemberOnly(tuple(member.name for member in members))
+        names = member_names(lock, members[0].name)
+    else:
+        names = workspace_names(lock)
+    chosen: set[str] = set()
+    for root in roots_of(tools.world, workspace, lock, form.selection):
+        chosen |= {member_flag(root.member)} if root.project else set()
+        chosen |= {extra_flag(root.member, extra) for extra in root.extras}
+        chosen |= {group_flag(root.member, group) for group in root.groups}
+    return to_pylock(
+        lock,
+        names,
+        locate,
+        default_groups=[name for flag, name in names.groups if flag in chosen],
+        editable=form.editable,
+        members=form.members,
+    )
+
+
+def _addresses_in(text: str | None) -> Addresses:
+    """The addresses that an exported pylock text gives: they stay, so that another mirror changes nothing."""
+    try:
+        packages = loads(text or "").get("packages")
+    except InvalidToml:
+        return {}
+    found = {}
+    for package in packages if isinstance(packages, list) else ():
+        if not isinstance(package, dict):
+            continue
+        wheels = package.get("wheels")
+        for file in (*(wheels if isinstance(wheels, list) else ()), package.get("sdist")):
+            match file:
+                case {"name": str(name), "url": str(url), "hashes": {"sha256": str(digest)}}:
+                    found[name, digest] = without_userinfo(url)
+    return found
+
+
+def _key(artifact: Artifact) -> tuple[str, str]:
+    return artifact.filename, artifact.sha256
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,213 @@
+"""A draft written into a manifest: one that is made, or one that is there."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Array, Table
+
+from pypm.ops.importing import pdm, poetry
+from pypm.ops.importing.records import CannotImport, Draft, Lost
+from pypm.ops.importing.sections import without
+from pypm_model import names
+from pypm_workspace import edit
+from pypm_workspace.edit import Target
+from pypm_workspace.source_edit import inline, with_source
+
+MANIFEST = "pyproject.toml"
+
+
+def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tuple[str, tuple[Lost, ...]]:
+    """The manifest *text* (empty: there is none) with what *draft* says in place of the tables of Poetry and
+    PDM that say it otherwise, and what there was no place for. *name* and *requires_python* are for a
+    draft that has none. Everything outside of those tables stays as it is. Raises `CannotImport`."""
+    rest = without(text, _goes)
+    if rest is None:
+        raise CannotImport(draft.file, "the tables of its tools are scattered: put those of each together")
+    document = tomllib.loads(rest)
+    lost: list[Lost] = []
+    head = tomlkit.document()
+    if "project" not in document:
+        head["project"] = _project(draft, name, requires_python)
+    if draft.groups and "dependency-groups" not in document:
+        groups = tomlkit.table()
+        for group, entries in draft.groups:
+            groups[group] = _array(_group_entry(entry) for entry in entries)
+        head["dependency-groups"] = groups
+    own = _own_table(draft)
+    if own and "pypm" not in document.get("tool", {}):
+        tool = tomlkit.table(is_super_table=True)
+        tool["pypm"] = own
+        head["tool"] = tool
+    if "project" in document:
+        result = _appended(rest, tomlkit.dumps(head))
+    else:
+        result = _joined(text, tomlkit.dumps(head), rest)
+    if "project" in document:
+        result = _added_to_project(result, draft, document, lost)
+    if "dependency-groups" in document:
+        result = _added_to_groups(result, draft, lost)
+    if own and "pypm" in document.get("tool", {}):
+        result = _added_to_own(result, draft, own, lost)
+    if draft.build:
+        result = _with_build(result, draft)
+    return result, tuple(lost)
+
+
+def _project(draft: Draft, name: str, requires_python: str) -> Table:
+    project = tomlkit.table()
+    project["name"] = names.normalize(draft.name or name)
+    project["version"] = draft.version or "0.1.0"
+    more = dict(draft.more)
+    for key in ("description", "readme"):
+        if key in more:
+            project[key] = more.pop(key)
+    python = draft.requires_python or requires_python
+    if python:
+        project["requires-python"] = python
+    tables: dict[str, Mapping[str, Any]] = {}
+    for key in ("urls", "scripts", "entry-points"):
+        if key in more:
+            tables[key] = more.pop(key)
+    for key, value in more.items():
+        project[key] = _value(value)
+    project["dependencies"] = _array(draft.dependencies)
+    if draft.extras:
+        tables["optional-dependencies"] = {extra: _array(entries) for extra, entries in draft.extras}
+    for key, value in tables.items():
+        table = tomlkit.table()
+        for inner, entry in value.items():
+            table[inner] = _subtable(entry) if isinstance(entry, Mapping) else entry
+        project[key] = table
+    return project
+
+
+def _subtable(entries: Mapping[str, Any]) -> Table:
+    table = tomlkit.table()
+    table.update(entries)
+    return table
+
+
+def _own_table(draft: Draft) -> Table | None:
+    """``[tool.pypm]``; None if there is nothing to say in it."""
+    own = tomlkit.table(is_super_table=draft.default_groups is None and draft.package is None)
+    if draft.package is not None:
+        own["package"] = draft.package
+    if draft.default_groups is not None:
+        own["default-groups"] = _array(draft.default_groups)
+    if draft.sources:
+        sources = tomlkit.table()
+        for name, found in draft.sources:
+            entries = [_inline(each) for each in found]
+            sources[name] = entries[0] if len(entries) == 1 else _array(entries)
+        own["sources"] = sources
+    if draft.tasks:
+        tasks = tomlkit.table()
+        for name, command in draft.tasks:
+            tasks[name] = command
+        own["tasks"] = tasks
+    return own if len(own) else None
+
+
+def _added_to_project(text: str, draft: Draft, document: Mapping[str, Any], lost: list[Lost]) -> str:
+    """*text*, which has a ``[project]``, with the draft's requirements added to it."""
+    # What the draft has besides was only taken over where the project does not say it.
+    for key, _ in draft.more:
+        lost.append(Lost(draft.file, f"tool.poetry.{key}", f"write it as `{key}` in [project]"))
+    if draft.requires_python and "requires-python" not in document["project"]:
+        reason = f'write `requires-python = "{draft.requires_python}"` in [project]'
+        lost.append(Lost(draft.file, "tool.poetry.dependencies.python", reason))
+    for requirement in draft.dependencies:
+        text = edit.add(text, requirement)
+    for extra, entries in draft.extras:
+        for requirement in entries:
+            text = edit.add(text, requirement, Target("extra", extra))
+    return text
+
+
+def _added_to_groups(text: str, draft: Draft, lost: list[Lost]) -> str:
+    for group, entries in draft.groups:
+        for entry in entries:
+            if isinstance(entry, str):
+                text = edit.add(text, entry, Target("group", group))
+            else:
+                reason = f"write {dict(entry)} in it"
+                lost.append(Lost(draft.file, f"dependency-groups.{group}", reason))
+    return text
+
+
+def _added_to_own(text: str, draft: Draft, own: Table, lost: list[Lost]) -> str:
+    for name, found in draft.sources:
+        if len(found) == 1:
+            text = with_source(text, name, found[0])
+        else:
+            lost.append(Lost(draft.file, name, "has several sources: write them in [tool.pypm.sources]"))
+    for key in own:
+        if key != "sources":
+            value = tomlkit.item(own[key]).as_string()
+            lost.append(Lost(draft.file, f"tool.pypm.{key}", f"write there {value}"))
+    return text
+
+
+def _with_build(text: str, draft: Draft) -> str:
+    document = tomlkit.parse(text)
+    if "build-system" not in document:
+        document["build-system"] = tomlkit.table()
+    for key, value in draft.build:
+        document["build-system"][key] = value
+    return tomlkit.dumps(document)
+
+
+def _goes(path: tuple[str, ...]) -> bool:
+    """Whether what stands at *path* of a manifest is converted."""
+    match path:
+        case ("tool", "poetry", key):
+            return key not in poetry.KEPT
+        case ("tool", "pdm", key):
+            return key in pdm.CONVERTED
+        case _:
+            return False
+
+
+def _appended(rest: str, more: str) -> str:
+    return rest if not more else rest.rstrip("\n") + "\n\n" + more
+
+
+def _joined(original: str, head: str, rest: str) -> str:
+    """*head* before *rest*, but after the comments with which the file begins."""
+    lines = rest.splitlines(keepends=True)
+    first = 0
+    for at, line in enumerate(original.splitlines(keepends=True)):
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        if at < len(lines) and lines[at] == line:
+            first = at + 1
+    start, end = "".join(lines[:first]), "".join(lines[first:]).lstrip("\r\n")
+    return start + head + ("\n" if head and end else "") + end
+
+
+def _group_entry(entry: str | Mapping[str, str]) -> Any:
+    return entry if isinstance(entry, str) else _inline(entry)
+
+
+def _inline(entries: Mapping[str, Any]) -> Any:
+    return tomlkit.value(inline(entries))
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _inline(value)
+    if isinstance(value, list):
+        return _array(_value(each) for each in value)
+    return value
+
+
+def _array(values: Iterable[Any]) -> Array:
+    array = tomlkit.array()
+    array.extend(values)
+    if len(array) > 1:
+        array.multiline(True)
+    return array

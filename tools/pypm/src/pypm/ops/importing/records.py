@@ -1,0 +1,130 @@
+"""What an import takes out of a file, in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from pypm_model import versions
+from pypm_model.errors import Place, PypmError
+from pypm_model.markers import InvalidMarker
+from pypm_model.markers import parse as parse_marker
+from pypm_model.names import NormalizedName
+from pypm_model.records import record
+from pypm_model.requests import Preference
+
+Source = Mapping[str, str | bool]
+"""The keys of one source: ``{"git": "https://...", "tag": "v1"}``."""
+
+Read = Callable[[str], str | None]
+"""The text of a file by its path relative to the folder, with ``/``; None if there is none."""
+
+
+class CannotImport(PypmError):
+    """A file cannot be read as what it seems to be."""
+
+    code: ClassVar[str] = "cannot-import"
+    exit: ClassVar[int] = 2
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return (Place(self.file),)
+
+
+@record
+class Lost:
+    """Something that could not be carried over as it was, and what became of it."""
+
+    file: str
+    key: str
+    """Where in the file: a dotted key, a package, a line."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.key}: {self.reason}"
+
+
+@record
+class Pins:
+    """The versions a lock file has."""
+
+    file: str
+    versions: tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
+    """Sorted by name."""
+    lost: tuple[Lost, ...] = ()
+    digests: tuple[tuple[NormalizedName, frozenset[str]], ...] = ()
+    """The sha256 of the files it knows of a name, where it knows any."""
+
+
+@record
+class NewIndex:
+    """An index that the project's names come from."""
+
+    name: str
+    url: str
+    explicit: bool = False
+    default: bool = False
+
+
+@record
+class Draft:
+    """A manifest in our words. What other tools do not say has its empty value."""
+
+    file: str
+    """What it was made from."""
+    name: str = ""
+    version: str = ""
+    requires_python: str = ""
+    more: tuple[tuple[str, Any], ...] = ()
+    """Further keys of ``[project]``, in their order."""
+    dependencies: tuple[str, ...] = ()
+    extras: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    groups: tuple[tuple[str, tuple[str | Mapping[str, str], ...]], ...] = ()
+    sources: tuple[tuple[str, tuple[Source, ...]], ...] = ()
+    default_groups: tuple[str, ...] | None = None
+    """None: as usual."""
+    tasks: tuple[tuple[str, str], ...] = ()
+    build: tuple[tuple[str, Any], ...] = ()
+    """Keys of ``[build-system]``."""
+    package: bool | None = None
+    """False: not to be built although there is a build system."""
+    indexes: tuple[NewIndex, ...] = ()
+    constraints: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    lost: tuple[Lost, ...] = ()
+
+
+def pins_of(
+    file: str,
+    found: Mapping[NormalizedName, list[Preference]],
+    lost: Iterable[Lost] = (),
+    hashes: Mapping[NormalizedName, Iterable[str]] = MappingProxyType({}),
+) -> Pins:
+    """*found* as `Pins`: of each name the versions that are any, each with its region once; of *hashes*
+    (``sha256:...``) those that pypm knows."""
+    pins = []
+    for name in sorted(found):
+        good = dict.fromkeys(_usable(each) for each in found[name] if versions.is_valid(each.version))
+        if good:
+            pins.append((name, tuple(good)))
+    digests = []
+    for name in sorted(hashes):
+        known = [text.removeprefix("sha256:").lower() for text in hashes[name] if text.startswith("sha256:")]
+        if known:
+            digests.append((name, frozenset(known)))
+    return Pins(file, tuple(pins), tuple(lost), tuple(digests))
+
+
+def _usable(preference: Preference) -> Preference:
+    """*preference*, for everywhere if its marker is none that pypm can read."""
+    try:
+        parse_marker(preference.marker) if preference.marker else None
+    except InvalidMarker:
+        return Preference(preference.version)
+    return preference

@@ -1,0 +1,280 @@
+"""Requirements files as pip reads them and pip-compile writes them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator
+
+from pypm.ops.importing.addresses import index_address, is_default_index
+from pypm.ops.importing.records import CannotImport, Draft, Lost, NewIndex, Pins, Read, Source, pins_of
+from pypm_model import requirement_text
+from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
+from pypm_model.records import record
+from pypm_model.requests import Preference
+from pypm_model.requirement_text import InvalidRequirement
+
+_comment = pattern(r"(?:^|\s)#.*")
+_hash = pattern(r"\s--hash[= ](\S+)")
+_option = pattern(r"(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))?(.*)", re.DOTALL)
+_egg = pattern(r"[#&]egg=([\w.-]+)(?:\[([\w.,\s-]*)\])?")
+_pinned = pattern(r"===?([^*,\s]+)")
+_long = {
+    "-r": "--requirement",
+    "-c": "--constraint",
+    "-e": "--editable",
+    "-i": "--index-url",
+    "-f": "--find-links",
+}
+
+
+@record
+class Line:
+    """One logical line: without comments and hashes, continuations joined."""
+
+    file: str
+    number: int
+    text: str
+    via: tuple[str, ...] = ()
+    """Who asks, as pip-compile writes it below."""
+    hashes: tuple[str, ...] = ()
+
+
+@record
+class Asked:
+    """A requirement that a file asks for."""
+
+    line: Line
+    text: str
+    """As PEP 508 has it, without an address of its own."""
+    name: NormalizedName
+    version: str = ""
+    """If it is pinned."""
+    marker: str = ""
+    source: Source | None = None
+    constraint: bool = False
+
+
+class Reader:
+    """Reads one file with what it includes."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.asked: list[Asked] = []
+        self.indexes: list[NewIndex] = []
+        self.find_links: list[str] = []
+        self.lost: list[Lost] = []
+        self.files: list[str] = []
+        """Everything that was read, in order."""
+
+    def file(self, path: str, *, constraint: bool = False, skip: frozenset[str] = frozenset()) -> None:
+        """Reads *path* unless it was read before or is among *skip*. Raises `CannotImport`."""
+        if path in self.files or path in skip:
+            return
+        text = self._read(path)
+        if text is None:
+            raise CannotImport(path, "there is no such file")
+        self.files.append(path)
+        for line in lines(text, path):
+            if line.text.startswith("-"):
+                self._option(line, constraint, skip)
+            else:
+                self._requirement(line, line.text, constraint)
+
+    def lose(self, line: Line, reason: str) -> None:
+        self.lost.append(Lost(line.file, f"line {line.number}", reason))
+
+    def _option(self, line: Line, constraint: bool, skip: frozenset[str]) -> None:
+        match = _option.match(line.text)
+        assert match is not None, "it begins with a dash"
+        word, value = _long.get(match[1], match[1]), match[2].strip()
+        below = posixpath.normpath(posixpath.join(posixpath.dirname(line.file), value))
+        match word:
+            case "--requirement":
+                self.file(below, constraint=constraint, skip=skip)
+            case "--constraint":
+                self.file(below, constraint=True, skip=skip)
+            case "--editable":
+                self._requirement(line, value, constraint, editable=True)
+            case "--index-url" | "--extra-index-url":
+                url, reason = index_address(value)
+                if reason:
+                    self.lose(line, reason)
+                default = word == "--index-url"
+                name = "default" if default else f"extra-{sum(not each.default for each in self.indexes) + 1}"
+                if all(each.url != url for each in self.indexes) and not is_default_index(url):
+                    self.indexes.append(NewIndex(name, url, default=default))
+                    if not default:
+                        self.lose(
+                            line, "this index is asked before the default one, and alone for what it has"
+                        )
+            case "--find-links":
+                self.find_links.append(value if "://" in value else below)
+            case _:
+                self.lose(line, f"`{line.text}` is left out")
+
+    def _requirement(self, line: Line, text: str, constraint: bool, *, editable: bool = False) -> None:
+        named = re.match(r"[A-Za-z0-9][\w.-]*\s*(\[[^\]]*\])?\s*@", text)
+        if not named and (editable or "://" in text.partition(";")[0] or re.match(r"[./]|\w:\\", text)):
+            self._unnamed(line, text, editable, constraint)
+            return
+        words = shlex.split(text) if " --" in text else [text]
+        if len(words) > 1 and any(word.startswith("--") for word in words):
+            text = text.partition(" --")[0].strip()
+            self.lose(line, "options of a single requirement are left out")
+        try:
+            found = requirement_text.parse(text)
+        except InvalidRequirement as error:
+            self.lose(line, f"{text!r} is no requirement ({error.reason}); left out")
+            return
+        match = _pinned.fullmatch(found.specifier)
+        version = match[1] if match else ""
+        told = requirement_text.to_text(found)
+        self.asked.append(Asked(line, told, found.name, version, found.marker, None, constraint))
+
+    def _unnamed(self, line: Line, text: str, editable: bool, constraint: bool) -> None:
+        """An address or a folder without a name before it."""
+        address, _, marker = (part.strip() for part in text.partition(" ;" if "://" in text else ";"))
+        egg = _egg.search(address)
+        extras = re.search(r"\[([\w.,\s-]+)\]$", address)
+        where = re.sub(r"\[[\w.,\s-]+\]$", "", address.partition("#")[0])
+        subdirectory = re.search(r"[#&]subdirectory=([^&]+)", address)
+        source: dict[str, str | bool]
+        if where.startswith("git+"):
+            head, at, ref = where.removeprefix("git+").rpartition("@")
+            with_ref = bool(at) and "/" not in ref.partition("/")[0] and head.count("/") > 2
+            source = {"git": head if with_ref else where.removeprefix("git+")}
+            source |= {"rev": ref} if with_ref else {}
+        elif "://" in where and not where.startswith("file:"):
+            source = {"url": where}
+        else:
+            path = where.removeprefix("file://").removeprefix("file:")
+            if not posixpath.isabs(path):
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(line.file), path))
+            source = {"path": path} | ({"editable": True} if editable else {})
+        if subdirectory:
+            source["subdirectory"] = subdirectory[1]
+        name = egg[1] if egg else self._name_at(str(source.get("path", "")), where)
+        if name is None:
+            self.lose(line, f"`{text}` does not tell its name; add it with `pypm add`")
+            return
+        if name == ".":
+            return  # the project itself
+        wanted = (egg[2] if egg else None) or (extras[1] if extras else "")
+        spelled = f"{name}[{wanted}]" if wanted else name
+        full = spelled + (f"; {marker}" if marker else "")
+        self.asked.append(Asked(line, full, normalize(name), "", marker, source, constraint))
+
+    def _name_at(self, path: str, where: str) -> str | None:
+        """The name of the project in a folder, or in a file's name; ``.`` for the folder itself."""
+        if path == ".":
+            return "."
+        file = posixpath.basename(where)
+        for ending in (".whl", ".tar.gz", ".zip"):
+            if file.endswith(ending):
+                return re.split(r"-(?=\d)", file, maxsplit=1)[0]
+        manifest = self._read(f"{path}/pyproject.toml") if path else None
+        found = re.search(r"""^name\s*=\s*["']([\w.-]+)["']""", manifest or "", re.MULTILINE)
+        return found[1] if found else None
+
+
+def lines(text: str, file: str) -> Iterator[Line]:
+    """The logical lines of *text*, with pip-compile's ``via`` comments gathered from below them."""
+    found: list[tuple[int, str, list[str]]] = []
+    held, start = "", 0
+    in_via = False
+    for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        stripped = raw.strip()
+        if stripped.startswith("#"):
+            told = stripped.lstrip("# ").strip()
+            in_via = found != [] and (in_via or told.startswith("via")) and raw.startswith(" ")
+            told = told.removeprefix("via").strip()
+            if in_via and told:
+                found[-1][2].append(told)
+            continue
+        via = re.search(r"\s#\s*via\s+(.*)", raw)
+        plain = _comment.sub("", raw).rstrip()
+        start = start or number
+        if plain.endswith("\\"):
+            held += plain[:-1] + " "
+            continue
+        whole, held = " " + held + plain, ""
+        if whole.strip():
+            found.append((start, whole, [via[1]] if via else []))
+            in_via = via is not None
+        start = 0
+    if held.strip():
+        found.append((start, " " + held, []))
+    for number, whole, asked_by in found:
+        hashes = tuple(_hash.findall(whole))
+        yield Line(file, number, _hash.sub("", whole).strip(), tuple(asked_by), hashes)
+
+
+def is_direct(line: Line) -> bool:
+    """Whether somebody wrote the requirement, rather than a tool because others need it."""
+    return not line.via or any(who.startswith("-r") or "(" in who for who in line.via)
+
+
+def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[Draft, Pins]:
+    """The project that *files* (path, group; an empty group is the project's own dependencies) describe,
+    and the versions they pin. Where ``NAME.in`` stands beside ``NAME.txt``, it says what is asked for, and
+    the other only what is pinned. Raises `CannotImport`."""
+    lost: list[Lost] = []
+    pins: dict[NormalizedName, list[Preference]] = {}
+    hashes: dict[NormalizedName, list[str]] = {}
+    lists: dict[str, list[str]] = {}
+    constraints: list[str] = []
+    sources: dict[str, tuple[Source, ...]] = {}
+    indexes: dict[str, NewIndex] = {}
+    find_links: list[str] = []
+    # A group's file that includes the project's own asks for nothing new by that.
+    own = frozenset(path for path, group in files if not group)
+    for path, group in files:
+        source_file = re.sub(r"\.txt$", ".in", path)
+        compiled = Reader(read)
+        compiled.file(path, skip=own if group else frozenset())
+        readers = [compiled]
+        asking = compiled
+        if source_file != path and read(source_file) is not None:
+            asking = Reader(read)
+            base = frozenset(re.sub(r"\.txt$", ".in", each) for each in own) | own
+            asking.file(source_file, skip=base if group else frozenset())
+            readers.append(asking)
+        for reader in readers:
+            lost += reader.lost
+            find_links += reader.find_links
+            indexes |= {index.url: index for index in reader.indexes}
+            for each in reader.asked:
+                if each.version:
+                    pins.setdefault(each.name, []).append(Preference(each.version, marker=each.marker))
+                    hashes.setdefault(each.name, []).extend(each.line.hashes)
+                elif each.constraint:
+                    constraints.append(each.text)
+        for each in asking.asked:
+            if each.constraint or (asking is compiled and not is_direct(each.line)):
+                continue
+            if each.source is not None:
+                sources[each.name] = (each.source,)
+            lists.setdefault(group, []).append(each.text)
+    draft = Draft(
+        file=files[0][0],
+        dependencies=tuple(dict.fromkeys(lists.get("", ()))),
+        groups=tuple((group, tuple(dict.fromkeys(found))) for group, found in lists.items() if group),
+        sources=tuple(sources.items()),
+        indexes=tuple(indexes.values()),
+        constraints=tuple(dict.fromkeys(constraints)),
+        find_links=tuple(dict.fromkeys(find_links)),
+        lost=tuple(dict.fromkeys(lost)),
+    )
+    return draft, pins_of(files[0][0], pins, (), hashes)
+
+
+def group_of(file: str) -> str | None:
+    """The group that a file of this name is for: empty for the project's own requirements; None if it is
+    no requirements file by its name."""
+    if file == "requirements.txt":
+        return ""
+    match = re.fullmatch(r"requirements[-_.](\w+)\.txt|(\w+)[-_]requirements\.txt", file)
+    return normalize(match[1] or match[2]) if match else None

@@ -1,0 +1,169 @@
+"""Makes one environment hold what was chosen for it, whatever it was chosen from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pypm import _stamp
+from pypm._verbs import VERSION
+from pypm.ops.provisioning import provide, renewed
+from pypm.ops.tools import VENV, Tools
+from pypm.ops.world import switch
+from pypm_env.apply import Changes, apply
+from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
+from pypm_env.installed import inspect
+from pypm_env.interpreters import Interpreter
+from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
+from pypm_model.locks import Pin
+from pypm_model.names import normalize
+from pypm_model.records import record, replace
+from pypm_model.sources import MemberSource
+from pypm_store.tree import Tree
+from pypm_workspace.configuration import Settings
+
+
+@record
+class InstallOptions:
+    """How to install."""
+
+    inexact: bool = False
+    reinstall: tuple[str, ...] = ()
+    reinstall_all: bool = False
+    dry_run: bool = False
+    force: bool = False
+    """Replace an environment that pypm did not make."""
+    editable: bool = True
+    compile: bool = False
+
+
+@record
+class Target:
+    """Where to install."""
+
+    venv: Path
+    prompt: str
+    mode: LinkMode = "auto"
+    requested: Collection[str] = ()
+    """Names that somebody asked for, rather than that others need."""
+
+
+@record
+class Done:
+    """What was done, or with ``dry_run`` would be."""
+
+    plan: Plan
+    packages: int
+    changes: Changes | None = None
+
+
+def install(
+    tools: Tools,
+    pins: Sequence[Pin],
+    interpreter: Interpreter,
+    target: Target,
+    options: InstallOptions,
+    *,
+    agreed: Callable[[], None],
+) -> Done:
+    """Makes the environment hold *pins*. *agreed* is called as soon as nothing speaks against the
+    environment, unless nothing is to be changed: what can be refused is refused before."""
+    venv = target.venv
+    reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
+    changes: Changes | None = None
+    with tools.store.using():
+        installed = inspect(venv)
+        refuse_foreign(installed, adopt=options.force)
+        if not options.dry_run:
+            agreed()
+        trees: Mapping[str, Tree] = {}
+        if options.dry_run:
+            dists = announced(tools, pins, installed)
+        else:
+            anew = recreate_reason(Wanted(interpreter, (), target.mode), installed)
+            keeps = not (anew or reinstall or installed.unfinished)
+            present = {one.dist.tree for one in installed.dists} if keeps else set()
+            provided = provide(
+                tools,
+                pins,
+                interpreter,
+                editable=options.editable,
+                present=present,
+                # All at once are looked at as they are put in.
+                look=options.compile or not anew,
+            )
+            dists, trees = provided.dists, provided.trees
+        dists = tuple(replace(dist, requested=dist.name in target.requested) for dist in dists)
+        todo = plan(
+            Wanted(interpreter, dists, target.mode),
+            installed,
+            inexact=options.inexact,
+            reinstall=reinstall,
+            adopt=options.force,
+        )
+        if not options.dry_run:
+            _stamp.remove(str(tools.root))
+            if options.compile and not todo.is_empty:
+                _compile(trees, interpreter)
+            changes = apply(
+                todo,
+                tools.store,
+                pypm_version=VERSION,
+                trees=trees,
+                renew=lambda digests: renewed(tools, pins, interpreter, digests),
+                listener=tools.world.listener,
+                prompt=target.prompt,
+            )
+            todo = changes.plan
+    return Done(todo, len(dists), changes)
+
+
+def compile_later(tools: Tools, done: Done, interpreter: Interpreter) -> None:
+    """Has bytecode made of what was installed without it, in a process that nobody waits for."""
+    if done.changes is None or not done.changes.uncompiled:
+        return
+    if switch(tools.world, "PYPM_BACKGROUND_COMPILE", default=True):
+        from pypm_env.compiling import compile_in_background
+
+        trees = [tools.store.tree_path(digest) for digest in done.changes.uncompiled]
+        compile_in_background(trees, interpreter)
+
+
+def environment_in(root: str | Path) -> Path:
+    """Where the environment of the folder *root* is: a link the user put there stays, and is followed."""
+    folder = Path(root) / VENV
+    return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+
+
+def link_mode_of(settings: Settings) -> LinkMode:
+    """How files are put into the environment."""
+    match settings.link_mode:
+        case "hardlink" | "reflink" | "copy" as mode:
+            return mode
+        case _:
+            return "auto"
+
+
+def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[WantedDist, ...]:
+    """What would be installed, without fetching or building: a project counts as unchanged if it is
+    installed already."""
+    present = {one.name: one.dist for one in installed.dists}
+    found = []
+    for pin in pins:
+        package = pin.package
+        if isinstance(package.source, MemberSource) and tools.member_at(package.source.path).build is None:
+            continue
+        if pin.file is not None and pin.file.is_wheel:
+            found.append(WantedDist(package.name, package.version, pin.file.sha256))
+        else:
+            now = present.get(package.name)
+            same = now is not None and package.version in ("", now.version)
+            found.append(now if now is not None and same else WantedDist(package.name, package.version, ""))
+    return tuple(found)
+
+
+def _compile(trees: Mapping[str, Tree], interpreter: Interpreter) -> None:
+    from pypm_env.compiling import compile_trees
+
+    compile_trees(trees.values(), interpreter.path, interpreter.cache_tag)
