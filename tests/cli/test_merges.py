@@ -3,6 +3,7 @@ manifests, with the versions of both sides kept."""
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -384,6 +385,8 @@ def test_no_command_falls_over_a_damaged_lock(
     pair.write("a", ["between", "low; sys_platform == 'win32'", "needs-old; sys_platform != 'win32'"])
     pair.pypm("lock -q --upgrade")
     whole = pair.lock
+    for key in os.environ.keys() - pair.stage.environ.keys():
+        monkeypatch.delenv(key)
     for key, value in pair.stage.environ.items():
         monkeypatch.setenv(key, value)
     monkeypatch.chdir(pair.root)
