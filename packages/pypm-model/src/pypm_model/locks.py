@@ -7,9 +7,9 @@ Reading, writing, selecting and comparing live in modules of their own (`lock_te
 from __future__ import annotations
 
 from pypm_model.artifacts import Artifact
-from pypm_model.names import NormalizedName
+from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record
-from pypm_model.sources import Source
+from pypm_model.sources import MemberSource, Source
 
 FORMAT = 1
 """The format this pypm writes; it reads this one and older ones."""
@@ -87,6 +87,11 @@ class Lock:
     splits: tuple[str, ...] = ()
     """Markers of the regions in which versions differ; empty: one region."""
     packages: tuple[LockedPackage, ...] = ()
+
+    @property
+    def member_count(self) -> int:
+        """How many members it holds; a virtual root is none."""
+        return sum(1 for p in self.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
 
 
 @record

@@ -18,7 +18,7 @@ from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.lock_text import read
-from pypm_model.names import ROOT, NormalizedName
+from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
 from pypm_workspace.workspace import Workspace
@@ -142,13 +142,12 @@ def lock(world: World, options: LockOptions) -> LockReport:
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
         exports = () if options.dry_run else write_in_step(tools, workspace, locked)
-    members = sum(1 for p in locked.lock.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
     return LockReport(
         LOCK,
         locked.is_new,
         locked.old_text is None,
         sum(1 for p in locked.lock.packages if not isinstance(p.source, MemberSource)),
-        members,
+        locked.lock.member_count,
         diff(locked.old, locked.lock) if locked.is_new else LockDiff(),
         locked.stale,
         options.dry_run,

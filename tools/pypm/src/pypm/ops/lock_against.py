@@ -13,9 +13,7 @@ from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_text import read
-from pypm_model.names import ROOT
 from pypm_model.records import record
-from pypm_model.sources import MemberSource
 
 
 class NoLockThere(PypmError):
@@ -63,5 +61,4 @@ def compare(world: World, against: str) -> AgainstReport:
         if found is None:
             raise NoLockThere(LOCK, against)
         old = read(found, f"{against}:{LOCK}")
-    members = sum(1 for p in new.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
-    return AgainstReport(LOCK, against, members, diff(old, new))
+    return AgainstReport(LOCK, against, new.member_count, diff(old, new))

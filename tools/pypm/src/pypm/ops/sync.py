@@ -30,7 +30,6 @@ from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Root
-from pypm_model.names import ROOT
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
 from pypm_workspace.workspace import Workspace
@@ -129,14 +128,13 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         options,
         agreed=write,
     )
-    members = sum(1 for p in lock.packages if isinstance(p.source, MemberSource) and p.name != ROOT)
     report = SyncReport(
         str(venv),
         interpreter.version,
         done.plan,
         locked.is_new,
         diff(locked.old, lock) if locked.is_new else LockDiff(),
-        members,
+        lock.member_count,
         done.packages,
         options.dry_run,
         exports,
