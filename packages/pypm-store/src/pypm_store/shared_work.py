@@ -43,22 +43,24 @@ def share_out(
     must bear being done again, for a job that failed in the other process is repeated in this one.
     Raises the first exception of *work* or *take*; then no job is running any more.
     """
-    if workers < 2 or jobs < 2 or _processors() < 2:
+    if workers < 2 or jobs < 2 or processors() < 2:
         for number in range(jobs):
             take(number, work(number))
-    elif not _may_fork():
+    elif not may_fork():
         _by_threads(jobs, work, take)
     else:
         _by_fork(jobs, work, take)
 
 
-def _may_fork() -> bool:
+def may_fork() -> bool:
+    """Whether this process may go on in a fork, and gains by it."""
     # Without the interpreter's lock threads are as good.
     locked: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
     return sys.platform == "linux" and locked()
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Those that this process may run on."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -106,7 +108,7 @@ def _by_fork(jobs: int, work: Callable[[int], T], take: Callable[[int, T], None]
     answers, reply = os.pipe()
     here = os.getpid()
     try:
-        pid = _fork()
+        pid = fork()
     except OSError:
         # No room for another process.
         pid = -1
@@ -173,11 +175,11 @@ class Forks:
         queue, self._feed = os.pipe()
         answers, reply = os.pipe()
         here = os.getpid()
-        if not (jobs > 1 and _may_fork() and _processors() > 1):
+        if not (jobs > 1 and may_fork() and processors() > 1):
             workers = 0
         with suppress(OSError):
             for _ in range(workers):
-                pid = _fork()
+                pid = fork()
                 if pid == 0:
                     code = 1
                     try:
@@ -275,7 +277,8 @@ class Forks:
                 os.waitpid(pid, 0)
 
 
-def _fork() -> int:
+def fork() -> int:
+    """`os.fork`: for a child that does no more than the given work, and leaves without cleaning up."""
     with warnings.catch_warnings():
         # Python warns when there are threads: locks that these hold stay locked in the child. It uses none.
         warnings.simplefilter("ignore", DeprecationWarning)
