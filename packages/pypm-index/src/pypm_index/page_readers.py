@@ -3,7 +3,7 @@
 The pages of a hundred packages are thirty megabytes of JSON, and the better part of a second of work that
 holds the interpreter's lock, which the resolution and the talk with the server wait for. A page lies in
 `RawPages` before it is read, so that a fork needs only be told which one; its answer is the text that the
-cache keeps of a page anyway. Only on Linux (see `pypm_store.shared_work`): elsewhere the threads that fetch
+cache keeps of a page anyway. Only on Linux (see `pypm_store.forking`): elsewhere the threads that fetch
 pages read them too.
 
 A fork touches no file but the pages, and is killed when it is no longer wanted. What it cannot read, for
@@ -32,8 +32,8 @@ from pypm_model.facts import ListingKey
 from pypm_model.names import NormalizedName
 from pypm_store.atomic import write_all
 from pypm_store.fact_codec import decode_files, decode_listing, encode_files, encode_listing
+from pypm_store.forking import close_feed, feed, fork, may_fork, processors
 from pypm_store.pages import FileRow, Page
-from pypm_store.shared_work import fork, may_fork, processors
 
 MOST = 3
 """Forks that pay: the server and what is left in this process keep up with no more."""
@@ -60,6 +60,7 @@ class PageReaders:
             return
         # Packets: a question is taken whole, by the first fork that has nothing to do.
         self._questions, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        feed(self._questions.fileno())
         handles: list[int] = []
         with suppress(OSError):
             for _ in range(min(processors(), MOST)):
@@ -67,7 +68,6 @@ class PageReaders:
                 pid = fork()
                 if pid == 0:
                     try:
-                        self._questions.close()
                         _serve(theirs, reply, raw_pages)
                     finally:
                         os._exit(0)
@@ -108,7 +108,7 @@ class PageReaders:
             pids, self._pids = self._pids, []
             self._open.clear()
         if self._questions is not None:
-            self._questions.close()
+            close_feed(self._questions.detach())
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
