@@ -8,7 +8,7 @@ what the regions before it have chosen, so that versions differ between regions 
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, parse, python_bounds
+from pypm_model.markers import FALSE, WHEELS_ONLY, Diagram, any_of, both, implies, minus, parse, python_bounds
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Conflict
@@ -126,14 +126,21 @@ class Regions:
     def _cut(self, where: Diagram, marker: Diagram) -> None:
         pieces = [both(where, marker), minus(where, marker)]
         assert FALSE not in pieces, "a cut leaves something on both sides"
-        self._open += self._ordered(pieces)
+        # What few wheels there are for WebAssembly shall not decide what everybody else gets.
+        late = [] if self._is_late(where) else [piece for piece in pieces if self._is_late(piece)]
+        self._open[:0] = late
+        self._open += self._ordered([piece for piece in pieces if piece not in late])
+
+    def _is_late(self, where: Diagram) -> bool:
+        return self.problem.expected.wasm and implies(where, WHEELS_ONLY)
 
     def _ordered(self, pieces: list[Diagram]) -> list[Diagram]:
         """The piece to solve first comes last: the one with the newest Python (for the strategy
-        ``fewest`` the oldest), of equal ones the first."""
+        ``fewest`` the oldest), of equal ones the first. Systems without builds are solved at the end."""
         newest_first = self.problem.request.fork_strategy != "fewest"
         ranked = sorted(enumerate(pieces), key=lambda entry: -entry[0])
         ranked.sort(key=lambda entry: _python_rank(entry[1]), reverse=not newest_first)
+        ranked.sort(key=lambda entry: not self._is_late(entry[1]))
         return [piece for _, piece in ranked]
 
     def _rivals(self, where: Diagram) -> frozenset[NormalizedName]:

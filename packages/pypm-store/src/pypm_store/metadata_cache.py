@@ -43,7 +43,7 @@ from pypm_store.pages import SETTLED, FileRow, Page, PageContent
 
 __all__ = ["CacheUnusable", "FileRow", "MetadataCache", "Page", "PageContent"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Part of the file's name: another schema is another file, both can live in one folder."""
 
 _CHUNK = 500
