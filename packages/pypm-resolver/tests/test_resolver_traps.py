@@ -302,6 +302,27 @@ def test_t11_a_required_environment_must_have_a_file() -> None:
     assert versions(solved(Universe({"a": {"1.0": linux}}), only_linux)) == {"a": ["1.0"]}
 
 
+def test_t11_a_required_environment_on_a_new_python_must_have_a_file_too() -> None:
+    old = Release(tags=("py3-none-manylinux_2_17_x86_64", "cp314-cp314-win_amd64"), sdist=False)
+    new = Release(tags=("py3-none-manylinux_2_17_x86_64", "cp313-cp313-win_amd64"), sdist=False)
+    windows = "sys_platform == 'win32' and python_version == '3.14'"
+    asked = request(["a"], required_environments=(windows,))
+    outcome = solved(Universe({"a": {"1.0": old, "2.0": new}}), asked)
+    assert parse(edges(outcome, "app", "a")["1.0"]) == parse(windows)
+    story = failed(Universe({"a": {"2.0": new}}), asked).story
+    assert (
+        "every version" not in story[-2].text and "no usable file on Python 3.14 on Windows" in story[-2].text
+    )
+
+
+def test_t11_what_no_version_has_a_file_for_parts_nothing() -> None:
+    """An older version has a file for Windows, none has one for macOS: that is no reason to fail there."""
+    both = Release(tags=("py3-none-manylinux_2_17_x86_64", "py3-none-win_amd64"), sdist=False)
+    linux = Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)
+    outcome = solved(Universe({"a": {"1.0": both, "2.0": linux}}), request(["a"]))
+    assert edges(outcome, "app", "a") == {"1.0": "sys_platform == 'win32'", "2.0": "sys_platform != 'win32'"}
+
+
 def test_t11_no_build_leaves_wheels_only() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": Release(tags=None)}})
     policy = BuildPolicy(no_build=names("a"))

@@ -324,9 +324,7 @@ class _Check:
             inside = self._real(both(where, needed))
             found = (files for files in usable if built or files.tags is not None)
             if inside != FALSE and all(disjoint(inside, _region(files)) for files in found):
-                self._say(
-                    "files", package.name, f"{label} has no file {describe(inside)}, where one is needed"
-                )
+                self._say("files", package.name, f"{label} has no file {describe(inside)}, and needs one")
         if listing.too_new & bit:
             self._say("files", package.name, f"{label} is newer than allowed")
 
