@@ -323,6 +323,24 @@ def test_t11_what_no_version_has_a_file_for_parts_nothing() -> None:
     assert edges(outcome, "app", "a") == {"1.0": "sys_platform == 'win32'", "2.0": "sys_platform != 'win32'"}
 
 
+def test_t11_a_region_cut_for_another_package_needs_no_more_files() -> None:
+    """Alone, `windows` is locked everywhere; that something else parts macOS changes nothing."""
+    windows = Release(tags=("py3-none-win_amd64",), sdist=False)
+    linux = Release(tags=("py3-none-manylinux_2_17_x86_64", "py3-none-win_amd64"), sdist=False)
+    all_three = Release(tags=("py3-none-any",), sdist=False)
+    universe = Universe({"other": {"1.0": all_three, "2.0": linux}, "windows": {"1.0": windows}})
+    outcome = solved(universe, request(["other", "windows"]))
+    assert edges(outcome, "app", "windows") == {"": ""}
+    assert sorted(edges(outcome, "app", "other")) == ["1.0", "2.0"]
+    # Nor does an old lock that was parted there.
+    again = replace(request(["windows"]), preferred_splits=(DARWIN, "sys_platform != 'darwin'"))
+    assert edges(solved(universe, again), "app", "windows") == {"": ""}
+    # Who asks for it there only, or says that it is required there, has to get it.
+    story = failed(universe, request(["other", f"windows ; {DARWIN}"])).story
+    assert "windows 1.0 (the only version) has no usable file on macOS" in story[-2].text
+    failed(universe, request(["other", "windows"], required_environments=(DARWIN,)))
+
+
 def test_t11_no_build_leaves_wheels_only() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": Release(tags=None)}})
     policy = BuildPolicy(no_build=names("a"))

@@ -33,9 +33,11 @@ _SYSTEMS = tuple(parse(f"sys_platform == '{system}'") for system in ("linux", "d
 class Fitting:
     """Judges covers for one region; answers for the whole region are remembered."""
 
-    def __init__(self, where: Diagram, expected: Expected) -> None:
+    def __init__(self, where: Diagram, expected: Expected, around: Diagram | None = None) -> None:
+        """*around* is a wider region, for which a candidate needs a file instead."""
         self.where = where
         self.expected = expected
+        self.around = where if around is None else around
         self._whole: dict[Cover, bool] = {}
         self._barred: dict[Cover, str] = {}
 
@@ -50,10 +52,10 @@ class Fitting:
     def _barring(self, cover: Cover) -> str:
         if both(self.where, cover.strict) == FALSE:
             return "python" if cover.strict != FALSE or cover.files != FALSE else "files"
-        if both(self.where, cover.files) == FALSE:
+        if both(self.around, cover.files) == FALSE:
             return "files"
         for needed in self.expected.required:
-            if self._misses(needed, cover, self.where) and self._is_all(needed, self.where):
+            if self._misses(needed, cover, self.around) and self._is_all(needed, self.where):
                 return "required"
         return ""
 
@@ -84,8 +86,11 @@ class Fitting:
             and all(implies(both(scope, place.where), cover.files) for place in expected.platforms)
         )
 
-    def judge(self, package: Package, cover: Cover, scope: Diagram, others: int) -> Fits | Misses | Cut:
-        """Whether a version with this cover serves *scope*, the part of the region that needs it.
+    def judge(
+        self, package: Package, cover: Cover, scope: Diagram, around: Diagram, others: int
+    ) -> Fits | Misses | Cut:
+        """Whether a version with this cover serves *scope*, the part of the region that needs it; a file it
+        must have somewhere in *around*.
 
         *others* are the candidates that could be chosen instead: what no other one covers either is
         nothing to cut a region for, unless Requires-Python or a required environment is at stake.
@@ -93,12 +98,12 @@ class Fitting:
         if scope == FALSE or self.is_whole(cover):
             return FITS
         expected = self.expected
-        if both(scope, cover.strict) == FALSE or both(scope, cover.files) == FALSE:
+        if both(scope, cover.strict) == FALSE or both(around, cover.files) == FALSE:
             return MISSES
         if not implies(scope, cover.strict):
             return Cut(cover.strict)
         for needed in expected.required:
-            if self._misses(needed, cover, scope):
+            if self._misses(needed, cover, around):
                 return MISSES if self._is_all(needed, scope) else self._cut((*needed.at, scope))
         missing = minus(both(scope, expected.settled), cover.pythons)
         if self._rescued(package, cover, missing, others) != FALSE:
