@@ -3,6 +3,7 @@ themselves, and no environment of this machine is one of theirs."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -105,10 +106,14 @@ def _usable(package: LockedPackage, where: Diagram) -> tuple[Artifact, ...] | No
         case IndexSource():
             return tuple([file for file in package.files if fits(file.filename)]) or None
         case UrlSource(url=address):
-            return package.files if fits(address.rpartition("/")[2]) else None
+            return package.files if fits(_filename(re.split(r"[?#]", address)[0])) else None
         case PathSource(path=path, sha256=digest) if digest:
-            return package.files if fits(path.rpartition("/")[2]) else None
+            return package.files if fits(_filename(path)) else None
         case GitSource() if not usable.is_built:
             return None
         case _:
             return package.files
+
+
+def _filename(path: str) -> str:
+    return path.rpartition("/")[2]
