@@ -69,8 +69,8 @@ class Regions:
         self._exclusive: dict[Conflict, None] = {}
         self._around: dict[Diagram, Impossible] = {}
         """Regions in which files are judged for all there is, and how each failed before."""
-        self._helped: set[Diagram] = set()
-        """Those of them in which that has been found to help."""
+        self._helped: dict[Diagram, Found] = {}
+        """Those of them in which that has been found to help, and what was found."""
         self._open = self._first_regions()
 
     @property
@@ -102,6 +102,8 @@ class Regions:
                 return outcome
             if isinstance(outcome, Exhausted):
                 return EXHAUSTED
+            if isinstance(outcome, Failed) and region.where in self._helped:
+                outcome = self._helped[region.where]
             if isinstance(outcome, Failed):
                 markers = markers_of(outcome.proof)
                 pair = () if markers else self._pair(region, outcome.proof)
@@ -127,8 +129,8 @@ class Regions:
                     return self._around[region.where]
                 self._cut(region.where, outcome.marker)
                 continue
-            if region.where in self._around.keys() - self._helped:
-                self._helped.add(region.where)
+            if region.where in self._around.keys() - self._helped.keys():
+                self._helped[region.where] = outcome
                 self._open.insert(0, region.where)
                 continue
             self.solved.append(Solved(region.where, outcome))
