@@ -8,17 +8,18 @@ what the regions before it have chosen, so that versions differ between regions 
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, parse, python_bounds
+from pypm_model.markers import FALSE, Diagram, any_of, both, minus, parse, python_bounds
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Conflict
 from pypm_model.versions import sort_key
+from pypm_resolver.choices import entered
 from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
 from pypm_resolver.graph import NodeKey
-from pypm_resolver.incompatibility import Incompatibility, Structure, leaves
+from pypm_resolver.incompatibility import Incompatibility, leaves
 from pypm_resolver.problem import ItemKey, Problem
-from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Region
+from pypm_resolver.region import EXHAUSTED, Apart, Exclude, Exhausted, Failed, Found, Region
 from pypm_resolver.universe import Universe
 
 
@@ -39,9 +40,17 @@ class Impossible:
 
 
 @record
+class _Piece:
+    """A region to be solved; *first* are the items it was cut off for."""
+
+    where: Diagram
+    first: frozenset[ItemKey] = frozenset()
+
+
+@record
 class Exclusive:
-    """All regions are done, and in some there is no solution because two extras or groups of one member,
-    both active there, exclude each other: each pair is to be kept apart."""
+    """Two extras or groups of one member exclude each other where both are active: each pair is to be kept
+    apart from the start."""
 
     conflicts: tuple[Conflict, ...]
 
@@ -58,11 +67,9 @@ class Regions:
         """Steps of the regions that are done."""
         self._earlier: dict[NormalizedName, list[int]] = {}
         self._ranks: dict[NodeKey, int] = {}
-        self._flags = frozenset(
-            item.flag for item in self.problem.items.values() if not self.problem.request.shared_environment
-        )
         self._exclusive: dict[Conflict, None] = {}
         self._open = self._first_regions()
+        self._piece = _Piece(FALSE)
 
     @property
     def steps(self) -> int:
@@ -75,11 +82,16 @@ class Regions:
             if self.current is None:
                 if not self._open:
                     return Exclusive(tuple(self._exclusive)) if self._exclusive else tuple(self.solved)
-                where = self._open.pop()
+                piece = self._open.pop()
+                active = entered(self.problem, piece.where)
+                if not active and self.problem.items:
+                    continue  # nobody can choose anything there
+                self._piece = piece
                 self.current = Region(
                     self.universe,
-                    where,
-                    self._rivals(where),
+                    piece.where,
+                    active,
+                    piece.first,
                     self._earlier,
                     self._ranks,
                     self.problem.request.max_steps - self.used,
@@ -90,30 +102,38 @@ class Regions:
                 return outcome
             if isinstance(outcome, Exhausted):
                 return EXHAUSTED
+            if isinstance(outcome, Exclude):
+                return Exclusive(tuple(map(Conflict, outcome.pairs)))
             if isinstance(outcome, Failed):
                 markers = markers_of(outcome.proof)
-                pair = () if markers else self._pair(region, outcome.proof)
-                if pair:
-                    # Nobody installs both where nothing is shared: the rest is solved without this region.
+                pair = region.pair(outcome.proof)
+                if pair is not None:
                     self._exclusive[Conflict(pair)] = None
                     self.used += region.steps
                     self.current = None
-                    continue
+                    continue  # nobody installs both: the rest is solved without this region
                 if not markers:
                     return Impossible(region, outcome.proof)
                 outcome = Cut(markers[0])
             self.used += region.steps
             self.current = None
-            if isinstance(outcome, Cut):
-                self._cut(region.where, outcome.marker)
+            if isinstance(outcome, Apart):
+                self._part(self._piece, outcome.left)
                 continue
-            self.solved.append(Solved(region.where, outcome))
+            if isinstance(outcome, Cut):
+                self._cut(self._piece, outcome.marker)
+                continue
+            left = any_of(self.problem.items[key].flag for key in outcome.left)
+            self.solved.append(Solved(minus(region.where, left), outcome))
+            self._exclusive.update((Conflict(pair), None) for pair in outcome.pairs)
+            if outcome.left:
+                self._open.append(_Piece(both(region.where, left), frozenset(outcome.left)))
             for name, index in outcome.chosen.items():
                 known = self._earlier.setdefault(name, [])
                 if index not in known:
                     known.append(index)
 
-    def _first_regions(self) -> list[Diagram]:
+    def _first_regions(self) -> list[_Piece]:
         where = self.problem.where
         preferred = [both(where, parse(split)) for split in self.problem.request.preferred_splits]
         pieces: list[Diagram] = []
@@ -121,12 +141,29 @@ class Regions:
             rest = minus(piece, any_of(pieces))
             if rest != FALSE:
                 pieces.append(rest)
-        return self._ordered(pieces)
+        return [_Piece(where) for where in self._ordered(pieces)]
 
-    def _cut(self, where: Diagram, marker: Diagram) -> None:
-        pieces = [both(where, marker), minus(where, marker)]
+    def _cut(self, piece: _Piece, marker: Diagram) -> None:
+        pieces = [both(piece.where, marker), minus(piece.where, marker)]
         assert FALSE not in pieces, "a cut leaves something on both sides"
-        self._open += self._ordered(pieces)
+        self._open += [_Piece(where, piece.first) for where in self._ordered(pieces)]
+
+    def _part(self, piece: _Piece, left: tuple[ItemKey, ...]) -> None:
+        """Solve each member with items in *left* alone; the first item alone, if that is the same."""
+        items = self.problem.items
+        members: dict[NormalizedName, list[ItemKey]] = {}
+        for key in left:
+            members.setdefault(NormalizedName(key[0]), []).append(key)
+        if self.problem.request.shared_environment or len(members) < 2:
+            self._cut(piece, items[left[0]].flag)
+            return
+        where = piece.where
+        parts: list[_Piece] = []
+        for keys in members.values():
+            flags = any_of(items[key].flag for key in keys)
+            parts.append(_Piece(both(where, flags), frozenset(keys)))
+            where = minus(where, flags)
+        self._open += reversed(parts)
 
     def _ordered(self, pieces: list[Diagram]) -> list[Diagram]:
         """The piece to solve first comes last: the one with the newest Python (for the strategy
@@ -135,29 +172,6 @@ class Regions:
         ranked = sorted(enumerate(pieces), key=lambda entry: -entry[0])
         ranked.sort(key=lambda entry: _python_rank(entry[1]), reverse=not newest_first)
         return [piece for _, piece in ranked]
-
-    def _rivals(self, where: Diagram) -> frozenset[NormalizedName]:
-        """Members that are not entered in *where*, because the item of another one is."""
-        if not self._flags:
-            return frozenset()
-        for item in self.problem.items.values():
-            if implies(where, item.flag):
-                return frozenset(self.problem.members) - {item.key[0]}
-        return frozenset()
-
-    def _pair(self, region: Region, proof: Incompatibility) -> tuple[ItemKey, ...]:
-        """The two extras or groups of one member that the proof hangs on, if it is these that exclude
-        each other and members do not share an environment."""
-        if self.problem.request.shared_environment:
-            return ()
-        entered = []
-        for leaf in leaves(proof):
-            if isinstance(leaf.cause, Structure) and len(leaf.terms) == 1:
-                key = region.graph.keys[leaf.terms[0][0]]
-                entered.append(region.graph.item(leaf.terms[0][0]).key if key[0] == "item" else None)
-        pair = tuple(sorted({key for key in entered if key is not None and (key[1] or key[2])}))
-        members = {key[0] for key in entered if key is not None}
-        return pair if len(pair) == 2 and len(members) == 1 else ()
 
 
 def _python_rank(where: Diagram) -> tuple[str, str]:
