@@ -32,6 +32,13 @@ def entered(problem: Problem, where: Diagram) -> dict[ItemKey, bool]:
     return {item.key: one is not None and implies(one, item.flag) for item in found}
 
 
+def is_possible(problem: Problem, where: Diagram) -> bool:
+    """Whether there is an environment in *where* for something that can be chosen."""
+    if where == FALSE or problem.request.shared_environment:
+        return where != FALSE
+    return bool(entered(problem, where))
+
+
 def _is_active(item: Item, where: Diagram) -> bool:
     """Whether *item* is active somewhere in *where*."""
     return both(where, both(item.flag, item.where)) != FALSE
