@@ -484,19 +484,54 @@ def test_t15_extras_that_exclude_each_other_are_locked_apart_where_nothing_is_sh
     )
 
 
-def test_t15_many_members_with_such_extras_make_no_product_of_cases() -> None:
-    universe = Universe({"a": {"1.0": [], "2.0": []}})
+@pytest.mark.parametrize("packages", ["one", "own", "deep"])
+def test_t15_many_members_with_such_extras_make_no_product_of_cases(packages: str) -> None:
+    """Whether all of them fight over one package, each over its own, or about what is found late."""
+    shared = {f"p{n}": {v: [f"p{n + 1}"] for v in "12"} for n in range(30)} | {"p30": {"1": []}}
 
-    def steps(count: int) -> int:
-        many = [
-            member(f"m{n}", [], extras={"old": ["a<2"], "new": ["a>=2"]}, groups={"dev": ["a"]})
-            for n in range(count)
-        ]
-        outcome = solved(universe, Request(tuple(many), shared_environment=False))
-        assert len(outcome.conflicts) == count
-        return outcome.steps
+    def solved_for(count: int) -> Resolution:
+        found: dict[str, dict[str, list[str]]] = {**shared, "a": {"1.0": [], "2.0": []}}
+        many = []
+        for n in range(count):
+            extras = {"old": ["a<2"], "new": ["a>=2"]}
+            if packages == "own":
+                found[f"a{n}"] = {"1.0": [], "2.0": []}
+                extras = {"old": [f"a{n}<2"], "new": [f"a{n}>=2"]}
+            if packages == "deep":
+                for side, bound in (("old", "<2"), ("new", ">=2")):
+                    found[f"{side}{n}"] = {"1": [f"inner-{side}{n}"], "2": [f"inner-{side}{n}"]}
+                    found[f"inner-{side}{n}"] = {"1": [f"a{bound}"]}
+                    extras[side] = [f"{side}{n}"]
+            many.append(member(f"m{n:02}", ["p0"], extras=extras, groups={"dev": ["a"]}))
+        asked = Request(tuple(many), shared_environment=False)
+        universe = Universe(found)
+        outcome = solved(universe, asked)
+        assert verify(asked, outcome, universe.facts()) == ()
+        return outcome
 
-    assert steps(12) <= 12 * steps(1)
+    one, some, many = map(solved_for, (1, 10, 20))
+    assert len(many.conflicts) == 20
+    assert len(many.splits) == 2
+    if packages == "deep":
+        # Conflicts found late are gone back from, over items that were entered in the meantime.
+        assert many.steps <= 5 * some.steps
+    else:
+        # New per member is that its four items are entered in each pass, and its own packages chosen.
+        assert (many.steps - some.steps) / 10 <= 12
+        assert many.steps <= one.steps + 19 * 12
+
+
+def test_what_is_left_out_of_a_region_is_solved_together() -> None:
+    """Members that fit neither the first nor each other have their own region, the rest share two."""
+    packages = {"a": {"1.0": [], "2.0": [], "3.0": []}}
+    pins = {"m1": "3", "m2": "2", "m3": "1", "m4": "2", "m5": "3", "m6": "1"}
+    members = tuple(member(name, [f"a=={version}"]) for name, version in pins.items())
+    asked = Request(members, shared_environment=False)
+    universe = Universe(packages)
+    outcome = solved(universe, asked)
+    assert verify(asked, outcome, universe.facts()) == ()
+    assert versions(outcome) == {"a": ["1.0", "2.0", "3.0"]}
+    assert len(outcome.splits) == 3
 
 
 def test_t15_of_two_extras_that_exclude_each_other_it_is_said_how_to_declare_it() -> None:

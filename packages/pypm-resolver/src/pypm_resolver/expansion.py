@@ -47,14 +47,7 @@ class Expansion:
         key = self.graph.keys[node]
         match key[0]:
             case "item":
-                if (node, 0) in self.graph.edges:
-                    return None
-                dependencies = self.universe.of_item(self.graph.item(node))
-                missing = self._unlisted(dependencies)
-                if missing:
-                    return Missing(tuple(dict.fromkeys(missing)))
-                self._follow(node, ((node, 1),), 0, dependencies)
-                return None
+                return self.look_at_item(node)
             case "extra":
                 owner = self.graph.owner(node)
                 if not solver.is_fixed(owner):
@@ -62,6 +55,17 @@ class Expansion:
                 return self.look_ahead(owner, solver.bits[owner].bit_length() - 1)
             case _:
                 return self.look_ahead(node, solver.bits[node].bit_length() - 1)
+
+    def look_at_item(self, node: int) -> Missing | None:
+        """Add what an item asks for, before or after it is entered."""
+        if (node, 0) in self.graph.edges:
+            return None
+        dependencies = self.universe.of_item(self.graph.item(node))
+        missing = self._unlisted(dependencies)
+        if missing:
+            return Missing(tuple(dict.fromkeys(missing)))
+        self._follow(node, ((node, 1),), 0, dependencies)
+        return None
 
     def look_ahead(self, node: int, index: int) -> Missing | Cut | None:
         """Add what comes with a candidate that is about to be chosen.

@@ -3,9 +3,9 @@ incompatibilities made from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
-from pypm_model.markers import FALSE, TRUE, Diagram, both, implies
+from pypm_model.markers import FALSE, TRUE, Diagram, both
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_resolver.incompatibility import Cause, Incompatibility, Structure
@@ -37,22 +37,23 @@ _CONSTANT: frozenset[Diagram] = frozenset()
 class Graph:
     """Nodes, the edges followed from them, and the solver that decides about them.
 
-    *rivals* are members whose items are not entered here, because another one is installed alone;
-    *ranks* says which packages choose earlier or later than their turn. Edges are kept under a node and a
-    slot: the candidate they belong to, for an extra that of its package, 0 for items.
+    *entered* are the items that are entered from the root (`pypm_resolver.choices`), *first* those of them
+    that count most; *ranks* says which packages choose earlier or later than their turn. Edges are kept
+    under a node and a slot: the candidate they belong to, for an extra that of its package, 0 for items.
     """
 
     def __init__(
         self,
         universe: Universe,
         where: Diagram,
-        rivals: frozenset[NormalizedName],
+        entered: Mapping[ItemKey, bool],
         ranks: dict[NodeKey, int],
+        first: Container[ItemKey] = (),
     ) -> None:
         self.universe = universe
         self.problem = universe.problem
         self.where = where
-        self.rivals = rivals
+        self.entered = entered
         self.solver = Solver()
         self.keys: list[NodeKey] = []
         self.packages: dict[int, Package] = {}
@@ -64,10 +65,13 @@ class Graph:
         """(extra, node) by package."""
         self._ranks = ranks
         self._nodes: dict[NodeKey, int] = {}
+        self.choices: list[int] = []
+        """Nodes of items that are entered in a part of the region only, those of *first* first."""
         for item in self.problem.items.values():
             self._add_node(("item", *item.key), 1)
         for item in self.problem.items.values():
             self._enter(item)
+        self.choices.sort(key=lambda node: self.item(node).key not in first)
 
     def node(self, key: NodeKey) -> int:
         """The node with this key; KeyError if there is none yet."""
@@ -145,10 +149,8 @@ class Graph:
         if item.key[1]:
             member = self._nodes[("item", item.key[0], "", "")]
             self.add(((node, 1), (member, 2)), Structure(), TRUE)
-        if item.key[0] in self.rivals:
-            return
-        where = both(item.flag, item.where)
-        if both(self.where, where) == FALSE:
-            return
-        marker = item.where if implies(self.where, item.flag) else item.flag
-        self.add(((node, 2),), Structure(), marker)
+        is_constant = self.entered.get(item.key)
+        if is_constant:
+            self.add(((node, 2),), Structure(), item.where)
+        elif is_constant is not None:
+            self.choices.append(node)

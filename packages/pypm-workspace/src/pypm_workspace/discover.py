@@ -194,7 +194,10 @@ def discover(
     """
     base = os.path.abspath(root)
     usable = snapshot if snapshot is not None and snapshot.root == base else None
-    return Discovery(_Disk(base) if edited is None else _EditedDisk(base, edited), usable).run()
+    disk = _Disk(base)
+    if edited is None:
+        return Discovery(disk, usable).run()
+    return Discovery(_EditedDisk(base, edited), usable, disk.read).run()
 
 
 class _Disk:

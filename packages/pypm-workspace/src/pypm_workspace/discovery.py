@@ -73,15 +73,18 @@ class Disk(Protocol):
 class Discovery:
     """The state of one run: what was read, seen and found wrong."""
 
-    def __init__(self, disk: Disk, snapshot: Snapshot | None) -> None:
+    def __init__(
+        self, disk: Disk, snapshot: Snapshot | None, on_disk: Callable[[str], bytes | None] | None = None
+    ) -> None:
         self.disk = disk
+        self.on_disk = None if on_disk is None else (lambda path: _shown(on_disk, path))
         self.root = disk.root
         self.snapshot = snapshot
         self.files: dict[str, FileSeen] = {}
         self.folders: dict[str, FolderSeen] = {}
         self.remembered: dict[str, Remembered] = {}
         self.texts: dict[str, str] = {}
-        self.places = Places(self.text)
+        self.places = Places(self.text, self.on_disk)
         self.faults: list[Fault] = []
         self.errors: list[PypmError] = []
         self.warnings: list[Warned] = []
@@ -138,6 +141,7 @@ class Discovery:
             remembered=remembered,
             state=state,
             read=self.text,
+            on_disk=self.on_disk,
         )
 
     def stop_if_wrong(self) -> None:
@@ -210,11 +214,7 @@ class Discovery:
     def text(self, path: str) -> str:
         """The text of a manifest for finding lines; as it was read in this run, if it was."""
         if path not in self.texts:
-            try:
-                data = self.disk.read(path)
-            except PypmError:  # it is only to be shown
-                data = None
-            self.texts[path] = (data or b"").decode("utf-8-sig", "replace")
+            self.texts[path] = _shown(self.disk.read, path)
         return self.texts[path]
 
     # members' folders
@@ -356,3 +356,12 @@ def _state(kind: str, remembered: Mapping[str, Remembered], members: list[Member
         digest.update(f"\n{path} {remembered[path].digest}".encode())
     digest.update("\n".join(member.path for member in members).encode())
     return digest.hexdigest()
+
+
+def _shown(read: Callable[[str], bytes | None], path: str) -> str:
+    """What *read* has at *path*, for showing lines of it."""
+    try:
+        data = read(path)
+    except PypmError:
+        data = None
+    return (data or b"").decode("utf-8-sig", "replace")

@@ -105,23 +105,12 @@ class Repository:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs git in the folder; raises `GitRefused` if that is not possible."""
-        import subprocess
+        from pypm_index.git_command import NotRun, run_git
 
-        try:
-            return subprocess.run(
-                ["git", *arguments],
-                cwd=self.folder,
-                env={**self._environ, "LC_ALL": "C.UTF-8"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_SECONDS,
-            )
-        except FileNotFoundError:
-            raise GitRefused(arguments[0], "the git command is not installed") from None
-        except subprocess.TimeoutExpired:
-            raise GitRefused(arguments[0], f"it took more than {_SECONDS} seconds") from None
+        done = run_git(arguments, self._environ, seconds=_SECONDS, folder=self.folder)
+        if isinstance(done, NotRun):
+            raise GitRefused(arguments[0], done.reason)
+        return done
 
 
 def git_folder(folder: Path) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.opening import LOCK
+from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
 from pypm_model import markers
 from pypm_model.artifacts import Artifact
@@ -17,7 +18,6 @@ from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
-from pypm_model.lock_soundness import flaw
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
@@ -175,11 +175,11 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
     asked = reasons or how.upgrade or wanted or how.prefer or how.preferences
     if old.lock is not None and text is not None and not asked:
-        unsound = flaw(old.lock)
-        if not unsound and (old.is_resolved or not old.is_merge):
+        flawed = unsound(tools.world, workspace.root, text, old.lock)
+        if not flawed and (old.is_resolved or not old.is_merge):
             return Locked(old.lock, text, old.lock, text, ())
-        if unsound and how.locked:
-            raise unsound
+        if flawed and how.locked:
+            raise flawed
     if how.locked:
         if text is None:
             raise LockMissing(LOCK)
@@ -251,11 +251,20 @@ def write_lock(workspace: Workspace, locked: Locked) -> None:
         write_atomically(Path(workspace.root) / LOCK, locked.text, fsync=True)
 
 
+@record
+class Judged:
+    """The lock as it is, what makes it stale (nothing if it fits), and what is wrong with it in itself."""
+
+    lock: Lock
+    reasons: tuple[Stale, ...]
+    unsound: LockUnsound | None
+
+
 def check_lock(
     tools: Tools, workspace: Workspace, members: Collection[NormalizedName] | None = None
-) -> tuple[tuple[Stale, ...], LockUnsound | None]:
-    """What makes the lock stale, none if it fits; and what is wrong in itself. Raises `LockMissing`,
-    `LockConflicted`, `LockUnreadable`; asks no index.
+) -> Judged:
+    """The lock of *workspace*, judged. Raises `LockMissing`, `LockConflicted`, `LockUnreadable`; asks no
+    index.
 
     Of members only those named *members* are judged, if given, and none that is absent.
     """
@@ -266,12 +275,13 @@ def check_lock(
     request = request_of(tools, workspace, lock)
     reasons = stale(lock, request, settings_of(request, more_settings(workspace)))
     absent = {workspace.by_path[path].name for path in workspace.absent}
-    return tuple(
+    told = tuple(
         reason
         for reason in reasons
         if not reason.member
         or (reason.member not in absent and (members is None or reason.member in members))
-    ), flaw(lock)
+    )
+    return Judged(lock, told, unsound(tools.world, workspace.root, text, lock))
 
 
 def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:

@@ -38,7 +38,7 @@ def open_workspace(world: World) -> Workspace:
     snapshot = _read_snapshot(remembered)
     workspace = discover(found.root, snapshot=snapshot)
     if snapshot is None or not _covers(snapshot, workspace):
-        _keep(remembered, workspace.snapshot())
+        keep(remembered, workspace.snapshot())
     for warning in workspace.warnings:
         world.listener(warning)
     return workspace
@@ -94,6 +94,11 @@ def merges_file(world: World, root: str) -> Path:
     return _snapshot_file(world, root).with_suffix(".merged.json")
 
 
+def sound_file(world: World, root: str) -> Path:
+    """Where it is remembered which lock of the workspace at *root* was found sound."""
+    return _snapshot_file(world, root).with_suffix(".sound.json")
+
+
 def _read_snapshot(file: Path) -> Snapshot | None:
     try:
         return members_from_snapshot(file.read_bytes(), written_ns=file.stat().st_mtime_ns)
@@ -107,10 +112,10 @@ def _covers(snapshot: Snapshot, workspace: Workspace) -> bool:
     return trusted and snapshot.checked(workspace.state) is not None
 
 
-def _keep(file: Path, data: bytes) -> None:
-    """Keeps a snapshot where that is possible: it saves time, nothing hangs on it."""
+def keep(file: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Keeps what was found out where that is possible: it saves time, nothing hangs on it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, data)
+        write_atomically(file, data, mode=mode)
     except OSError:
         pass

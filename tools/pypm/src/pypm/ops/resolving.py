@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pypm_index.catalog import Catalog
 from pypm_model.errors import Place, PypmError
@@ -11,10 +11,13 @@ from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
 from pypm_model.requests import Origin, Request
-from pypm_model.resolutions import Outcome, Reason, Resolution, Undecided, Unsolvable
+from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, UrlSource
 from pypm_resolver.session import Session
 from pypm_resolver.verify import verify
+
+if TYPE_CHECKING:
+    from pypm.ops.story import Told
 
 Locate = Callable[[Origin], Place]
 _SHOWN = 3
@@ -26,7 +29,8 @@ class CannotResolve(PypmError):
 
     code: ClassVar[str] = "conflict"
     summary: str
-    reasons: tuple[tuple[str, tuple[Place, ...]], ...]
+    lines: tuple[Told, ...]
+    """The last one is the contradiction, which *summary* says."""
     region: str
     hints: tuple[str, ...]
     names: tuple[NormalizedName, ...]
@@ -36,7 +40,12 @@ class CannotResolve(PypmError):
 
     @property
     def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
-        return self.reasons
+        return tuple((line.text, line.places) for line in self.lines[:-1])
+
+    def to_json(self) -> dict[str, Any]:
+        found = super().to_json()
+        del found["lines"]
+        return {**found, "story": [line.to_json() for line in self.lines]}
 
     @property
     def hint(self) -> str | None:
@@ -131,18 +140,15 @@ def with_hints(unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, 
 
 def conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
     """The error that tells *unsolvable*."""
-    *before, last = unsolvable.story
+    from pypm.ops.story import told
+
     return CannotResolve(
-        last.text.removeprefix("so "),  # it ends the story there, and begins it here
-        tuple((reason.text, _places(reason, place)) for reason in before),
+        unsolvable.story[-1].text.removeprefix("so "),  # it ends the story there, and begins it here
+        tuple(told(reason, place) for reason in unsolvable.story),
         unsolvable.region,
         unsolvable.hints,
         unsolvable.names,
     )
-
-
-def _places(reason: Reason, place: Locate) -> tuple[Place, ...]:
-    return tuple(_unique(place(origin) for origin in (*(a.origin for a in reason.asks), *reason.origins)))
 
 
 def _askers(request: Request, error: PypmError, place: Locate) -> tuple[Place, ...]:
