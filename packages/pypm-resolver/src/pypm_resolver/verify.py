@@ -350,36 +350,51 @@ class _Check:
 
     def _check_samples(self, regions: Sequence[Diagram]) -> None:
         """Walk single environments by the texts: one in each of *regions*."""
-        for region in regions:
-            environment = sample(region)
-            if environment is None:
-                continue
-            self._check_sample(environment)
-
-    def _check_sample(self, environment: Mapping[str, str]) -> None:
-        texts: dict[str, bool] = {}
-        flags = {
-            flag
-            for member in self.members.values()
-            for flag in _flags(member)
-            if self.request.shared_environment and not self.request.conflicts
-        }
-        if not flags:
+        if not self.request.shared_environment or self.request.conflicts:
             return
-        seen: set[Node] = set()
-        open_nodes = [node for node, where in self._roots() if evaluate(where, environment, flags)]
+        flags = {flag for member in self.members.values() for flag in _flags(member)}
+        roots: dict[Diagram, list[Node]] = {}
+        for node, where in self._roots():
+            roots.setdefault(where, []).append(node)
+        steps: dict[Node, list[tuple[str, Sequence[Node]]]] = {}
+        for region in regions if flags else ():
+            environment = sample(region)
+            if environment is not None:
+                self._check_sample(environment, flags, roots, steps)
+
+    def _steps(self, node: Node) -> list[tuple[str, Sequence[Node]]]:
+        """Where a walk goes from *node*, by the text of the marker under which it does."""
+        found: dict[str, dict[Node, None]] = {}
+        for edge in self._edges(node):
+            for position in self._targets(edge):
+                nodes = [(position, "", ""), *[(position, str(extra), "") for extra in edge.extras]]
+                found.setdefault(edge.marker, {}).update(dict.fromkeys(nodes))
+        return [(marker, tuple(nodes)) for marker, nodes in found.items()]
+
+    def _check_sample(
+        self,
+        environment: Mapping[str, str],
+        flags: set[str],
+        roots: Mapping[Diagram, list[Node]],
+        steps: dict[Node, list[tuple[str, Sequence[Node]]]],
+    ) -> None:
+        """*steps* are those known from other samples."""
+        texts: dict[str, bool] = {}
+        open_nodes = [
+            node for where, some in roots.items() if evaluate(where, environment, flags) for node in some
+        ]
+        seen = set(open_nodes)
         while open_nodes:
             node = open_nodes.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            for edge in self._edges(node):
-                if edge.marker not in texts:
-                    texts[edge.marker] = evaluate(parse(edge.marker), environment, flags)
-                if not texts[edge.marker]:
-                    continue
-                for position in self._targets(edge):
-                    open_nodes += [(position, "", ""), *((position, extra, "") for extra in edge.extras)]
+            if node not in steps:
+                steps[node] = self._steps(node)
+            for marker, targets in steps[node]:
+                if marker not in texts:
+                    texts[marker] = evaluate(parse(marker), environment, flags)
+                if texts[marker]:
+                    fresh = [target for target in targets if target not in seen]
+                    seen.update(fresh)
+                    open_nodes += fresh
         selected: dict[NormalizedName, int] = {}
         for position, extra, group in seen:
             if not extra and not group:

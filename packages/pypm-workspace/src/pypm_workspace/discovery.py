@@ -20,7 +20,7 @@ from pypm_workspace.faults import Complaints, Fault, InvalidManifest
 from pypm_workspace.globs import Segments, covers, has_magic, is_absolute, name_matches, split
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
 from pypm_workspace.places import Places
-from pypm_workspace.snapshot import Remembered, Snapshot
+from pypm_workspace.snapshot import Known, Remembered
 from pypm_workspace.toml_reading import Table, read_toml
 from pypm_workspace.workspace import Workspace
 
@@ -73,7 +73,7 @@ class Disk(Protocol):
 class Discovery:
     """The state of one run: what was read, seen and found wrong."""
 
-    def __init__(self, disk: Disk, snapshot: Snapshot | None) -> None:
+    def __init__(self, disk: Disk, snapshot: Known | None) -> None:
         self.disk = disk
         self.root = disk.root
         self.snapshot = snapshot
@@ -131,10 +131,7 @@ class Discovery:
                 *(w for entry in remembered for w in entry.warnings),
                 *checked.warnings,
             ),
-            inputs=Inputs(
-                tuple(self.files[path] for path in sorted(self.files)),
-                tuple(self.folders[path] for path in sorted(self.folders)),
-            ),
+            inputs=self.inputs,
             remembered=remembered,
             state=state,
             read=self.text,
@@ -145,6 +142,14 @@ class Discovery:
         errors = [*([InvalidManifest(tuple(self.faults))] if self.faults else []), *self.errors]
         if errors:
             raise errors[0] if len(errors) == 1 else InvalidWorkspace(tuple(errors))
+
+    @property
+    def inputs(self) -> Inputs:
+        """What was looked at so far."""
+        return Inputs(
+            tuple(self.files[path] for path in sorted(self.files)),
+            tuple(self.folders[path] for path in sorted(self.folders)),
+        )
 
     # reading
 

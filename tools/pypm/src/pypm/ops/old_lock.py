@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -81,7 +81,14 @@ def lock_text(workspace: Workspace) -> str | None:
         return None
 
 
-def old_lock(world: World, workspace: Workspace, text: str | None, *, merges: bool = True) -> OldLock:
+def old_lock(
+    world: World,
+    workspace: Workspace,
+    text: str | None,
+    *,
+    merges: bool = True,
+    read: Callable[[str], Lock] = read,
+) -> OldLock:
     """What *text*, of the workspace's lock file, gives the next lock.
 
     The sides of a merge are asked of git: a conflict's text has lost half of what they were, and one
@@ -92,7 +99,7 @@ def old_lock(world: World, workspace: Workspace, text: str | None, *, merges: bo
     if text is None:
         return OldLock()
     try:
-        lock = read(text, LOCK)
+        lock = read(text)
     except (LockConflicted, LockUnreadable) as fault:
         lock = None
         conflicted = isinstance(fault, LockConflicted)
