@@ -35,7 +35,6 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.locks import Lock
 from pypm_model.records import record, replace
-from pypm_model.sources import PathSource
 from pypm_store.metadata_memory import MetadataMemory
 from pypm_workspace.discover import Looked, find_root, look
 from pypm_workspace.discovery import PROJECT, WORKSPACE
@@ -219,8 +218,6 @@ class Resident:
         if self._done is not None:
             root = Path(self.root)
             places |= {str((root / file).parent) for file in self._done.workspace.settings.lock_export}
-            for source in self._local_sources(self._done):
-                places |= {source, os.path.dirname(source)}
         return frozenset(places)
 
     def concerns(self, paths: Collection[str]) -> bool:
@@ -233,11 +230,8 @@ class Resident:
         listed |= {os.path.dirname(self._place(seen.path)) for seen in self._looked.inputs.folders}
         # The folder of a member that went away, or came back.
         listed |= {os.path.dirname(os.path.dirname(self._place(s.path))) for s in self._looked.inputs.files}
-        sources = self._local_sources(self._done)
-        return any(
-            os.path.basename(path) in names
-            or (os.path.dirname(path) in listed and not os.path.isfile(path))
-            or any(path == source or os.path.dirname(path) == source for source in sources)
+        return self.unfathomable(paths) or any(
+            os.path.basename(path) in names or (os.path.dirname(path) in listed and not os.path.isfile(path))
             for path in paths
         )
 
@@ -247,10 +241,7 @@ class Resident:
         if self._done is None:
             return False
         places = [self._place(m.path) for m in self._done.workspace.members if m.unstated]
-        places += self._local_sources(self._done)
-        if paths is None:
-            return bool(places)
-        return any(os.path.dirname(path) in places or path in places for path in paths)
+        return bool(places) if paths is None else any(os.path.dirname(path) in places for path in paths)
 
     # -- within --------------------------------------------------------------------------------------
 
@@ -298,14 +289,6 @@ class Resident:
 
     def _exports(self, workspace: Workspace) -> tuple[str | None, ...]:
         return tuple(_text(Path(workspace.root) / file) for file in workspace.settings.lock_export)
-
-    def _local_sources(self, done: Relocked) -> list[str]:
-        """Folders and archives on this disk that packages are from, absolute."""
-        workspace = done.workspace
-        sources = [package.source for package in done.locked.lock.packages]
-        sources += [rule.source for rule in workspace.settings.sources]
-        sources += [rule.source for member in workspace.members for rule in member.sources]
-        return sorted({self._place(s.path) for s in sources if isinstance(s, PathSource)})
 
 
 def _seen(file: str) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pypm.ops.ending import Ending
 from pypm.ops.git import NoRepository, Repository
 from pypm.ops.resident import ChangedMeanwhile, HalfWritten, Relocked, Resident
 from pypm.ops.resolving import CannotResolve, ResolutionUndecided
@@ -73,20 +74,19 @@ def watch(
     world: World,
     options: WatchOptions,
     tell: Callable[[WatchEvent], None],
+    ending: Ending,
     *,
-    stopping: Callable[[], bool],
     now: Callable[[], float] = time.time,
 ) -> None:
-    """Watches the workspace around the current folder until *stopping* says so; a KeyboardInterrupt that
-    is raised then ends what is being done. *now* is the time of day.
+    """Watches the workspace around the current folder until *ending* is asked for. *now* is the time of day.
 
     Raises what finding the workspace raises, `Gone`, and `WatchRefused`. Anything else is told.
     """
-    watching = _Watching(world, options, tell, stopping, now)
+    watching = _Watching(world, options, tell, ending, now)
     try:
         watching.run()
     except KeyboardInterrupt:
-        if not stopping():
+        if ending.code is None:
             raise
     finally:
         watching.end()
@@ -99,14 +99,14 @@ class _Watching:
         world: World,
         options: WatchOptions,
         tell: Callable[[WatchEvent], None],
-        stopping: Callable[[], bool],
+        ending: Ending,
         now: Callable[[], float],
     ) -> None:
         self._outer = world.listener
         self._world = replace(world, listener=self._listen)
         self._options = options
         self._tell = tell
-        self._stopping = stopping
+        self._ending = ending
         self._now = now
         self._trouble: Exception | None = None
         """What was told to stand in the way."""
@@ -128,12 +128,12 @@ class _Watching:
             self._tell(Watching(resident.root, len(resident.folders)))
             beat = time.monotonic()
             paths: frozenset[str] = frozenset()
-            while not self._stopping():
+            while self._ending.code is None:
                 before = self._now()
                 wait = self._patience(again)
                 paths |= watcher.wait(round(wait * 1000))
                 self._watch_task()
-                if self._stopping():
+                if self._ending.code is not None:
                     break
                 if paths and not resident.concerns(paths):
                     paths = frozenset()
@@ -252,8 +252,9 @@ class _Watching:
         return True
 
     def _start(self, task: WatchTask) -> None:
+        with self._ending.shielded():
+            task.start()
         self._tell(TaskStarted(self._options.task_name))
-        task.start()
 
     def _watch_task(self) -> None:
         task = self._options.task

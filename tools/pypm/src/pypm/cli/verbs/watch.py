@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.watching import show_event
 from pypm.cli.syncing import arguments_of
+from pypm.ops.ending import Ending
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions
 from pypm.ops.watch import WatchOptions, watch
 from pypm.ops.watch_events import Trouble, WatchEvent
 from pypm.ops.watch_task import WatchTask
-
-INTERRUPTED = 130
 
 
 @verb(
@@ -40,7 +36,7 @@ def command(common: Common, selection: Selection, sync: bool, task: str | None, 
     """
     if not sync and task is None and selection != Selection():
         raise UsageError("members, extras and groups go with --sync or --run")
-    ending = _Ending()
+    ending = Ending()
 
     def tell(event: WatchEvent) -> None:
         if common.json:
@@ -58,26 +54,5 @@ def command(common: Common, selection: Selection, sync: bool, task: str | None, 
             argv = (sys.executable, "-m", "pypm", "run", *arguments, "--", task)
             running = WatchTask(argv, Path.cwd(), here.environ, quiet=common.json)
         options = WatchOptions(syncing, running, task or "", poll)
-        watch(here, options, tell, stopping=lambda: ending.code is not None)
+        watch(here, options, tell, ending)
     return ending.code or 0
-
-
-class _Ending:
-    """Ctrl-C and being told to end: whatever is being done is broken off, and the end is an orderly one."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-        """The exit code, once the end was asked for."""
-
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGINT, self._end)
-        signal.signal(signal.SIGTERM, self._end)
-        if os.name == "posix":
-            signal.signal(signal.SIGHUP, self._end)
-
-    def __exit__(self, *raised: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        self.code = INTERRUPTED if number == signal.SIGINT else 0
-        raise KeyboardInterrupt
