@@ -277,7 +277,8 @@ def test_a_conflict_is_told_once_and_so_is_its_end(stage: Stage) -> None:
         write(stage, "api", ["acme>=2"])
         trouble = watch.until("trouble")
         assert trouble["error"]["code"] == "conflict"
-        assert "packages/web/pyproject.toml" in json.dumps(trouble)
+        places = [(place["file"], place["line"]) for place in trouble["error"]["places"]]
+        assert ("packages/web/pyproject.toml", 7) in places and ("packages/api/pyproject.toml", 6) in places
         os.utime(manifest(stage, "web"))
         write(stage, "api", ["acme>=2"])
         watch.silent()

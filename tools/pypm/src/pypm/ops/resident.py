@@ -123,9 +123,11 @@ class Resident:
         self._state: _State | None = None
         self._digests: dict[str, str] = {}
         self._times = 0
+        self._collects = False
 
     def __enter__(self) -> Self:
         # What is kept lives long and has next to no cycles: see `settle`.
+        self._collects = gc.isenabled()
         gc.disable()
         return self
 
@@ -133,6 +135,8 @@ class Resident:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cache.close()
+        if self._collects:
+            gc.enable()
 
     # -- locking -------------------------------------------------------------------------------------
 

@@ -132,8 +132,15 @@ WatchEvent = (
 
 
 def error_json(error: Exception) -> dict[str, Any]:
-    """Any error as JSON-ready data: one that is no record in the form of those that are."""
-    if isinstance(error, PypmError):
-        return error.to_json()
-    code = "system" if isinstance(error, OSError) else "internal"
-    return {"code": code, "message": f"{type(error).__name__}: {error}", "hint": None, "places": []}
+    """Any error as JSON-ready data. Its places are all that it speaks of, as an editor wants to show them: also
+    those of its story, and of the errors it stands for."""
+    if not isinstance(error, PypmError):
+        kind = "system" if isinstance(error, OSError) else "internal"
+        return {"code": kind, "message": f"{type(error).__name__}: {error}", "hint": None, "places": []}
+    data = error.to_json()
+    if error.parts:
+        data["parts"] = [error_json(part) for part in error.parts]
+        data["places"] = [place for part in data["parts"] for place in part["places"]]
+    told = dict.fromkeys(place for _, places in error.story for place in places)
+    data["places"] += [{"file": p.file, "line": p.line, "column": p.column} for p in told]
+    return data
