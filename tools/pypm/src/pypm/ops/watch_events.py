@@ -132,8 +132,8 @@ WatchEvent = (
 
 
 def error_json(error: Exception) -> dict[str, Any]:
-    """Any error as JSON-ready data. Its places are all that it speaks of, as an editor wants to show them: also
-    those of its story, and of the errors it stands for."""
+    """Any error as JSON-ready data. Its places are all that it speaks of, as an editor wants to show them:
+    also those of its story, and of the errors it stands for."""
     if not isinstance(error, PypmError):
         kind = "system" if isinstance(error, OSError) else "internal"
         return {"code": kind, "message": f"{type(error).__name__}: {error}", "hint": None, "places": []}
