@@ -7,7 +7,7 @@ sample hit it; a few sampled environments are walked besides, on the marker text
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain, combinations
 
@@ -92,6 +92,7 @@ class _Check:
             self.by_name.setdefault(package.name, []).append(position)
         self.violations: list[Violation] = []
         self.reach: dict[Node, Diagram] = {}
+        self._sorted_edges: dict[Node, dict[NormalizedName, list[Edge]]] = {}
         for conflict in resolution.conflicts:
             self._check_conflict(conflict)
         self.problem = Problem(replace(request, conflicts=(*request.conflicts, *resolution.conflicts)))
@@ -164,6 +165,15 @@ class _Check:
             return next((edges for group, edges in package.groups if group == node[2]), ())
         return package.dependencies
 
+    def _edges_to(self, node: Node, name: NormalizedName) -> Sequence[Edge]:
+        """Those edges of *node* that lead to *name*."""
+        by_name = self._sorted_edges.get(node)
+        if by_name is None:
+            by_name = self._sorted_edges[node] = {}
+            for edge in self._edges(node):
+                by_name.setdefault(edge.name, []).append(edge)
+        return by_name.get(name, ())
+
     def _targets(self, edge: Edge) -> list[int]:
         return [
             position
@@ -181,7 +191,10 @@ class _Check:
         for extra, group, asks in parts:
             node = (position, extra, group)
             for ask in asks:
-                who = f"{_flag(member.name, extra, group)} ({ask.origin})"
+
+                def who(ask: Ask = ask, extra: str = extra, group: str = group) -> str:
+                    return f"{_flag(member.name, extra, group)} ({ask.origin})"
+
                 self._check_requirement(node, ask.requirement, parse(ask.requirement.marker), who, ask)
 
     def _check_package(self, position: int, package: LockedPackage) -> None:
@@ -203,7 +216,7 @@ class _Check:
         for requirement in fact.requires:
             marker = requirement.marker
             base = _under(marker, frozenset())
-            self._check_requirement((position, "", ""), requirement, base, label, None)
+            self._check_requirement((position, "", ""), requirement, base, lambda: label, None)
             if "extra" not in marker:
                 continue
             names = [extra for extra, _ in package.extras if f"'{extra}'" in marker]
@@ -212,7 +225,10 @@ class _Check:
             for some in chain.from_iterable(combinations(names, size) for size in range(1, most + 1)):
                 less = any_of(_under(marker, frozenset(some) - {extra}) for extra in some)
                 inside = minus(_under(marker, frozenset(some)), less)
-                who = f"{package.name}[{','.join(some)}] {package.version}"
+
+                def who(some: tuple[NormalizedName, ...] = some) -> str:
+                    return f"{package.name}[{','.join(some)}] {package.version}"
+
                 self._check_requirement(self._together(position, some), requirement, inside, who, None)
 
     def _together(self, position: int, extras: tuple[str, ...]) -> Node:
@@ -223,8 +239,9 @@ class _Check:
         return node
 
     def _check_requirement(
-        self, node: Node, requirement: Requirement, marker: Diagram, who: str, ask: Ask | None
+        self, node: Node, requirement: Requirement, marker: Diagram, who: Callable[[], str], ask: Ask | None
     ) -> None:
+        """*who* says whose requirement it is, if there is something to say."""
         name = requirement.name
         reached = self.reach.get(node, FALSE)
         if marker == FALSE or reached == FALSE or name in self.request.excludes:
@@ -237,22 +254,20 @@ class _Check:
             self._check_served(node, one, where, who, ask)
 
     def _check_served(
-        self, node: Node, requirement: Requirement, where: Diagram, who: str, ask: Ask | None
+        self, node: Node, requirement: Requirement, where: Diagram, who: Callable[[], str], ask: Ask | None
     ) -> None:
         name = requirement.name
         if name in self.members:
             where = both(where, requires_python(self.members[name].requires_python))
         # Several edges may bring the extras: each of them has to come everywhere.
         left: dict[NormalizedName | None, Diagram] = dict.fromkeys((None, *requirement.extras), where)
-        for edge in self._edges(node):
-            if edge.name != name:
-                continue
+        for edge in self._edges_to(node, name):
             inside = both(where, parse(edge.marker))
             if inside == FALSE:
                 continue
             targets = self._targets(edge)
             if len(targets) != 1:
-                text = f"{who} needs {name}: {len(targets)} entries answer to its edge"
+                text = f"{who()} needs {name}: {len(targets)} entries answer to its edge"
                 self._say("ambiguous", name, text)
                 return
             brought = self._brought(edge, requirement, targets[0])
@@ -260,7 +275,9 @@ class _Check:
             self._check_version(self.packages[targets[0]], requirement, who, ask)
         bare = self._real(any_of(left.values()))
         if bare != FALSE:
-            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(bare)}"
+            text = (
+                f"{who()} needs {_words(requirement)}, and the lock selects nothing for it {describe(bare)}"
+            )
             self._say("missing", name, text)
 
     def _brought(
@@ -279,16 +296,16 @@ class _Check:
         return (None, *(e for e in requirement.extras if e in edge.extras or e not in known))
 
     def _check_version(
-        self, package: LockedPackage, requirement: Requirement, who: str, ask: Ask | None
+        self, package: LockedPackage, requirement: Requirement, who: Callable[[], str], ask: Ask | None
     ) -> None:
         if ask is not None and package.name in self.members:
             return
         if package.version and not _allows(requirement.specifier, package.version):
-            text = f"{who} needs {_words(requirement)}, and the lock selects {package.version}"
+            text = f"{who()} needs {_words(requirement)}, and the lock selects {package.version}"
             self._say("specifier", package.name, text)
         source = ask.source if ask is not None else None
         if isinstance(source, IndexSource) and source != package.source and package.name not in self.members:
-            text = f"{who} needs {package.name} from {source.index}, and the lock has it from elsewhere"
+            text = f"{who()} needs {package.name} from {source.index}, and the lock has it from elsewhere"
             self._say("source", package.name, text)
 
     def _check_constraints(self, package: LockedPackage, where: Diagram, label: str) -> None:
@@ -437,6 +454,7 @@ def _flag(member: NormalizedName, extra: str, group: str) -> str:
     return group_flag(member, NormalizedName(group)) if group else member_flag(member)
 
 
+@lru_cache(maxsize=65536)
 def _allows(specifier: str, version: str) -> bool:
     if not specifier:
         return True

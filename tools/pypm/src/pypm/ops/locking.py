@@ -140,7 +140,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         if text is None:
             raise LockMissing(LOCK)
         return Locked(read(text), text, None, text, ())
-    old = old_lock(tools.world, workspace, text, merges=not how.locked, read=read)
+    old = old_lock(tools.world, workspace, text, merges=not how.locked, retained=tools.retained)
     wanted = {normalize(name) for name in how.upgrade_packages}
     if unknown := wanted - old.names:
         raise UnknownUpgrade(tuple(sorted(unknown)))

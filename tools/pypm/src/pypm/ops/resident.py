@@ -197,7 +197,7 @@ class Resident:
     def settle(self) -> None:
         """Does now what would cost time when the next change comes: for when nobody waits."""
         if self._done is not None:
-            self._retained.read(self._done.locked.text)
+            self._retained.pins(self._retained.read(self._done.locked.text))
         self._times += 1
         gc.collect(2 if self._times % _WHOLE == 1 else 0)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pypm.ops.opening import LOCK
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import Fact, Key
+from pypm_model.lock_pins import Pins, pins_of
 from pypm_model.lock_text import Written, read
 from pypm_model.locks import Lock
 from pypm_model.markers import Diagram
@@ -38,6 +39,7 @@ class Retained:
         self.written = Written()
         """The last lock's text, package by package."""
         self._lock: tuple[str, Lock] | None = None
+        self._pins: tuple[Lock, Pins] | None = None
         self._usable: tuple[Diagram, WheelsFor] | None = None
         self._files: dict[Release, tuple[object, Files, Files]] = {}
 
@@ -46,6 +48,12 @@ class Retained:
         if self._lock is None or self._lock[0] != text:
             self._lock = text, read(text, LOCK)
         return self._lock[1]
+
+    def pins(self, lock: Lock) -> Pins:
+        """The versions *lock* holds, and where."""
+        if self._pins is None or self._pins[0] is not lock:
+            self._pins = lock, pins_of(lock)
+        return self._pins[1]
 
     def usable(self, region: Diagram) -> WheelsFor:
         """The wheels that some environment of *region* can use."""
