@@ -64,6 +64,7 @@ class Graph:
         """(extra, node) by package."""
         self._ranks = ranks
         self._nodes: dict[NodeKey, int] = {}
+        self._inside: dict[Diagram, Diagram] = {}
         for item in self.problem.items.values():
             self._add_node(("item", *item.key), 1)
         for item in self.problem.items.values():
@@ -134,6 +135,25 @@ class Graph:
                 kept.append((node, term))
         varies = _CONSTANT if inside == self.where else frozenset((marker,))
         self.solver.add(Incompatibility(tuple(kept), cause, varies, marker))
+
+    def depend(
+        self, terms: tuple[tuple[int, int], ...], target: int, outside: int, cause: Cause, marker: Diagram
+    ) -> None:
+        """`add` for the usual leaf, of which there are thousands: *terms*, of nodes that are not the target
+        and none of them always true, lead out of the states *outside* of the target."""
+        inside = self.inside(marker)
+        if not outside or inside == FALSE:
+            return
+        kept = terms if outside == self.solver.everything[target] else (*terms, (target, outside))
+        varies = _CONSTANT if inside == self.where else frozenset((marker,))
+        self.solver.add(Incompatibility(kept, cause, varies, marker))
+
+    def inside(self, marker: Diagram) -> Diagram:
+        """The part of the region where *marker* holds."""
+        found = self._inside.get(marker)
+        if found is None:
+            found = self._inside[marker] = both(self.where, marker)
+        return found
 
     def _add_node(self, key: NodeKey, versions: int) -> int:
         node = self._nodes[key] = self.solver.add_node(versions, self._ranks.get(key, 1))
