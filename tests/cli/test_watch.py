@@ -375,7 +375,13 @@ def test_git_moves_between_branches(stage: Stage) -> None:
             assert lock_of(stage) == lock
             git("diff", "--exit-code")
         git("checkout", "-q", "main")
+        watch.until("locked", foreign=True)
+        # While git holds its index nothing is looked at.
+        held = stage.root / ".git" / "index.lock"
+        held.touch()
         write(stage, "m00", ["acme", "delta"])
+        watch.silent()
+        held.unlink()
         watch.locked("delta")
         git("add", "-A")
         git("commit", "-qm", "more")

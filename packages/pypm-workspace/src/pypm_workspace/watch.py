@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import ClassVar, Self
 
-from watchfiles._rust_notify import RustNotify
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from pypm_model.errors import PypmError
 
@@ -73,11 +73,14 @@ class Watcher:
         before, self._notify, self._folders = self._notify, None, {}
         while wanted and self._notify is None:
             try:
-                self._notify = RustNotify(sorted(wanted), False, self._poll, POLL, False, True)
-            except FileNotFoundError:
-                wanted = _there(wanted)  # one went away just now
-            except OSError as error:
-                raise WatchRefused(len(wanted), error.strerror or str(error)) from error
+                # False: with errors of permission it would also pass over a limit that is reached.
+                self._notify = RustNotify(sorted(wanted), False, self._poll, POLL, False, False)
+            except (OSError, WatchfilesRustInternalError) as error:
+                left = _there(wanted)
+                if left == wanted:
+                    self._notify = before
+                    raise WatchRefused(len(wanted), str(error)) from error
+                wanted = left  # one went away just now
         # Not earlier: between two watchers nothing may go unseen.
         if before is not None:
             before.close()
@@ -94,12 +97,13 @@ class Watcher:
 
 
 def _there(folders: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Those of *folders* that are there, and what tells each from one that takes its place."""
+    """Those of *folders* that can be read, and what tells each from one that takes its place."""
     found = {}
     for folder in folders:
         try:
             status = os.stat(folder)
         except OSError:
             continue
-        found[folder] = (status.st_dev, status.st_ino)
+        if os.access(folder, os.R_OK):
+            found[folder] = (status.st_dev, status.st_ino)
     return found

@@ -92,7 +92,7 @@ def _locked(done: Relocked) -> list[str]:
         lines = [_with("Relocked", changes) + f" {took}"]
     else:
         asked = sorted({each.member or "the workspace" for each in done.locked.stale})
-        lines = [f"Relocked: the same versions, {_few(asked)} changed {took}"]
+        lines = [f"Relocked: the same versions{f', {_few(asked)} changed' if asked else ''} {took}"]
     if done.locked.old_text is not None and diff.members:
         members = [name for name, _ in diff.members if name != ROOT]
         lines += [f"  for {_few(members)}"] if members else []
