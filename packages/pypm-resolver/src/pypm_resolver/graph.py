@@ -118,7 +118,9 @@ class Graph:
 
     def add(self, terms: Iterable[tuple[int, int]], cause: Cause, marker: Diagram) -> None:
         """Add a leaf that holds under *marker*; terms that are always true are dropped, one that is
-        never true drops the leaf."""
+        never true drops the leaf. So does one that never will be: what is ruled out before the first
+        decision is so for good, and nothing can follow from the leaf. That is the better half of what
+        members ask, who ask for much the same."""
         inside = both(self.where, marker)
         if inside == FALSE:
             return
@@ -128,8 +130,9 @@ class Graph:
             known = merged.get(node)
             merged[node] = term if known is None else known & term
         kept: list[tuple[int, int]] = []
+        bits = everything if self.solver.level else self.solver.bits
         for node, term in merged.items():
-            if not term:
+            if not term & bits[node]:
                 return
             if term != everything[node]:
                 kept.append((node, term))
@@ -142,7 +145,8 @@ class Graph:
         """`add` for the usual leaf, of which there are thousands: *terms*, of nodes that are not the target
         and none of them always true, lead out of the states *outside* of the target."""
         inside = self.inside(marker)
-        if not outside or inside == FALSE:
+        bits = self.solver.everything if self.solver.level else self.solver.bits
+        if not outside & bits[target] or inside == FALSE:
             return
         kept = terms if outside == self.solver.everything[target] else (*terms, (target, outside))
         varies = _CONSTANT if inside == self.where else frozenset((marker,))
