@@ -460,7 +460,7 @@ def test_what_a_backend_reads_is_watched_as_well(stage: Stage) -> None:
 class _Deaf(Watcher):
     """A watcher that is told nothing, as on some network drives."""
 
-    def wait(self, milliseconds: int) -> frozenset[str]:
+    def wait(self, milliseconds: int, *, step: int = 0) -> frozenset[str]:
         time.sleep(milliseconds / 1000)
         return frozenset()
 

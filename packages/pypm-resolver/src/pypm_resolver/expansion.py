@@ -91,6 +91,8 @@ class Expansion:
 
     def _unlisted(self, dependencies: tuple[Dependency, ...]) -> list[Key]:
         """Listings that must be fed before *dependencies* can be added."""
+        if self.universe.has_all(dependencies):
+            return []
         missing: list[Key] = []
         for dependency in dependencies:
             if dependency.refused or dependency.name in self.problem.members:

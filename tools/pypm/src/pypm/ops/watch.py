@@ -36,7 +36,7 @@ from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.events import Event, Warned
 from pypm_model.records import record, replace
-from pypm_workspace.watch import Watcher
+from pypm_workspace.watch import CALM, QUICK, Watcher
 
 GRACE = 0.4
 """Seconds for which manifests that cannot be read are not spoken of: somebody may be writing them."""
@@ -44,6 +44,8 @@ HEARTBEAT = 30.0
 """Seconds without news after which all is looked at again; and what an index refused is asked once more."""
 SLICE = 2.0
 """Seconds for which is waited at a time: that long a machine that was suspended takes to be noticed."""
+CALMED = 120.0
+"""Seconds without news after which it may take a moment longer to hear of some."""
 BUSY = 0.05
 """The same while a task runs, or git is at work."""
 HURRIED = 3
@@ -112,6 +114,7 @@ class _Watching:
         """What was told to stand in the way."""
         self._unread_since: float | None = None
         """When the manifests began to be no workspace."""
+        self._last_news = time.monotonic()
         self._hurried = 0
         self._retry = False
         """The next heartbeat tries again even if nothing has changed."""
@@ -131,7 +134,7 @@ class _Watching:
             while self._ending.code is None:
                 before = self._now()
                 wait = self._patience(again)
-                paths |= watcher.wait(round(wait * 1000))
+                paths |= watcher.wait(round(wait * 1000), step=self._step())
                 self._watch_task()
                 if self._ending.code is not None:
                     break
@@ -145,6 +148,7 @@ class _Watching:
                 if self._is_git_at_work():
                     again = True
                     continue
+                self._last_news = time.monotonic() if paths else self._last_news
                 force = bool(paths) and resident.unfathomable(paths)
                 if due or jumped:
                     beat = time.monotonic()
@@ -236,6 +240,10 @@ class _Watching:
             return max(self._unread_since + GRACE - time.monotonic(), 0.01)
         task = self._options.task
         return BUSY if again or (task is not None and task.runs) else SLICE
+
+    def _step(self) -> int:
+        """How closely to listen: who has just edited something will soon edit more."""
+        return QUICK if time.monotonic() - self._last_news < CALMED else CALM
 
     # -- what follows --------------------------------------------------------------------------------
 
