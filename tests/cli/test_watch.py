@@ -521,6 +521,14 @@ def test_bad_input_ends_it_at_once(stage: Stage) -> None:
     assert done.returncode == 2 and "unexpected argument" in done.stdout
 
 
+def test_a_workspace_that_goes_away_ends_it(stage: Stage) -> None:
+    with Watch(stage) as watch:
+        shutil.rmtree(stage.root)
+        assert watch.process.wait(LONG) == 1
+        watch._readers[1].join(LONG)
+        assert json.loads(watch.talk[-1])["error"]["code"] == "workspace-gone"
+
+
 def test_where_nothing_is_told_files_are_looked_at(stage: Stage) -> None:
     with Watch(stage, "--poll") as watch:
         write(stage, "api", ["acme", "gamma"])

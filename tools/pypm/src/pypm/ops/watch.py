@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from pypm.ops.ending import Ending
 from pypm.ops.git import NoRepository, Repository
@@ -65,7 +66,7 @@ class WatchOptions:
 class Gone(PypmError):
     """The folder of the workspace is not there any more."""
 
-    code = "workspace-gone"
+    code: ClassVar[str] = "workspace-gone"
     root: str
 
     def __str__(self) -> str:
@@ -153,8 +154,6 @@ class _Watching:
                 if due or jumped:
                     beat = time.monotonic()
                     force = force or self._retry or resident.unfathomable()
-                    if not Path(resident.root).is_dir():
-                        raise Gone(resident.root)
                 again = self._turn(paths, force=force)
                 paths = frozenset()
 
@@ -210,7 +209,10 @@ class _Watching:
         self._resident.settle()
 
     def _fail(self, error: Exception) -> bool:
-        """Tells what stands in the way, unless that has been told; whether to look again soon."""
+        """Tells what stands in the way, unless that has been told; whether to look again soon. Raises
+        `Gone`."""
+        if not Path(self._resident.root).is_dir():
+            raise Gone(self._resident.root)
         if isinstance(error, HalfWritten) or not self._resident.is_readable:
             clock = time.monotonic()
             self._unread_since = clock if self._unread_since is None else self._unread_since
