@@ -164,6 +164,20 @@ def test_answers_do_not_depend_on_the_order_of_facts(
 
 
 @quick
+@given(universes, roots, roots)
+def test_answers_do_not_depend_on_what_is_known_ahead(
+    packages: dict[str, dict[str, list[str]]], asked: list[str], before: list[str]
+) -> None:
+    """What another request had to know, fed before the first step."""
+    earlier = served(packages)
+    earlier.solve(request(before))
+    ahead = earlier.facts()
+    later = served(packages)
+    assert later.solve(request(asked), ahead=ahead) == served(packages).solve(request(asked))
+    assert not {fact.key for fact in ahead} & set(later.asked), "nothing is asked twice"
+
+
+@quick
 @given(universes, roots, roots, st.randoms(use_true_random=False))
 def test_answers_do_not_depend_on_the_order_of_members(
     packages: dict[str, dict[str, list[str]]], asked: list[str], others: list[str], dice: object

@@ -75,8 +75,8 @@ def kept(problem: Problem, package: Package, where: Diagram) -> tuple[int, ...]:
     for version, index, marker in problem.preferences.get(package.name, ()):
         if not is_possible(problem, both(where, marker)):
             continue
-        for candidate, known in enumerate(package.versions):
-            if known == version and (not index or package.source(candidate) == IndexSource(index)):
+        for candidate in package.positions(version):
+            if not index or package.source(candidate) == IndexSource(index):
                 (whole if implies(where, marker) else part).add(candidate)
     newest_first = not is_lowest(problem, package.name, where)
     return (

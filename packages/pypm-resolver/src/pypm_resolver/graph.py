@@ -67,6 +67,7 @@ class Graph:
         self._nodes: dict[NodeKey, int] = {}
         self.choices: list[int] = []
         """Nodes of items that are entered in a part of the region only, those of *first* first."""
+        self._inside: dict[Diagram, Diagram] = {}
         for item in self.problem.items.values():
             self._add_node(("item", *item.key), 1)
         for item in self.problem.items.values():
@@ -121,7 +122,9 @@ class Graph:
 
     def add(self, terms: Iterable[tuple[int, int]], cause: Cause, marker: Diagram) -> None:
         """Add a leaf that holds under *marker*; terms that are always true are dropped, one that is
-        never true drops the leaf."""
+        never true drops the leaf. So does one that never will be: what is ruled out before the first
+        decision is so for good, and nothing can follow from the leaf. That is the better half of what
+        members ask, who ask for much the same."""
         inside = both(self.where, marker)
         if inside == FALSE:
             return
@@ -131,13 +134,34 @@ class Graph:
             known = merged.get(node)
             merged[node] = term if known is None else known & term
         kept: list[tuple[int, int]] = []
+        bits = everything if self.solver.level else self.solver.bits
         for node, term in merged.items():
-            if not term:
+            if not term & bits[node]:
                 return
             if term != everything[node]:
                 kept.append((node, term))
         varies = _CONSTANT if inside == self.where else frozenset((marker,))
         self.solver.add(Incompatibility(tuple(kept), cause, varies, marker))
+
+    def depend(
+        self, terms: tuple[tuple[int, int], ...], target: int, outside: int, cause: Cause, marker: Diagram
+    ) -> None:
+        """`add` for the usual leaf, of which there are thousands: *terms*, of nodes that are not the target
+        and none of them always true, lead out of the states *outside* of the target."""
+        inside = self.inside(marker)
+        bits = self.solver.everything if self.solver.level else self.solver.bits
+        if not outside & bits[target] or inside == FALSE:
+            return
+        kept = terms if outside == self.solver.everything[target] else (*terms, (target, outside))
+        varies = _CONSTANT if inside == self.where else frozenset((marker,))
+        self.solver.add(Incompatibility(kept, cause, varies, marker))
+
+    def inside(self, marker: Diagram) -> Diagram:
+        """The part of the region where *marker* holds."""
+        found = self._inside.get(marker)
+        if found is None:
+            found = self._inside[marker] = both(self.where, marker)
+        return found
 
     def _add_node(self, key: NodeKey, versions: int) -> int:
         node = self._nodes[key] = self.solver.add_node(versions, self._ranks.get(key, 1))

@@ -80,6 +80,7 @@ class Package:
         self.every = (1 << len(versions)) - 1
         self._bits: dict[tuple[str, Source | None], int] = {}
         self._keys: dict[int, MetadataKey | DirectKey] = {}
+        self._positions: dict[str, tuple[int, ...]] = {}
 
     def bits(self, specifier: str, source: Source | None = None) -> int:
         """The candidates *specifier* allows; with *source*, only those that come from it."""
@@ -93,6 +94,17 @@ class Package:
                 keys = self.keys[origin.offset : origin.end]
                 found |= _bits(specifier, versions, keys) << origin.offset
             self._bits[(specifier, source)] = found
+        return found
+
+    def positions(self, version: str) -> tuple[int, ...]:
+        """The candidates of *version*, as it is spelled: several if it comes from several places."""
+        found = self._positions.get(version)
+        if found is None:
+            at, places = -1, []
+            for _ in range(self.versions.count(version)):
+                at = self.versions.index(version, at + 1)
+                places.append(at)
+            found = self._positions[version] = tuple(places)
         return found
 
     def origin(self, index: int) -> Origin:

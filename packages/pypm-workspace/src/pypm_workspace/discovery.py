@@ -20,7 +20,7 @@ from pypm_workspace.faults import Complaints, Fault, InvalidManifest
 from pypm_workspace.globs import Segments, covers, has_magic, is_absolute, name_matches, split
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
 from pypm_workspace.places import Places
-from pypm_workspace.snapshot import Remembered, Snapshot
+from pypm_workspace.snapshot import Known, Remembered
 from pypm_workspace.toml_reading import Table, read_toml
 from pypm_workspace.workspace import Workspace
 
@@ -74,7 +74,7 @@ class Discovery:
     """The state of one run: what was read, seen and found wrong."""
 
     def __init__(
-        self, disk: Disk, snapshot: Snapshot | None, on_disk: Callable[[str], bytes | None] | None = None
+        self, disk: Disk, snapshot: Known | None, on_disk: Callable[[str], bytes | None] | None = None
     ) -> None:
         self.disk = disk
         self.on_disk = None if on_disk is None else (lambda path: _shown(on_disk, path))
@@ -134,10 +134,7 @@ class Discovery:
                 *(w for entry in remembered for w in entry.warnings),
                 *checked.warnings,
             ),
-            inputs=Inputs(
-                tuple(self.files[path] for path in sorted(self.files)),
-                tuple(self.folders[path] for path in sorted(self.folders)),
-            ),
+            inputs=self.inputs,
             remembered=remembered,
             state=state,
             read=self.text,
@@ -149,6 +146,14 @@ class Discovery:
         errors = [*([InvalidManifest(tuple(self.faults))] if self.faults else []), *self.errors]
         if errors:
             raise errors[0] if len(errors) == 1 else InvalidWorkspace(tuple(errors))
+
+    @property
+    def inputs(self) -> Inputs:
+        """What was looked at so far."""
+        return Inputs(
+            tuple(self.files[path] for path in sorted(self.files)),
+            tuple(self.folders[path] for path in sorted(self.folders)),
+        )
 
     # reading
 

@@ -18,7 +18,7 @@ from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
-from pypm_model.lock_text import read, write
+from pypm_model.lock_text import write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
 from pypm_model.names import NormalizedName, normalize
@@ -162,11 +162,12 @@ class UnknownUpgrade(PypmError):
 def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     """The lock that fits *workspace*; nothing is written. Raises what resolving raises."""
     text = lock_text(workspace)
+    read = tools.retained.read
     if how.frozen:
         if text is None:
             raise LockMissing(LOCK)
-        return Locked(read(text, LOCK), text, None, text, ())
-    old = old_lock(tools.world, workspace, text, merges=not how.locked)
+        return Locked(read(text), text, None, text, ())
+    old = old_lock(tools.world, workspace, text, merges=not how.locked, retained=tools.retained)
     wanted = {normalize(name) for name in how.upgrade_packages}
     if unknown := wanted - old.names:
         raise UnknownUpgrade(tuple(sorted(unknown)))
@@ -183,7 +184,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if how.locked:
         if text is None:
             raise LockMissing(LOCK)
-        read(text, LOCK)
+        read(text)
         raise stale_error(workspace, reasons)
     _check_environments(tools, workspace, plain)
     request = plain
@@ -194,7 +195,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
     new = resolved(tools, workspace, request, settings, old)
-    made = write(new)
+    made = write(new, tools.retained.written)
     if old.amid_merge:
         remember(tools.world, workspace, made)
     return Locked(new, made, old.first, text, reasons)
@@ -223,7 +224,7 @@ def resolved(
     """The lock that *request* gives."""
     from pypm.ops.resolving import resolve
 
-    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener)
+    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
     return complete(resolution, request, settings, tools, old.files)
 
 
@@ -271,7 +272,7 @@ def check_lock(
     text = lock_text(workspace)
     if text is None:
         raise LockMissing(LOCK)
-    lock = read(text, LOCK)
+    lock = tools.retained.read(text)
     request = request_of(tools, workspace, lock)
     reasons = stale(lock, request, settings_of(request, more_settings(workspace)))
     absent = {workspace.by_path[path].name for path in workspace.absent}
@@ -303,7 +304,8 @@ def complete(
 ) -> Lock:
     """*resolution* as a lock: with every file that a covered environment can use, and the manifests.
     *known* are files of old locks by digest."""
-    usable = WheelsFor(covered(request))
+    region = covered(request)
+    usable = tools.retained.usable(region)
     wanted = [
         (package.name, package.version, package.source.index)
         for package in resolution.packages
@@ -319,7 +321,18 @@ def complete(
                 if not all(file.sha256 for file in found):
                     # The index gives no digests: the files themselves have to be looked at, once.
                     found = tools.catalog.settle(package.name, package.version, index)
-                kept = _kept(package, found, usable, request, tools)
+                binaries = request.build.no_binary
+                kept = tools.retained.kept(
+                    (package.name, package.version, index),
+                    found,
+                    (region, binaries),
+                    lambda: _kept(package.name, found, usable, binaries),  # noqa: B023 (called at once)
+                )
+                if not kept:
+                    message = (
+                        f"{package.name} {package.version} has no file that any covered environment can use"
+                    )
+                    tools.world.listener(Warned("no-usable-file", message))
                 packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
             case MemberSource():
                 packages.append(_with_manifest(package, members[package.name]))
@@ -348,34 +361,27 @@ def _with_manifest(package: LockedPackage, member: MemberRequest) -> LockedPacka
 
 
 def _kept(
-    package: LockedPackage,
-    files: Sequence[Artifact],
-    usable: WheelsFor,
-    request: Request,
-    tools: Tools,
-) -> list[Artifact]:
-    """Files of a release that some covered environment can use, sorted by name.
-
-    A file without a sha256 cannot be locked; if that leaves none, the package is reported.
-    """
+    name: NormalizedName, files: Sequence[Artifact], usable: WheelsFor, no_binary: Collection[str]
+) -> tuple[Artifact, ...]:
+    """Files of a release that some covered environment can use, sorted by name. A file without a sha256
+    cannot be locked."""
     kept = []
     for file in files:
         if not file.sha256 or (file.yanked is not None and any(f.yanked is None for f in files)):
             continue
-        if file.is_wheel and (request.build.no_binary & {package.name, "*"}):
+        if file.is_wheel and (name in no_binary or "*" in no_binary):
             continue
         if not (file.filename in usable if file.is_wheel else usable.is_built):
             continue
         kept.append(replace(file, requires_python="", yanked=None))
-    if not kept:
-        message = f"{package.name} {package.version} has no file that any covered environment can use"
-        tools.world.listener(Warned("no-usable-file", message))
-    return sorted(kept, key=lambda file: file.filename)
+    return tuple(sorted(kept, key=lambda file: file.filename))
 
 
 def _merged(file: Artifact, known: Mapping[str, Artifact]) -> Artifact:
     """*file* with the facts this index does not give and another did before: a mirror without sizes
     or upload times must not change the lock."""
+    if file.size is not None and file.uploaded and file.path:
+        return file
     before = known.get(file.sha256)
     if before is None:
         return file

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pypm.ops.retained import Retained
 from pypm_index.catalog import Catalog
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Finished, Listener, Started, Warned
@@ -87,13 +88,26 @@ class UnsoundResolution(PypmError):
         return tuple((text, ()) for text in self.violations[1:10])
 
 
-def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listener) -> Resolution:
+def resolve(
+    request: Request,
+    catalog: Catalog,
+    place: Locate,
+    listener: Listener,
+    retained: Retained | None = None,
+) -> Resolution:
     """The answer to *request*, checked. Raises `CannotResolve`, `ResolutionUndecided`,
     `UnsoundResolution`, and what the index raises."""
     facts: list[Fact] = []
     listener(Started("resolve"))
     try:
-        state = run(Session(request), catalog, facts)
+        session = Session(request)
+        if retained is not None and retained.keys:
+            # What an earlier run had to know is at hand, and will be asked for: all at once, ahead of the
+            # rounds in which it would be met. What may be asked for early changes no outcome.
+            catalog.request((), speculative=retained.keys)
+            facts += catalog.wait()
+            session.feed(facts)
+        state = run(session, catalog, facts)
     except PypmError as error:
         error.askers = error.askers or _askers(request, error, place)
         raise
@@ -109,6 +123,8 @@ def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listene
                 raise UnsoundResolution(tuple(str(v) for v in violations))
             for warning in state.warnings:
                 listener(Warned("resolution", warning))
+            if retained is not None:
+                retained.learn(state, facts)
             return state
 
 
