@@ -25,13 +25,14 @@ class UnknownCheck(PypmError):
     code: ClassVar[str] = "unknown-check"
     exit: ClassVar[int] = 2
     name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"there is no check {self.name!r}, only {', '.join(CHECKS)}"
+        return f"there is no check {self.name!r}, only {', '.join(self.known)}"
 
     @property
     def hint(self) -> str | None:
-        return nearest(self.name, list(CHECKS))
+        return nearest(self.name, self.known)
 
 
 @record
@@ -62,7 +63,7 @@ def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
     """Runs the checks *names*, or all. Nothing is changed, no index asked."""
     unknown = next((name for name in names if name not in CHECKS), None)
     if unknown is not None:
-        raise UnknownCheck(unknown)
+        raise UnknownCheck(unknown, tuple(CHECKS))
     chosen = tuple(name for name in CHECKS if not names or name in names)
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
