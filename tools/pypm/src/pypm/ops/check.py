@@ -19,6 +19,10 @@ CHECKS: dict[str, Check] = {"boundaries": boundaries, "catalog": catalog, "lock"
 """By the name the user says."""
 
 
+_FEW = 12
+"""Checks that are all named in an error."""
+
+
 class UnknownCheck(PypmError):
     """There is no check of that name."""
 
@@ -28,7 +32,8 @@ class UnknownCheck(PypmError):
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"there is no check {self.name!r}, only {', '.join(self.known)}"
+        only = f", only {', '.join(self.known)}" if len(self.known) <= _FEW else ""
+        return f"there is no check {self.name!r}{only}"
 
     @property
     def hint(self) -> str | None:

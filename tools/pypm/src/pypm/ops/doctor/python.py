@@ -13,7 +13,7 @@ from typing import Any
 
 from pypm.ops.doctor.commands import find, run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
-from pypm.ops.doctor.patient import NotKnown, Patient
+from pypm.ops.doctor.patient import NotKnown, Once, Patient
 from pypm_env.asking import clean_environment
 from pypm_env.finding import NoPython, Places, candidates
 from pypm_env.interpreters import Interpreter
@@ -213,7 +213,12 @@ _facts_seconds = 10.0
 
 
 def facts_of(patient: Patient, found: Interpreter) -> dict[str, Any]:
-    """What an interpreter tells when it is asked, without the caller's PYTHON variables."""
+    """What an interpreter tells when it is asked, without the caller's PYTHON variables; asked once."""
+    asked: Once[dict[str, Any]] = Once(lambda: _ask(patient, found))
+    return patient.shared.setdefault(f"facts {found.path}", asked)()  # type: ignore[no-any-return]
+
+
+def _ask(patient: Patient, found: Interpreter) -> dict[str, Any]:
     script = _SCRIPT % ((*_NEEDED, *_USEFUL),)
     # Without -I: it would hide the user's site folder, which is asked for.
     ended = run([found.path, "-B", "-c", script], clean_environment(patient.environ), seconds=_facts_seconds)

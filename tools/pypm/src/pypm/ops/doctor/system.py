@@ -174,12 +174,14 @@ def letter_case(patient: Patient) -> Iterator[Said]:
 
 
 def _ignores_case(folder: Path) -> bool | None:
-    for name in sorted(os.listdir(folder)):
+    names = [folder / name for name in sorted(os.listdir(folder))]
+    for path in (*names, *(each for each in (folder, *folder.parents) if each.name)):
+        name = path.name
         swapped = name.swapcase()
         if swapped == name:
             continue
         try:
-            return os.path.samestat(os.lstat(folder / name), os.lstat(folder / swapped))
+            return os.path.samestat(os.lstat(path), os.lstat(path.with_name(swapped)))
         except OSError:
             return False
     return None

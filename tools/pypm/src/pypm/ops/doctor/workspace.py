@@ -15,6 +15,7 @@ from pypm.ops.locking import LockMissing
 from pypm.ops.opening import LOCK
 from pypm_model.errors import PypmError
 from pypm_workspace.errors import NoWorkspace
+from pypm_workspace.faults import InvalidManifest
 
 _SHOWN = 3
 
@@ -25,6 +26,9 @@ def manifests(patient: Patient) -> Iterator[Said]:
         if patient.problem is None:
             raise NotKnown("there is no workspace here")
         for error in patient.problem.parts or (patient.problem,):
+            if isinstance(error, InvalidManifest):
+                yield from (issue(str(fault), f"edit {fault.place.file}") for fault in error.faults)
+                continue
             places = [str(place) for place in error.places if str(place) not in str(error)]
             where = f"{places[0]}: " if places else ""
             fix = error.hint or ("pypm init" if isinstance(error, NoWorkspace) else "mend the manifest")
