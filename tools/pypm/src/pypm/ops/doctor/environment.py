@@ -74,11 +74,8 @@ def _drift(patient: Patient, found: EnvironmentFound) -> Iterator[Said]:
         return
     wrong, absent = _differences(patient, pins, found)
     # Whoever synced without the default groups has what they wanted.
-    bare = (
-        {pin.package.name for pin in patient.select(found.members, interpreter, groups=False)}
-        if absent
-        else set()
-    )
+    without = patient.select(found.members, interpreter, groups=False) if absent else ()
+    bare = {pin.package.name for pin in without}
     of_groups = [name for name in absent if name not in bare]
     absent = [name for name in absent if name in bare]
     if of_groups:
@@ -87,7 +84,7 @@ def _drift(patient: Patient, found: EnvironmentFound) -> Iterator[Said]:
         told = [f"{len(wrong)} with another version than is locked ({_some(wrong)})"] if wrong else []
         told += [f"{len(absent)} missing ({_some(absent)})"] if absent else []
         yield issue(f"{found.shown} is not what the lock says: {'; '.join(told)}", sync)
-    else:
+    elif not of_groups:
         yield ok(
             f"{found.shown} holds the {len(pins)} packages that are locked for Python {interpreter.version}"
         )

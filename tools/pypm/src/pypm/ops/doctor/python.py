@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from pypm.ops.counting import count
 from pypm.ops.doctor.commands import find, run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.patient import NotKnown, Once, Patient
@@ -202,14 +203,12 @@ def user_site(patient: Patient) -> Iterator[Said]:
     if dists:
         quiet = False
         yield note(
-            f"{len(dists)} packages are in {folder}: {found.path} sees them, environments do not",
+            f"{count(len(dists), 'package')} {'is' if len(dists) == 1 else 'are'} in {folder}: {found.path}"
+            " imports from there, environments do not",
             f"remove {folder}, or set PYTHONNOUSERSITE=1",
         )
     if quiet:
         yield ok("nothing is installed into the user's site folder")
-
-
-_facts_seconds = 10.0
 
 
 def facts_of(patient: Patient, found: Interpreter) -> dict[str, Any]:
@@ -221,7 +220,7 @@ def facts_of(patient: Patient, found: Interpreter) -> dict[str, Any]:
 def _ask(patient: Patient, found: Interpreter) -> dict[str, Any]:
     script = _SCRIPT % ((*_NEEDED, *_USEFUL),)
     # Without -I: it would hide the user's site folder, which is asked for.
-    ended = run([found.path, "-B", "-c", script], clean_environment(patient.environ), seconds=_facts_seconds)
+    ended = run([found.path, "-B", "-c", script], clean_environment(patient.environ))
     try:
         told: dict[str, Any] = json.loads(ended.output.splitlines()[-1])
     except (ValueError, IndexError):

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from pypm.ops.counting import count
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.patient import Patient
+from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.linking import able
+from pypm_store.locks import holding
 from pypm_store.store import Store
 from pypm_store.tree import Tree, read_tree
 from pypm_store.tree_check import looks_whole
@@ -171,12 +174,12 @@ def cache_health(patient: Patient) -> Iterator[Said]:
     dead = sum(1 for lease in store.leases() if not lease.is_alive)
     if leftovers or dead:
         quiet = False
-        told = [f"{len(leftovers)} leftovers of killed runs"] if leftovers else []
-        told += [f"{dead} references of environments that are gone"] if dead else []
+        told = [f"{count(len(leftovers), 'leftover')} of killed runs"] if leftovers else []
+        told += [f"{count(dead, 'reference')} of environments that are gone"] if dead else []
         yield note(f"{store.path} has {' and '.join(told)}", "pypm cache prune", lambda: _prune(patient))
     if quiet:
         more = f", {left} not looked at" if left else ""
-        yield ok(f"{looked} unpacked wheels are whole{more}")
+        yield ok(f"{count(looked, 'unpacked wheel')} {'is' if looked == 1 else 'are'} whole{more}")
 
 
 def _prune(patient: Patient) -> None:
@@ -185,7 +188,16 @@ def _prune(patient: Patient) -> None:
 
 def _mending(patient: Patient, digest: str) -> Callable[[], None]:
     def mend() -> None:
-        Store.open(environ=patient.environ).tree(digest)
+        store = Store.open(environ=patient.environ)
+        with store.using():
+            if store.tree(digest) is not None:
+                return
+        # Other contents: the next sync fetches it again.
+        place = store.tree_path(digest)
+        with holding(store.path / "locks" / f"tree-{digest}"):
+            aside = beside_name(place)
+            rename_over(place, aside)
+            remove_tree(aside)
 
     return mend
 

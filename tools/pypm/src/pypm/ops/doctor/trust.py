@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pypm.ops.counting import count
 from pypm.ops.doctor.commands import find
 from pypm.ops.doctor.finding import Said, issue, missing, note, ok
 from pypm.ops.doctor.patient import Patient
@@ -49,8 +50,8 @@ def certificates(patient: Patient) -> Iterator[Said]:
         return
     # truststore looks in a few more places than OpenSSL was built to.
     for file in (paths.cafile, paths.openssl_cafile, *_BUNDLES):
-        if file and os.path.isfile(file) and (count := _count(file)):
-            yield ok(f"the system's own store: {count} in {file}")
+        if file and os.path.isfile(file) and (number := _count(file)):
+            yield ok(f"the system's own store: {number} in {file}")
             return
     folder = paths.capath
     if folder and os.path.isdir(folder) and os.listdir(folder):
@@ -77,9 +78,9 @@ def _chosen(place: str, source: str) -> Said:
                 f"{source} names {place}, which is empty", f"unset {source}, or put certificates there"
             )
         return ok(f"{place} ({source}), in place of the system's")
-    count = _count(place)
-    if count:
-        return ok(f"{count} in {place} ({source}), in place of the system's")
+    number = _count(place)
+    if number:
+        return ok(f"{number} in {place} ({source}), in place of the system's")
     reason = "holds no certificate" if os.path.exists(place) else "is not there"
     return issue(
         f"{source} names {place}, which {reason}: no https works", f"unset {source}, or name another file"
@@ -108,28 +109,26 @@ def netrc_file(patient: Patient) -> Iterator[Said]:
             yield ok("there is none")
         return
     try:
-        hosts = netrc.netrc(str(file)).hosts
+        mode = stat.S_IMODE(file.stat().st_mode)
+        hosts: int | None = len(netrc.netrc(str(file)).hosts)
     except netrc.NetrcParseError as error:
         # Its words may be a password: the line alone is told.
-        yield issue(
-            f"{file}, line {error.lineno}: it is no netrc file, and none of its credentials count",
-            f"edit {file}",
-        )
-        return
+        told = f"{file}, line {error.lineno}: it is no netrc file, and none of its credentials count"
+        yield issue(told, f"edit {file}")
+        hosts = None
     except UnicodeDecodeError:
         yield issue(f"{file} is not UTF-8, and none of its credentials count", f"edit {file}")
-        return
+        hosts = None
     except OSError as error:
         yield issue(f"{file} cannot be read: {(error.strerror or '').lower()}", f"chmod 600 {file}")
         return
-    mode = stat.S_IMODE(file.stat().st_mode)
     if os.name == "posix" and mode & 0o077:
         who = "everybody" if mode & 0o007 else "its group"
         yield issue(
             f"{who} may read the credentials in {file}", f"chmod 600 {file}", lambda: file.chmod(0o600)
         )
-    else:
-        yield ok(f"{file}: {len(hosts)} host{'' if len(hosts) == 1 else 's'}")
+    elif hosts is not None:
+        yield ok(f"{file}: {count(hosts, 'host')}")
 
 
 def keyring(patient: Patient) -> Iterator[Said]:

@@ -86,14 +86,20 @@ def lock(patient: Patient) -> Iterator[Said]:
         else:
             yield unknown(told, "pypm lock --check")
         return
-    problem = problem_of(patient.tools, patient.here, chosen)
+    problem: PypmError | None
+    try:
+        problem = problem_of(patient.tools, patient.here, chosen)
+    except NotKnown:
+        raise
+    except PypmError as error:
+        problem = error
     if problem is None:
         yield ok(f"{LOCK} is what the manifests give")
     elif isinstance(problem, LockMissing):
         wants = any(member.dependencies or member.groups or member.extras for member in patient.members())
         yield issue(str(problem), "pypm lock") if wants else note(str(problem), "pypm lock")
     else:
-        yield issue(_told(problem), "pypm lock")
+        yield issue(_told(problem), problem.hint or "pypm lock")
 
 
 def _told(problem: PypmError) -> str:
