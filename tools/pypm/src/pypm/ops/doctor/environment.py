@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pypm.ops.activation import scripts_folder
+from pypm.ops.counting import count
 from pypm.ops.doctor.commands import run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.patient import EnvironmentFound, NotKnown, Patient
@@ -85,9 +86,8 @@ def _drift(patient: Patient, found: EnvironmentFound) -> Iterator[Said]:
         told += [f"{len(absent)} missing ({_some(absent)})"] if absent else []
         yield issue(f"{found.shown} is not what the lock says: {'; '.join(told)}", sync)
     elif not of_groups:
-        yield ok(
-            f"{found.shown} holds the {len(pins)} packages that are locked for Python {interpreter.version}"
-        )
+        held = f"{count(len(pins), 'package')} for Python {interpreter.version}"
+        yield ok(f"{found.shown} holds what is locked: {held}")
     locked = {package.name for package in patient.lock().packages}
     strange = sorted(one.name for one in installed.dists if one.name not in locked)
     if strange:

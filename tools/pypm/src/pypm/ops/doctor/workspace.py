@@ -99,7 +99,9 @@ def lock(patient: Patient) -> Iterator[Said]:
         wants = any(member.dependencies or member.groups or member.extras for member in patient.members())
         yield issue(str(problem), "pypm lock") if wants else note(str(problem), "pypm lock")
     else:
-        yield issue(_told(problem), problem.hint or "pypm lock")
+        hint = problem.hint or ""
+        # The command alone, as it is typed; what is not mended by it says so itself (a newer format).
+        yield issue(_told(problem), hint if hint and "pypm lock" not in hint else "pypm lock")
 
 
 def _told(problem: PypmError) -> str:
