@@ -52,6 +52,8 @@ def program() -> None:
         from posix import _exit
     except ImportError:
         from nt import _exit  # type: ignore[attr-defined,no-redef,unused-ignore]
+    if _split(sys.argv[1:])[1] == "doctor":
+        _without_environment()
     code = main()
     try:
         sys.stdout.flush()
@@ -83,8 +85,6 @@ def _run(verb: str, rest: list[str]) -> int:
         import site
 
         site.main()  # the launcher of `pypm self link` starts without; see pypm.ops.launcher
-    if verb == "doctor":
-        _without_environment()
     import gc
 
     # A run makes hundreds of thousands of records that live to its end and next to no cycles: looking
