@@ -1,4 +1,4 @@
-"""Writes `docs/reference/commands.md`, `settings.md` and `error-codes.md` from the code.
+"""Writes `docs/reference/commands.md`, `settings.md`, `error-codes.md` and `doctor-checks.md` from the code.
 
     python docs/generate.py            write what is missing or stale
     python docs/generate.py --check    write nothing; exit 1 and name the pages that are
@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo
 from pypm._verbs import ALIASES, VERBS
 from pypm.cli.arguments import Command, Group, Option
 from pypm.cli.options import COMMON
+from pypm.ops.doctor.checks import CHECKS
 from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
@@ -37,7 +38,12 @@ NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 def pages() -> dict[str, str]:
     """Every generated page by file name, as it should be."""
-    return {"commands.md": commands(), "settings.md": settings(), "error-codes.md": error_codes()}
+    return {
+        "commands.md": commands(),
+        "settings.md": settings(),
+        "error-codes.md": error_codes(),
+        "doctor-checks.md": doctor_checks(),
+    }
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -410,6 +416,26 @@ def _sentence(error: type[PypmError]) -> str:
     if not text or text.startswith(f"{error.__name__}("):
         raise SystemExit(f"docs/generate.py: {error.__module__}.{error.__name__} has no docstring")
     return _prose(text.split("\n\n")[0])
+
+
+# --- doctor --------------------------------------------------------------------------------------
+
+
+def doctor_checks() -> str:
+    """The page of `pypm doctor`'s checks."""
+    lines = ["# Checks of pypm doctor", "", NOTE, ""]
+    lines += [
+        "In the order in which they are told; how to use them: [doctor](../how-to/doctor.md). Those marked with a",
+        "`w` look at a workspace and are left out where there is none.",
+        "",
+        "| group | check | | looks whether, or at |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {check.group} | `{check.name}` | {'`w`' if check.of_workspace else ''} | {cell(check.about)} |"
+        for check in CHECKS
+    ]
+    return "\n".join(lines) + "\n"
 
 
 # --- text ----------------------------------------------------------------------------------------

@@ -28,16 +28,17 @@ def open_store(world: World) -> Store:
     return Store.open(environ=world.environ)
 
 
-def open_workspace(world: World) -> Workspace:
+def open_workspace(world: World, *, remember: bool = True) -> Workspace:
     """The workspace around the current folder; its warnings are sent to the listener.
 
-    Parsed manifests are remembered beside the store, so that a run with one changed manifest parses one.
+    Parsed manifests are remembered beside the store, so that a run with one changed manifest parses one;
+    without *remember* nothing is written.
     """
     found = find_root(world.cwd, world.environ)
     remembered = _snapshot_file(world, found.root)
     snapshot = _read_snapshot(remembered)
     workspace = discover(found.root, snapshot=snapshot)
-    if snapshot is None or not _covers(snapshot, workspace):
+    if remember and (snapshot is None or not _covers(snapshot, workspace)):
         keep(remembered, workspace.snapshot())
     for warning in workspace.warnings:
         world.listener(warning)
