@@ -15,6 +15,7 @@ from pypm_model.errors import Place
 from pypm_model.records import field_names
 from pypm_model.requests import Origin, Request
 from pypm_model.resolutions import Unsolvable
+from pypm_model.targets import target
 from pypm_resolver.sentences import of_range, said
 
 KINDS: dict[str, type] = {
@@ -22,6 +23,7 @@ KINDS: dict[str, type] = {
     "depends-on": claims.DependsOn,
     "allows": claims.Allows,
     "bars": claims.Bars,
+    "no-wheel": claims.NoWheel,
     "unknown": claims.Unknown,
     "none-such": claims.NoneSuch,
     "member": claims.Member,
@@ -71,6 +73,10 @@ CONFLICTS = {
         {"a": {"1.0": [], "2.0": []}, "b": {"1": ["a>=2; sys_platform == 'win32'"]}},
         request(["b", "a<2"]),
     ),
+    "no wheel": (
+        {"a": {"1.0": Release(tags=("cp312-abi3-manylinux_2_17_x86_64",))}, "b": {"1": ["a"]}},
+        request(["b"], environments=(target("wasi_3.14").marker,)),
+    ),
     "numbered": (
         {
             "a": {"1": ["b", "c"], "2": ["b", "c"]},
@@ -105,6 +111,13 @@ def test_each_sentence_is_said_by_its_claim(name: str) -> None:
             assert each["file"].endswith("pyproject.toml") and each["line"] >= 10
             assert {"file": each["file"], "line": each["line"], "column": 1} in line["places"]
             assert each["member"] in {one.name for one in asked.members}
+
+
+def test_a_missing_wheel_is_among_them() -> None:
+    packages, asked = CONFLICTS["no wheel"]
+    outcome = Universe(packages).solve(asked)
+    assert isinstance(outcome, Unsolvable)
+    assert any(isinstance(reason.claim, claims.NoWheel) for reason in outcome.story)
 
 
 def test_all_kinds_of_claims_are_known() -> None:
