@@ -119,7 +119,7 @@ SETTINGS = {
     "workspace.environments": "Markers: what the lock must cover. Default: every platform the members' Pythons run on.",
     "workspace.required-environments": "Markers of environments for which every package must have a usable file.",
     "workspace.default-groups": 'Dependency groups that are installed unless `--no-default-groups`; `"all"` for all.',
-    "workspace.shared-environment": "`false`: members are alternatives that need not fit together; install them with `-p`, one at a time.",
+    "workspace.shared-environment": "`false`: each member has an environment of its own, and members that conflict are locked apart.",
     "workspace.link-mode": "How files come from the store into `.venv`. `auto` and `farm`: hard links, or copies across devices.",
     "workspace.python": "The interpreter to use, as `--python` takes it. A flag or `PYPM_PYTHON` is stronger.",
     "catalog": 'Versions said once, `name = ">=1,<2"`: a member\'s bare `name` means this.',

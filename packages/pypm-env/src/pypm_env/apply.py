@@ -236,7 +236,8 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     done = work.plan
     if not done.install and not contested:
         return _Linked(None, [], _kept_shared(work, set()))
-    way = choose(done.wanted.link_mode, work.store.path, target.site)
+    mode = done.wanted.link_mode
+    way = choose("auto" if mode == "farm" else mode, work.store.path, target.site)
     linked = _Linked(way, [], ())
     # The largest first, so that both processes end together.
     sizes = {step.dist: work.store.manifest_size(step.dist.tree) for step in done.install}

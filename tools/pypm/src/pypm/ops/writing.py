@@ -9,7 +9,9 @@ from pathlib import Path
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked
 from pypm.ops.opening import LOCK
-from pypm.ops.sync import SyncOptions, SyncReport, sync
+from pypm.ops.sync import SyncOptions
+from pypm.ops.synced import MembersReport, SyncReport
+from pypm.ops.syncing import sync
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_store.atomic import write_atomically
@@ -23,7 +25,7 @@ def write_all(
     manifests: Mapping[str, str],
     locked: Locked,
     how: SyncOptions | None,
-) -> SyncReport | None:
+) -> SyncReport | MembersReport | None:
     """Writes *manifests* (texts by path), the lock and its exports, and syncs as *how* says, if it does;
     puts every file back if one of these fails.
 

@@ -10,11 +10,12 @@ from pypm.cli.arguments import argument, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.cli.render.style import style
-from pypm.cli.syncing import sync_first
-from pypm.ops.execute import all_tasks, command_in, run_task
+from pypm.cli.syncing import bring_in_step, sync_first
+from pypm.ops.execute import all_tasks, command_in, run_jobs, task_jobs
 from pypm.ops.opening import open_workspace
 from pypm.ops.schedule import Job, Run
 from pypm.ops.selection import Selection
+from pypm_model.records import replace
 
 _COLOURS = ("cyan", "green", "yellow", "blue")
 
@@ -22,7 +23,7 @@ _COLOURS = ("cyan", "green", "yellow", "blue")
 @verb(
     option("--no-sync", help="Run in the environment as it is."),
     option("--frozen", help="Sync from the lock as it is."),
-    option("-j", "--jobs", least=1, help="Runs at a time (default: the processors)."),
+    option("-j", "--jobs", name="jobs_at_once", least=1, help="Runs at a time (default: the processors)."),
     argument("task", required=False),
     argument("arguments", required=False, rest=True),
     SELECTION,
@@ -33,7 +34,7 @@ def command(
     selection: Selection,
     no_sync: bool,
     frozen: bool,
-    jobs: int | None,
+    jobs_at_once: int | None,
     task: str | None,
     arguments: tuple[str, ...],
 ) -> int:
@@ -46,8 +47,22 @@ def command(
             for name, text in all_tasks(here):
                 sys.stdout.write(f"{name}\t{text}\n")
             return 0
-        root = Path(sync_first(here, selection, sync=not no_sync, frozen=frozen))
         workspace = open_workspace(here)
+        shared = workspace.settings.shared_environment or workspace.kind == "project"
+        venv: Path | None = None
+        if shared:
+            # The environment is everybody's: naming members says whose tasks, not what is installed.
+            everybody = replace(selection, members=())
+            venv = sync_first(here, everybody, sync=not no_sync, frozen=frozen)
+        jobs = task_jobs(here, workspace, task, arguments, selection)
+        if not jobs:
+            names = tuple(name for name, _ in all_tasks(here))
+            if venv is None:
+                venv = sync_first(here, selection, sync=not no_sync, frozen=frozen)
+            process = command_in(venv, here, (task, *arguments), names)
+        elif venv is None and not no_sync:
+            members = tuple(sorted({run.member for run in jobs}))
+            bring_in_step(here, replace(selection, members=members), frozen=frozen)
 
         def emit(run: Run, line: str) -> None:
             colour = _COLOURS[sum(map(ord, str(run))) % len(_COLOURS)]
@@ -58,20 +73,16 @@ def command(
             if not common.quiet:
                 say(f"{style('>', 'dim')} {job.run}: {job.command}")
 
-        ended = run_task(
+        ended = run_jobs(
             here,
             workspace,
-            task,
-            arguments,
-            selection,
-            parallel=jobs or os.cpu_count() or 1,
+            jobs,
+            venv,
+            parallel=jobs_at_once or os.cpu_count() or 1,
             emit=emit,
             announce=announce,
         )
-        if ended is None:
-            names = tuple(name for name, _ in all_tasks(here))
-            process = command_in(root, here, (task, *arguments), names)
-    if ended is None:
+    if not jobs:
         return process.become()
     failed = [run for run in ended if run.code]
     if len(ended) > 1 and not common.quiet:

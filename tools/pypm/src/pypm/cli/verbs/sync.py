@@ -8,10 +8,13 @@ from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import pylock_options, show, sync_from
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions, sync
+from pypm.ops.sync import SyncOptions
+from pypm.ops.syncing import sync
+from pypm_env.dists import LINK_MODES
 
 
 @verb(
+    option("--each", help="For each member an environment of its own, in its folder."),
     option("--frozen", help="Take the lock as it is: do not look whether it fits."),
     option("--locked", help="Fail unless the lock is what the manifests give."),
     option("-U", "--upgrade", help="Forget all pins before locking."),
@@ -27,6 +30,9 @@ from pypm.ops.sync import SyncOptions, sync
     ),
     option("--lock", name="lock_file", metavar="FILE", help="Install from this pylock.toml."),
     option("--no-editable", help="Install members as ordinary wheels."),
+    option(
+        "--link-mode", choices=LINK_MODES, default="", help="How files come from the store. [PYPM_LINK_MODE]"
+    ),
     option("--compile", name="compile_", help="Compile bytecode now rather than at first import."),
     option("--force", help="Replace an environment that pypm did not make."),
     option("--dry-run", help="Change nothing: print the plan."),
@@ -38,6 +44,7 @@ def command(
     words: list[str],
     common: Common,
     selection: Selection,
+    each: bool,
     frozen: bool,
     locked: bool,
     upgrade: bool,
@@ -47,17 +54,22 @@ def command(
     reinstall_packages: tuple[str, ...],
     lock_file: str | None,
     no_editable: bool,
+    link_mode: str,
     compile_: bool,
     force: bool,
     dry_run: bool,
 ) -> int:
     """Lock if needed, then make .venv match: all members editable, and what they need.
 
-    What is not in the lock is removed. With nothing to do it costs a few stats.
+    With -p or --each, and where members share no environment, each member has a .venv in its folder, with
+    what it declares and the members it depends on. What is not in the lock is removed. With nothing to do
+    it costs a few stats.
     """
     if lock_file is not None:
         if frozen or locked or upgrade or upgrade_packages:
             raise UsageError("--lock goes with no option about pypm.lock")
+        if each:
+            raise UsageError("--lock does not go with --each: a pylock file knows no members")
         from_file = pylock_options(
             lock_file,
             selection,
@@ -68,6 +80,7 @@ def command(
             force=force,
             editable=not no_editable,
             compile=compile_,
+            link_mode=link_mode,
         )
         return sync_from(common, from_file)
     options = SyncOptions(
@@ -80,6 +93,8 @@ def command(
         force=force,
         editable=not no_editable,
         compile=compile_,
+        link_mode=link_mode,
+        each=each,
         stamp_key=key_of(words),
     )
     with world(common) as here:
