@@ -167,7 +167,7 @@ def link_mode_for(tools: Tools, asked: str, venv: Path, *, of_member: bool) -> L
         raise BadLinkMode(mode)
     if mode == "farm" or (mode == "auto" and of_member):
         if can_symlink(venv.parent):
-            return "auto"
+            return "farm"
         if mode == "farm":
             raise NoSymbolicLinks(str(venv.parent))
         return "auto"
