@@ -122,7 +122,8 @@ def apply(
         work = _Work(done, store, dict(trees or {}), renew, listener, workers)
         listener(Started("link", total=len(done.install)))
         changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
-        store.lease(folder, {dist.tree for dist in after(done) if dist.tree})
+        used = {dist.tree for dist in after(done) if dist.tree}
+        store.lease(folder, used, needs=done.wanted.link_mode == "farm")
         listener(Finished("link"))
         return changes
 
