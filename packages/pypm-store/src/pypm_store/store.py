@@ -308,6 +308,10 @@ class Store:
         except OSError as error:
             raise unwritable(self.path / "references", error) from error
 
+    def references(self) -> list[leases.Lease]:
+        """Who uses which of the store's environments, also those that are gone."""
+        return leases.read_leases(self.path / "references")
+
     def use_until_exit(self, digest: str) -> None:
         """Keeps this environment of the store from `prune` and `clean` until this process, and what it
         becomes, has ended."""
