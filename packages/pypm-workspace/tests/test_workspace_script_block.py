@@ -71,7 +71,7 @@ def test_a_block_is_found_where_the_standard_finds_one(lines: list[str]) -> None
     try:
         script = read_script(text.encode(), "s.py")
     except InvalidManifest:
-        # More than one, no end, keys that are none, or no TOML: for the standard either none, or one to refuse.
+        # More than one, no end, keys that are none, or no TOML: for the standard none, or one to refuse.
         if len(found) == 1:
             content = "".join(line[2:] for line in found[0]["content"].splitlines(keepends=True))
             try:
