@@ -120,7 +120,7 @@ SETTINGS = {
     "workspace.required-environments": "Markers of environments for which every package must have a usable file.",
     "workspace.default-groups": 'Dependency groups that are installed unless `--no-default-groups`; `"all"` for all.',
     "workspace.shared-environment": "`false`: each member has an environment of its own, and members that conflict are locked apart.",
-    "workspace.link-mode": "How files come from the store into `.venv`. `auto` and `farm`: hard links, or copies across devices.",
+    "workspace.link-mode": "How files come from the store into environments. `auto`: hard links (copies across devices) in the shared environment, a farm of symbolic links for members' own. A flag or `PYPM_LINK_MODE` is stronger.",
     "workspace.python": "The interpreter to use, as `--python` takes it. A flag or `PYPM_PYTHON` is stronger.",
     "catalog": 'Versions said once, `name = ">=1,<2"`: a member\'s bare `name` means this.',
     "catalog.NAME.version": "The range, where the entry is a table.",
