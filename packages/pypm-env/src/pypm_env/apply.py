@@ -12,19 +12,20 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_env.contests import Owners, Shared, put_extras, settle
 from pypm_env.dists import MEMBERS_PTH, InstalledDist, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.leftovers import remove_unfinished, remove_unwritten
 from pypm_env.placing import Target, extras, info_files, not_linked, path_line, record_text, target_of
-from pypm_env.plan import Amend, Plan, after, plan
+from pypm_env.plan import Amend, Install, Plan, after, plan
 from pypm_env.removal import Remover
 from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
+from pypm_model.later import later
 from pypm_model.records import field, record, replace
 from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
 from pypm_store.exchange import replace_tree
@@ -34,6 +35,11 @@ from pypm_store.shared_work import share_out
 from pypm_store.store import Store
 from pypm_store.tree import Tree, bytecode, is_compiled
 from pypm_store.tree_check import sound_tree
+
+if TYPE_CHECKING:
+    from pypm_env import farm
+else:
+    farm = later("pypm_env.farm")
 
 _SHARED = 100_000
 """Bytes of manifests (some 60 for a file) from which a second process, which takes some milliseconds to
@@ -116,7 +122,8 @@ def apply(
         work = _Work(done, store, dict(trees or {}), renew, listener, workers)
         listener(Started("link", total=len(done.install)))
         changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
-        store.lease(folder, {dist.tree for dist in after(done) if dist.tree})
+        used = {dist.tree for dist in after(done) if dist.tree}
+        store.lease(folder, used, needs=done.wanted.link_mode == "farm")
         listener(Finished("link"))
         return changes
 
@@ -174,6 +181,9 @@ def _anew(work: _Work, pypm_version: str, prompt: str) -> Changes:
 
 def _in_place(work: _Work) -> Changes:
     """The steps of the plan, under a journal."""
+    asked = work.plan
+    if asked.wanted.link_mode == "farm":
+        work.plan = _reshaped(work)
     done = work.plan
     folder = done.installed.folder
     # Before anything is taken out: what is to be put in is there.
@@ -213,7 +223,7 @@ def _in_place(work: _Work) -> Changes:
     # 3. The record, and the end of the journal.
     _finish(work, target, linked, amended)
     (folder / JOURNAL).unlink()
-    return linked.changes(work)
+    return replace(linked.changes(work), plan=asked)
 
 
 @record(frozen=False, eq=False)
@@ -236,8 +246,13 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     done = work.plan
     if not done.install and not contested:
         return _Linked(None, [], _kept_shared(work, set()))
-    way = choose(done.wanted.link_mode, work.store.path, target.site)
+    mode = done.wanted.link_mode
+    way = choose("auto" if mode == "farm" else mode, work.store.path, target.site)
     linked = _Linked(way, [], ())
+    if mode == "farm":
+        _link_farm(work, target, way, made, linked, contested)
+        linked.shared = _settled(work, target, way, contested)
+        return linked
     # The largest first, so that both processes end together.
     sizes = {step.dist: work.store.manifest_size(step.dist.tree) for step in done.install}
     dists = sorted(sizes, key=lambda dist: -sizes[dist])
@@ -268,10 +283,64 @@ def _link(work: _Work, target: Target, made: set[str], contested: set[str]) -> _
     for number, dist in enumerate(dists):
         if dist in unsound:
             take(number, _put(dist, work.tree(dist), work, target, way, made))
-    linked.shared = _kept_shared(work, contested)
-    if contested:
-        linked.shared += settle(contested, _owners(work, target), way, work.listener)
+    linked.shared = _settled(work, target, way, contested)
     return linked
+
+
+def _settled(work: _Work, target: Target, way: Way, contested: set[str]) -> Shared:
+    kept = _kept_shared(work, contested)
+    return kept + settle(contested, _owners(work, target), way, work.listener) if contested else kept
+
+
+def _link_farm(
+    work: _Work, target: Target, way: Way, made: set[str], linked: _Linked, contested: set[str]
+) -> None:
+    """As `_link`, with links to what is in the store. *contested* loses what the layout settles."""
+    done = work.plan
+    dists = [step.dist for step in done.install]
+    puts = []
+    for dist in dists:
+        tree = work.unseen(dist)
+        # What is not known of a tree yet is found out of its files.
+        puts.append((dist, tree if tree is not None and farm.is_outlined(tree) else work.tree(dist)))
+    stay = [*(one.dist for one in done.keep), *(step.dist for step in done.amend)]
+    kept = [(dist, tree) for dist in stay if dist.tree and (tree := work.unseen(dist))]
+    cache_tag = done.wanted.interpreter.cache_tag
+    fresh = bool(done.recreate)
+    is_much = sum(len(tree.files) for _, tree in puts) * 60 >= _SHARED
+    farmed = farm.link_farm(
+        puts,
+        kept,
+        target,
+        way,
+        cache_tag,
+        made,
+        work.listener,
+        sound=work.sound,
+        again=work.tree,
+        fresh=fresh,
+        workers=work.workers if is_much else 1,
+    )
+    linked.dists += farmed.dists
+    linked.files, linked.bytecode = farmed.links + farmed.bytecode, farmed.bytecode
+    linked.uncompiled += farmed.uncompiled
+    contested.update(farmed.taken)
+    contested -= {path for path in contested if not path.startswith("../")}
+
+
+def _reshaped(work: _Work) -> Plan:
+    """The plan with those put in again whose links may change because of the others."""
+    done = work.plan
+    leaving = [step.installed.dist for step in done.remove]
+    leaving += [old.dist for step in done.install for old in step.replaces]
+    coming = [work.unseen(dist) for dist in [*leaving, *(step.dist for step in done.install)] if dist.tree]
+    stay = [one for one in done.keep if one.is_ours]
+    moved = farm.reshaped_by(
+        [tree for tree in coming if tree is not None], [(one.dist, work.unseen(one.dist)) for one in stay]
+    )
+    again = tuple(Install(one.dist, (one,)) for one in stay if one.name in moved)
+    keep = tuple(one for one in done.keep if not (one.is_ours and one.name in moved))
+    return replace(done, install=(*done.install, *again), keep=keep)
 
 
 _Put = tuple[str, int, str, int, int, bool, list[str]]
@@ -382,7 +451,10 @@ def _otherwise(work: _Work, one: InstalledDist) -> list[str] | None:
         return None
     done = work.plan
     target = target_of(done.installed.folder, done.installed.folder, done.wanted.interpreter)
-    return [*tree.files, *(extra.path for extra in extras(tree, target))]
+    # Where a folder is a link, it goes first: nothing behind it is ours to remove.
+    tops = [top.name for top in tree.top_level if top.kind != "info"]
+    paths = [*tops, *tree.folders] if done.wanted.link_mode == "farm" else []
+    return [*paths, *tree.files, *(extra.path for extra in extras(tree, target))]
 
 
 def _kept_shared(work: _Work, contested: set[str]) -> Shared:

@@ -9,9 +9,10 @@ from pypm_env.interpreters import Interpreter
 from pypm_model.names import NormalizedName
 from pypm_model.records import field, record
 
-LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
+LinkMode = Literal["auto", "farm", "hardlink", "reflink", "copy"]
 """How files come into an environment: ``auto`` is a hard link where store and environment are on one
-device, else a copy. Farms of symbolic links are another kind of environment."""
+device, else a copy; in a ``farm`` site-packages holds symbolic links to what is in the store."""
+LINK_MODES: tuple[LinkMode, ...] = ("auto", "farm", "hardlink", "reflink", "copy")
 
 
 @record

@@ -102,7 +102,9 @@ class Remover:
                 continue
             except (IsADirectoryError, PermissionError):
                 # A folder by that name is not what was installed; read-only files (Windows) are.
-                if os.path.isdir(full) and not os.path.islink(full):
+                if os.path.islink(full):
+                    raise  # never through it: a farm's lead into the store
+                if os.path.isdir(full):
                     continue
                 os.chmod(full, 0o600)
                 os.unlink(full)

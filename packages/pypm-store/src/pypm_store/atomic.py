@@ -116,6 +116,8 @@ def remove_tree(path: Path | str) -> int:
         except FileNotFoundError:
             return 0
         except PermissionError:
+            if stat.S_ISLNK(status.st_mode):
+                raise  # never through it
             os.chmod(path, stat.S_IWRITE | stat.S_IREAD)
             os.unlink(path)
         return freed

@@ -1,4 +1,8 @@
-"""Who uses what of the store: one small file per environment, by its path."""
+"""Who uses what of the store: one small file per owner, by its path.
+
+An owner is an environment that uses trees, or a script or remembered tool that uses an environment of
+the store. It uses what it has a lease for as long as its path is there.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from pathlib import Path
 from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 
+_NEEDS = "needs"
+"""Stands among the digests of a lease that needs them."""
+
 
 @record
 class Lease:
@@ -17,7 +24,9 @@ class Lease:
 
     owner: Path
     digests: frozenset[str]
-    """sha256 of wheels."""
+    """sha256 of wheels, or names of environments in the store."""
+    needs: bool = False
+    """It holds links to them: without them it is broken, not merely to be fetched again."""
 
     @property
     def is_alive(self) -> bool:
@@ -28,7 +37,7 @@ class Lease:
 def write_lease(folder: Path, lease: Lease) -> None:
     """Writes or replaces the owner's lease in *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = "".join(f"{digest}\n" for digest in sorted(lease.digests))
+    text = "".join(f"{digest}\n" for digest in (*sorted(lease.digests), *([_NEEDS] if lease.needs else [])))
     content = text.encode() + b"\n" + os.fsencode(lease.owner)
     write_atomically(_place(folder, lease.owner), content)
 
@@ -54,7 +63,8 @@ def read_leases(folder: Path) -> list[Lease]:
             continue
         # An owner's path may hold anything but NUL, also line ends: it comes last.
         lines, _, owner = (b"\n" + content).partition(b"\n\n")
-        found.append(Lease(Path(os.fsdecode(owner)), frozenset(lines.decode().split())))
+        words = frozenset(lines.decode().split())
+        found.append(Lease(Path(os.fsdecode(owner)), words - {_NEEDS}, _NEEDS in words))
     return sorted(found, key=lambda lease: lease.owner)
 
 

@@ -92,6 +92,19 @@ def holding(path: Path, *, shared: bool = False, timeout: float | None = None) -
             os.close(handle)
 
 
+def hold_until_exit(path: Path) -> None:
+    """Holds the lock at *path* shared until this process ends, and every program it becomes or starts that
+    keeps its files open. Waits for one who holds it alone. Raises `CannotLock`."""
+    while True:
+        handle = _opened(path)
+        while not _acquire(handle, True):
+            time.sleep(_POLL)
+        if _is_same(handle, path):
+            os.set_inheritable(handle, True)
+            return
+        os.close(handle)
+
+
 def _opened(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
     try:

@@ -5,7 +5,10 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/files/<sha256[:2]>/<sha256>    wheels and sdists as downloaded
     v1/trees/<sha256>/                wheels unpacked once (`pypm_store.tree`)
     v1/built/<key>/<wheel>            wheels built from sdists, repositories and members
+    v1/envs/<digest>/                 environments of tools and scripts, made once for equal content
+    v1/tools/                         which of them answers what was asked for
     v1/leases/                        which environment uses which trees
+    v1/references/                    which tool or script uses which of the store's environments
     v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
     v1/meta-3.sqlite                  what indexes said (`pypm_store.metadata_cache`)
@@ -31,7 +34,7 @@ from pypm_model.records import record, replace
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.files import Files, Incoming, checked_digest, digest_of
 from pypm_store.locations import default_root
-from pypm_store.locks import holding
+from pypm_store.locks import hold_until_exit, holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
 from pypm_store.tree import MANIFEST, Tree, read_tree
 
@@ -280,10 +283,10 @@ class Store:
 
     # -- leases and upkeep --------------------------------------------------------------------
 
-    def lease(self, owner: Path, digests: Iterable[str]) -> None:
+    def lease(self, owner: Path, digests: Iterable[str], *, needs: bool = False) -> None:
         """Says that *owner* (an environment's folder, absolute) uses these wheels and no others.
-        `prune` keeps them as long as the owner is there."""
-        lease = leases.Lease(owner.absolute(), frozenset(map(checked_digest, digests)))
+        `prune` keeps them as long as the owner is there; if it *needs* them, `clean` does, too."""
+        lease = leases.Lease(owner.absolute(), frozenset(map(checked_digest, digests)), needs)
         try:
             leases.write_lease(self.path / "leases", lease)
         except OSError as error:
@@ -292,6 +295,27 @@ class Store:
     def release(self, owner: Path) -> None:
         """Ends the owner's lease."""
         leases.drop_lease(self.path / "leases", owner.absolute())
+
+    def environment_path(self, digest: str) -> Path:
+        """Where the store's environment of this name is, if it is."""
+        return self.path / "envs" / digest
+
+    def refer(self, owner: Path, digest: str) -> None:
+        """Says that *owner* (a script, a remembered tool; absolute) uses this environment of the store.
+        `prune` keeps it as long as the owner is there."""
+        try:
+            leases.write_lease(self.path / "references", leases.Lease(owner, frozenset({digest})))
+        except OSError as error:
+            raise unwritable(self.path / "references", error) from error
+
+    def references(self) -> list[leases.Lease]:
+        """Who uses which of the store's environments, also those that are gone."""
+        return leases.read_leases(self.path / "references")
+
+    def use_until_exit(self, digest: str) -> None:
+        """Keeps this environment of the store from `prune` and `clean` until this process, and what it
+        becomes, has ended."""
+        hold_until_exit(self._locks / upkeep.in_use(digest))
 
     def leases(self) -> list[leases.Lease]:
         """All leases, also of owners that are gone."""
@@ -304,8 +328,8 @@ class Store:
             return upkeep.prune_store(self.path)
 
     def clean(self, *, timeout: float | None = 10) -> int:
-        """Removes everything of this layout; bytes that were freed. Environments with hard links
-        or copies go on working. Raises `StoreBusy` as `prune` does."""
+        """Removes everything of this layout but what environments are made of that link to it; bytes
+        that were freed. Environments go on working. Raises `StoreBusy` as `prune` does."""
         with holding(self._locks / "in-use", timeout=timeout):
             return upkeep.clean_store(self.path)
 

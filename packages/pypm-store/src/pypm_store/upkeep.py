@@ -32,7 +32,7 @@ class Pruned:
     """What was removed."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """Number of ``trees``, ``files``, ``built`` wheels, ``leases`` and ``leftovers``."""
+    """Number of ``environments``, ``trees``, ``files``, ``built`` wheels, ``leases`` and ``leftovers``."""
     bytes: int = 0
     """Freed; what an environment still links is not counted."""
 
@@ -54,6 +54,14 @@ def measure_store(path: Path) -> Usage:
 def prune_store(path: Path) -> Pruned:
     """Removes all that no lease of a living owner names, and what killed processes left."""
     pruned = Pruned()
+    # Environments first: what they used may go with them.
+    referred = leased(read_leases(path / "references"))
+    drop_dead_leases(path / "references")
+    for name in _entries(path / "envs"):
+        if name.startswith("."):
+            pruned.add("leftovers", remove_tree(path / "envs" / name))
+        elif name not in referred and not _is_in_use(path, name):
+            pruned.add("environments", _remove(path / "envs" / name))
     wanted = leased(read_leases(path / "leases"))
     for _ in range(drop_dead_leases(path / "leases")):
         pruned.add("leases")
@@ -88,13 +96,35 @@ def prune_store(path: Path) -> Pruned:
 
 
 def clean_store(path: Path) -> int:
-    """Removes everything but the folder of locks; bytes freed."""
+    """Removes everything but locks, and trees that living environments cannot do without; bytes freed."""
     freed = 0
+    for name in _entries(path / "envs"):
+        if not _is_in_use(path, name):
+            freed += _remove(path / "envs" / name)
+    drop_dead_leases(path / "leases")
+    needed = leased(lease for lease in read_leases(path / "leases") if lease.needs)
     for name in _entries(path):
-        if name != "locks":
+        if name == "trees" and needed:
+            for digest in _entries(path / name):
+                if digest not in needed:
+                    freed += _remove(path / name / digest)
+        elif name != "locks" and not (name in ("leases", "envs") and needed):
             freed += _remove(path / name)
     _drop_dead_locks(path / "locks")
     return freed
+
+
+def in_use(name: str) -> str:
+    """The lock that those hold who run something in the store's environment *name*."""
+    return f"using-{name}"
+
+
+def _is_in_use(path: Path, name: str) -> bool:
+    try:
+        with holding(path / "locks" / in_use(name), timeout=0):
+            return False
+    except StoreBusy:
+        return True
 
 
 def _drop_dead_locks(folder: Path) -> None:

@@ -1,31 +1,45 @@
 """Whether a ``sync`` has nothing to do, told by stats alone.
 
-After each sync the state it left is written to ``.venv/pypm.stamp``: a line for every file and
+After each sync the state it left is written to ``.venv/pypm.stamp``, or, if environments of members
+were synced, to ``.pypm/stamps/`` at the workspace's root: a line for every file and
 folder the result depends on, with the stat taken *before* that file was read. The next sync with
 the same options compares; any difference, or anything unusual, means the long way. Imported on
-every no-op, so only ``os`` and ``sys`` may be imported here.
+every no-op, so only ``os``, ``sys`` and ``binascii`` may be imported here.
 
 Lines: ``pypm-stamp VERSION``, ``root PATH``, ``key TEXT``, ``say TEXT``, then
 ``f MTIME_NS SIZE INODE PATH`` for a file, ``d MTIME_NS PATH`` for a folder whose listing counts,
-``n PATH`` for a path that must not exist. Paths are relative to the root where they are below it.
+``x PATH`` for a path that must exist, ``n PATH`` for one that must not. Paths are relative to the
+root where they are below it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from binascii import crc32
 
 from pypm._verbs import VERSION
 
 NAME = "pypm.stamp"
+OWN = ".pypm"
+"""pypm's own folder at a workspace's root: nothing in it is worth keeping."""
+_STAMPS = f"{OWN}/stamps"
+_MOST = 32
+"""Stamps of members' environments that are kept, one for each way they were asked for."""
 _HEAD = f"pypm-stamp 1 {VERSION} {sys.version_info[0]}.{sys.version_info[1]}"
 _SILENT = frozenset({"-q", "--quiet", "--no-progress", "--offline", "--locked"})
 _SELECTION_FLAGS = frozenset(
-    {"--frozen", "--all-extras", "--all-groups", "--no-default-groups", "--inexact", "--no-editable"}
-)
+    {
+        "--frozen", "--all-extras", "--all-groups", "--no-default-groups", "--no-dev", "--inexact",
+        "--no-editable", "--each",
+    }
+)  # fmt: skip
 _SELECTION_OPTIONS = frozenset(
-    {"-p", "--member", "--extra", "--group", "--only-group", "--python", "--index-url", "--cache-dir"}
-)
+    {
+        "-p", "--member", "--extra", "--group", "--only-group", "--python", "--index-url", "--cache-dir",
+        "--link-mode",
+    }
+)  # fmt: skip
 
 
 def key_of(arguments: list[str]) -> str | None:
@@ -45,6 +59,8 @@ def key_of(arguments: list[str]) -> str | None:
         elif word not in _SILENT:
             return None
         i += 1
+    if any(word.partition("=")[2].startswith((".", "!.")) for word in chosen):
+        chosen.append(f"in={os.getcwd()}")  # a member named by its folder
     settings = [
         f"{k}={v}" for k, v in os.environ.items() if k.startswith(("PYPM_", "PYP_")) and k != "PYP_DEBUG"
     ]
@@ -54,33 +70,42 @@ def key_of(arguments: list[str]) -> str | None:
 
 def nothing_to_do(arguments: list[str]) -> str | None:
     """What to say when the stamp above the current folder still holds (empty with ``-q``), else None."""
+    found = holding(arguments)
+    if found is None:
+        return None
+    return "" if "-q" in arguments or "--quiet" in arguments else found[1]
+
+
+def holding(arguments: list[str]) -> tuple[bool, str] | None:
+    """Whether the stamp above the current folder that still holds is for environments of members, and
+    what it says; None if none does."""
     key = key_of(arguments)
     if key is None:
         return None
     try:
-        found = _find()
+        found = _find(key)
         if found is None:
             return None
-        root, lines, passed = found
+        of_members, root, lines, passed = found
         message = _compare(root, lines, passed, key)
     except (OSError, ValueError, IndexError):
         return None
-    if message is None or "-q" in arguments or "--quiet" in arguments:
-        return message if message is None else ""
-    return message
+    return None if message is None else (of_members, message)
 
 
-def _find() -> tuple[str, list[str], list[str]] | None:
-    """(root, the stamp's lines, manifests passed on the way up) of the nearest stamp."""
+def _find(key: str) -> tuple[bool, str, list[str], list[str]] | None:
+    """(whether it is for members, root, its lines, manifests passed on the way up) of the nearest stamp."""
+    own = _name_for(key)
     fixed = os.environ.get("PYP_WORKSPACE_ROOT")
     folder = os.path.abspath(fixed) if fixed else os.getcwd()
     passed: list[str] = []
     while True:
-        try:
-            with open(f"{folder}/.venv/{NAME}", encoding="utf-8", errors="surrogateescape") as file:
-                return folder, file.read().split("\n"), passed
-        except OSError:
-            pass
+        for name in (own, f".venv/{NAME}"):
+            try:
+                with open(f"{folder}/{name}", encoding="utf-8", errors="surrogateescape") as file:
+                    return name is own, folder, file.read().split("\n"), passed
+            except OSError:
+                pass
         if fixed or os.path.exists(f"{folder}/pypm-workspace.toml"):
             return None
         if os.path.exists(f"{folder}/pyproject.toml"):
@@ -110,6 +135,8 @@ def _compare(root: str, lines: list[str], passed: list[str], key: str) -> str | 
             _, mtime, path = line.split(" ", 2)
             if stat(_at(prefix, path)).st_mtime_ns != int(mtime):
                 return None
+        elif kind == "x":
+            stat(_at(prefix, line[2:]))
         elif kind == "n":
             if os.path.lexists(_at(prefix, line[2:])):
                 return None
@@ -132,11 +159,14 @@ def write(
     files: list[tuple[str, int, int, int]],
     folders: list[tuple[str, int]],
     missing: list[str],
+    there: list[str] | None = None,
+    *,
+    of_members: bool = False,
 ) -> None:
-    """Leaves a stamp in the environment of the workspace at *root*.
+    """Leaves a stamp in the environment of the workspace at *root*, or one for environments *of_members*.
 
-    *files* are (path, mtime in ns, size, inode), *folders* (path, mtime in ns); paths absolute or
-    relative to *root*. Written beside and renamed.
+    *files* are (path, mtime in ns, size, inode), *folders* (path, mtime in ns), *there* are paths that
+    are looked for; paths absolute or relative to *root*. Written beside and renamed.
     """
 
     def below(path: str) -> str:
@@ -145,15 +175,41 @@ def write(
     lines = [_HEAD, f"root {root}", f"key {key}", f"say {say}"]
     lines += [f"f {mtime} {size} {inode} {below(path)}" for path, mtime, size, inode in files]
     lines += [f"d {mtime} {below(path)}" for path, mtime in folders]
+    lines += [f"x {below(path)}" for path in there or ()]
     lines += [f"n {below(path)}" for path in missing]
     lines.append("end")
     if any("\n" in line for line in lines):
         return  # a path with a line break is legal and rare: it costs the short cut, nothing else
     target = f"{root}/.venv/{NAME}"
+    if of_members:
+        target = f"{root}/{_name_for(key)}"
+        _make_room(root)
     beside = f"{target}.{os.getpid()}"
     with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         file.write("\n".join(lines))
     os.replace(beside, target)
+
+
+def _name_for(key: str) -> str:
+    """Where the stamp for members' environments is that were asked for in this way, below the root."""
+    return f"{_STAMPS}/{crc32(key.encode('utf-8', 'surrogateescape')):08x}"
+
+
+def _make_room(root: str) -> None:
+    """Makes the folder of stamps, out of version control, and lets the oldest of many go."""
+    folder = f"{root}/{_STAMPS}"
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{root}/{OWN}/.gitignore", "w", encoding="utf-8") as file:
+            file.write("*\n")
+    names = os.listdir(folder)
+    if len(names) >= _MOST:
+        try:
+            names.sort(key=lambda name: os.stat(f"{folder}/{name}").st_mtime_ns)
+            for name in names[: len(names) - _MOST + 1]:
+                os.unlink(f"{folder}/{name}")
+        except FileNotFoundError:
+            pass  # another run does the same
 
 
 def remove(root: str) -> None:

@@ -70,6 +70,7 @@ SELECTION = Gathered(
         ),
         option("--all-groups", help="With all dependency groups."),
         option("--no-default-groups", help="Without the default groups (dev)."),
+        option("--no-dev", help="Without the group dev."),
     ),
 )
 """The options that choose members, extras and groups."""

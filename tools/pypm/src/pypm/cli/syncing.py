@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypm._stamp import key_of, nothing_to_do
+from pypm._stamp import holding, key_of, nothing_to_do
 from pypm.cli.arguments import UsageError
 from pypm.cli.options import Common, world
 from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
+from pypm.ops.places import environment_for
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions, SyncReport
-from pypm.ops.sync import sync as sync_workspace
+from pypm.ops.sync import SyncOptions
+from pypm.ops.synced import MembersReport, SyncReport
+from pypm.ops.syncing import sync as sync_workspace
+from pypm.ops.tools import VENV
 from pypm.ops.world import World
+from pypm_model.records import replace
 from pypm_workspace.discover import find_root
 
 if TYPE_CHECKING:
     from pypm.ops.pylock_sync import PylockOptions
 
 
-def show(common: Common, report: SyncReport) -> None:
+def show(common: Common, report: SyncReport | MembersReport) -> None:
     """Tells what a sync did."""
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
@@ -30,7 +35,7 @@ def show(common: Common, report: SyncReport) -> None:
         wrote = report.lock_changed and not report.dry_run
         for file in (["pypm.lock"] if wrote else []) + list(report.exports):
             say(f"Wrote {file}")
-        if wrote and report.lock_diff and report.plan.recreate == "":
+        if wrote and report.lock_diff and not (report.of_members or report.plan.recreate):
             for line in diff_lines(report.lock_diff):
                 say(line)
         for line in sync_lines(report):
@@ -56,18 +61,33 @@ def sync_from(common: Common, options: PylockOptions) -> int:
     return 0
 
 
-def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> str:
-    """Makes the environment match unless the stamp says it does, saying as little as possible; the
-    workspace's root."""
-    root = find_root(world.cwd, world.environ).root
+def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> Path:
+    """Makes the environment a command runs in match unless a stamp says it does, saying as little as
+    possible; its folder: that of the one selected member, the shared one, or, where nothing is shared, that
+    of the member in the current folder. Raises `NoOneEnvironment`."""
     arguments = arguments_of(selection, frozen)
-    if not sync or nothing_to_do(arguments) is not None:
-        return root
-    options = SyncOptions(selection=selection, locking=Locking(frozen=frozen), stamp_key=key_of(arguments))
-    report = sync_workspace(world, options)
-    if not report.plan.is_empty:
+    if not selection.members:
+        held = holding(arguments) if sync else None
+        if held is not None and not held[0]:
+            return Path(find_root(world.cwd, world.environ).root) / VENV
+    place = environment_for(world, selection, partly=frozen)
+    if place.member:
+        selection = replace(selection, members=(place.member,))
+        arguments = arguments_of(selection, frozen)
+    if sync and nothing_to_do(arguments) is None:
+        bring_in_step(world, selection, frozen=frozen)
+    return place.venv
+
+
+def bring_in_step(world: World, selection: Selection, *, frozen: bool = False, each: bool = False) -> None:
+    """Syncs and says in a line what changed, if anything did."""
+    arguments = [*arguments_of(selection, frozen), *(["--each"] if each else [])]
+    how = SyncOptions(
+        selection=selection, locking=Locking(frozen=frozen), each=each, stamp_key=key_of(arguments)
+    )
+    report = sync_workspace(world, how)
+    if not report.is_unchanged:
         say(sync_lines(report)[0])
-    return root
 
 
 def arguments_of(selection: Selection, frozen: bool) -> list[str]:
@@ -80,6 +100,7 @@ def arguments_of(selection: Selection, frozen: bool) -> list[str]:
         "--all-extras": selection.all_extras,
         "--all-groups": selection.all_groups,
         "--no-default-groups": selection.no_default_groups,
+        "--no-dev": selection.no_dev,
         "--frozen": frozen,
     }
     return arguments + [flag for flag, on in flags.items() if on]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pypm.ops.lone_environment import answer_in
 from pypm.ops.opening import open_store, snapshot_folder
 from pypm.ops.world import World
 from pypm_model.records import record
@@ -52,10 +53,14 @@ def cache_size(world: World) -> SizeReport:
 
 def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
     """Removes what no environment uses, and what was not asked for in *unused_days*: what indexes said of
-    a name, and parsed manifests of a workspace. Gives the numbers of what was removed."""
+    a name, parsed manifests of a workspace, and which environment answers for a tool or script.
+    Gives the numbers of what was removed."""
     store = open_store(world)
-    pruned = store.prune()
     before = time.time() - unused_days * 86400
+    forgotten = _forget(store, before)
+    pruned = store.prune()
+    if forgotten:
+        pruned.counts["tools"] = forgotten
     for file in snapshot_folder(world).glob("*.json"):
         if file.stat().st_mtime < before:
             pruned.add("workspaces", file.stat().st_size)
@@ -70,6 +75,20 @@ def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
             pruned.counts["names"] = names
             pruned.bytes += max(size - _size(_metadata_files(store)), 0)
     return {**pruned.counts, "freed": pruned.bytes}
+
+
+def _forget(store: Store, before: float) -> int:
+    """Lets tools go that nobody used since *before*; how many. What answers a script that is still there
+    is remembered."""
+    gone = 0
+    folder = store.folder("tools")
+    scripts = [lease for lease in store.references() if lease.is_alive and lease.owner.parent != folder]
+    kept = frozenset().union(*(lease.digests for lease in scripts))
+    for file in folder.iterdir():
+        if file.stat().st_mtime < before and answer_in(file) not in kept:
+            file.unlink(missing_ok=True)
+            gone += 1
+    return gone
 
 
 def clean(world: World) -> int:

@@ -12,7 +12,8 @@ from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.opening import folder_in, open_workspace
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions, SyncReport
+from pypm.ops.sync import SyncOptions
+from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.wanted import Origin, Wanted, parsed, wanted
@@ -83,7 +84,7 @@ class EditReport:
 
     written: tuple[Written, ...]
     diff: LockDiff
-    sync: SyncReport | None
+    sync: SyncReport | MembersReport | None
     exports: tuple[str, ...] = ()
     """Files of ``[lock] export`` that were written."""
 

@@ -7,12 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from pypm.ops.activation import process_environment
 from pypm.ops.opening import open_workspace
+from pypm.ops.places import place_of
 from pypm.ops.roots import selected_members
 from pypm.ops.schedule import Finished, Job, Run, Runner, check_order
 from pypm.ops.selection import Selection
@@ -20,7 +21,7 @@ from pypm.ops.tools import VENV
 from pypm.ops.world import World
 from pypm_model.errors import Place, PypmError
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_workspace.configuration import Member, Task
 from pypm_workspace.select import reach
 from pypm_workspace.workspace import Workspace
@@ -75,38 +76,54 @@ class Command:
         return subprocess.run(list(self.argv), env=self.environment).returncode
 
 
-def command_in(root: Path, world: World, argv: tuple[str, ...], tasks: tuple[str, ...] = ()) -> Command:
-    """*argv* with the environment of the workspace at *root* activated. Raises `CommandNotFound`."""
-    environment = process_environment(root / VENV, world.environ)
+def command_in(venv: Path, world: World, argv: tuple[str, ...], tasks: tuple[str, ...] = ()) -> Command:
+    """*argv* with the environment *venv* activated. Raises `CommandNotFound`."""
+    environment = process_environment(venv, world.environ)
     program = shutil.which(argv[0], path=environment["PATH"])
     if program is None:
         raise CommandNotFound(argv[0], tasks)
     return Command((program, *argv[1:]), environment)
 
 
-def run_task(
+def task_jobs(
+    world: World, workspace: Workspace, name: str, arguments: tuple[str, ...], selection: Selection
+) -> dict[Run, Job]:
+    """What running task *name* in every selected member that has it takes, what it needs included; nothing
+    if nobody has such a task. *arguments* are added to the named task's command. Raises `UnknownNeed`,
+    `TaskCycle`."""
+    members = selected_members(world, workspace, selection)
+    jobs = plan_runs(workspace, members, name, arguments)
+    check_order(jobs, lambda run: _written(workspace, run))
+    return jobs
+
+
+def run_jobs(
     world: World,
     workspace: Workspace,
-    name: str,
-    arguments: tuple[str, ...],
-    selection: Selection,
+    jobs: Mapping[Run, Job],
+    venv: Path | None,
     *,
     parallel: int,
     emit: Callable[[Run, str], None],
     announce: Callable[[Job], None],
-) -> tuple[Finished, ...] | None:
-    """Runs task *name* in every selected member that has it, what it needs first; how each run ended,
-    or None if nobody has such a task. *arguments* are added to the named task's command."""
-    members = selected_members(world, workspace, selection)
-    jobs = plan_runs(workspace, members, name, arguments)
-    if not jobs:
-        return None
-    check_order(jobs, lambda run: _written(workspace, run))
-    environment = process_environment(Path(workspace.root) / VENV, world.environ)
-    environment["PYP_WORKSPACE_ROOT"] = workspace.root
+) -> tuple[Finished, ...]:
+    """Runs *jobs* in the environment *venv*, or each in that of its member (None); how each ended."""
+
+    def activated(folder: Path) -> dict[str, str]:
+        return {**process_environment(folder, world.environ), "PYP_WORKSPACE_ROOT": workspace.root}
+
+    if venv is None:
+        own = {run.member: place_of(workspace, workspace.by_name[NormalizedName(run.member)]).venv
+               for run in jobs if run.member in workspace.by_name}  # fmt: skip
+        jobs = {
+            run: replace(job, environment={**activated(own[run.member]), **job.environment})
+            if run.member in own
+            else job
+            for run, job in jobs.items()
+        }
     alone = len(jobs) == 1
-    runner = Runner(environment, jobs, parallel, None if alone else emit, announce)
-    return runner.run()
+    environment = activated(venv or Path(workspace.root) / VENV)
+    return Runner(environment, jobs, parallel, None if alone else emit, announce).run()
 
 
 def plan_runs(

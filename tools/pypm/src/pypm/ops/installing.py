@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from pypm import _stamp
 from pypm._verbs import VERSION
@@ -12,16 +13,17 @@ from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import VENV, Tools
 from pypm.ops.world import switch
 from pypm_env.apply import Changes, apply
-from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
+from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
+from pypm_env.symlinks import NoSymbolicLinks, can_symlink
+from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
 from pypm_model.names import normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
-from pypm_workspace.configuration import Settings
 
 
 @record
@@ -36,6 +38,8 @@ class InstallOptions:
     """Replace an environment that pypm did not make."""
     editable: bool = True
     compile: bool = False
+    link_mode: str = ""
+    """As `link-mode` of the workspace; empty: as the environment variable or the workspace says."""
 
 
 @record
@@ -121,13 +125,16 @@ def install(
 
 def compile_later(tools: Tools, done: Done, interpreter: Interpreter) -> None:
     """Has bytecode made of what was installed without it, in a process that nobody waits for."""
-    if done.changes is None or not done.changes.uncompiled:
-        return
-    if switch(tools.world, "PYPM_BACKGROUND_COMPILE", default=True):
+    if done.changes is not None:
+        start_compiling(tools, done.changes.uncompiled, interpreter)
+
+
+def start_compiling(tools: Tools, digests: Sequence[str], interpreter: Interpreter) -> None:
+    """Has bytecode made of these trees, in a process that nobody waits for."""
+    if digests and switch(tools.world, "PYPM_BACKGROUND_COMPILE", default=True):
         from pypm_env.compiling import compile_in_background
 
-        trees = [tools.store.tree_path(digest) for digest in done.changes.uncompiled]
-        compile_in_background(trees, interpreter)
+        compile_in_background([tools.store.tree_path(digest) for digest in digests], interpreter)
 
 
 def environment_in(root: str | Path) -> Path:
@@ -136,13 +143,42 @@ def environment_in(root: str | Path) -> Path:
     return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
 
 
-def link_mode_of(settings: Settings) -> LinkMode:
-    """How files are put into the environment."""
-    match settings.link_mode:
-        case "hardlink" | "reflink" | "copy" as mode:
-            return mode
-        case _:
-            return "auto"
+class BadLinkMode(PypmError):
+    """`PYPM_LINK_MODE` is no link mode."""
+
+    code: ClassVar[str] = "bad-link-mode"
+    exit: ClassVar[int] = 2
+    value: str
+
+    def __str__(self) -> str:
+        return f"PYPM_LINK_MODE is {self.value!r}, which is no link mode"
+
+    @property
+    def hint(self) -> str:
+        return f"one of {', '.join(LINK_MODES)}"
+
+
+def link_mode_for(tools: Tools, asked: str, venv: Path, *, of_member: bool) -> LinkMode:
+    """How files are put into the environment *venv*: as *asked*, else as the variable says, else the
+    workspace. ``auto`` makes a farm of a member's environment where its folder can hold symbolic links,
+    and a linked one of what a user may want to change by hand. Raises `BadLinkMode`, `NoSymbolicLinks`."""
+    mode = asked or tools.world.environ.get("PYPM_LINK_MODE") or tools.settings.link_mode or "auto"
+    if mode not in LINK_MODES:
+        raise BadLinkMode(mode)
+    if mode == "farm" or (mode == "auto" and of_member):
+        if can_symlink(venv.parent):
+            return "farm"
+        if mode == "farm":
+            raise NoSymbolicLinks(str(venv.parent))
+        return "auto"
+    return mode
+
+
+def needed_outside(tools: Tools, venv: Path, mode: LinkMode) -> tuple[str, ...]:
+    """Absolute paths outside the environment that it cannot do without."""
+    if mode != "farm":
+        return ()
+    return tuple(str(tools.store.tree_path(one.dist.tree)) for one in inspect(venv).dists if one.is_ours)
 
 
 def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[WantedDist, ...]:

@@ -19,11 +19,10 @@ from pypm_env.interpreters import Interpreter
 from pypm_model.artifacts import Artifact, Located
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Finished, Started
-from pypm_model.lock_select import select
-from pypm_model.locks import Lock, Manifest, Pin, Root
+from pypm_model.locks import Pin
 from pypm_model.names import NormalizedName, normalize
-from pypm_model.records import record, replace
-from pypm_model.requests import Ask, MemberRequest, Origin, Request
+from pypm_model.records import record
+from pypm_model.requests import Ask, Origin
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_store.shared_work import Forks
@@ -178,12 +177,10 @@ def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[st
         trees = [tools.store.tree(digest) for digest in known]
         if all(trees):
             return _environment(interpreter, [(t.root, d) for t, d in zip(trees, known, strict=True) if t])
-    lock = _lock_build(tools, interpreter, requires)
-    pins = [
-        pin
-        for pin in select(lock, interpreter.environment, [Root(BUILD)], build=tools.build_policy)
-        if pin.package.name != BUILD
-    ]
+    from pypm.ops.lone_lock import lone_pins
+
+    asks = tuple(_ask(tools, text, item) for item, text in enumerate(requires))
+    pins = lone_pins(tools, interpreter, BUILD, asks, _build_place)
     digests = [dist.tree for dist in provide(tools, pins, interpreter, editable=False).dists]
     tools.cache.put_values(REMEMBERED, {key: digests})
     return _environment(interpreter, [(tools.store.tree_path(digest), digest) for digest in digests])
@@ -207,40 +204,6 @@ def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...])
         "root": str(tools.root),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _lock_build(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> Lock:
-    """A lock of *requires* for one interpreter, in memory."""
-    from pypm.ops.resolving import resolve
-
-    here = interpreter.markers
-    names = ("sys_platform", "platform_machine", "implementation_name")
-    only = " and ".join(f"{name} == '{here[name]}'" for name in names)
-    member = MemberRequest(
-        BUILD,
-        str(BUILD),
-        None,
-        f"=={interpreter.version}",
-        tuple(_ask(tools, text, item) for item, text in enumerate(requires)),
-    )
-    request = Request(members=(member,), environments=(only,), build=tools.build_policy)
-    with tools.new_catalog() as catalog:
-        resolution = resolve(request, catalog, _build_place, tools.world.listener)
-        wanted = [
-            (p.name, p.version, p.source.index)
-            for p in resolution.packages
-            if isinstance(p.source, IndexSource)
-        ]
-        files = catalog.all_files(wanted)
-    packages = []
-    for package in resolution.packages:
-        if isinstance(package.source, IndexSource):
-            found = files[package.name, package.version, package.source.index]
-            package = replace(package, files=found)
-        elif package.name == BUILD:
-            package = replace(package, manifest=Manifest())
-        packages.append(package)
-    return Lock(packages=tuple(packages))
 
 
 def _ask(tools: Tools, text: str, item: int) -> Ask:

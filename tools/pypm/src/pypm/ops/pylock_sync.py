@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from pypm.ops.installing import InstallOptions, Target, environment_in, install, link_mode_of
+from pypm.ops.installing import InstallOptions, Target, environment_in, install, link_mode_for
 from pypm.ops.opening import open_workspace
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncReport
+from pypm.ops.synced import SyncReport
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
@@ -98,7 +98,11 @@ def sync_pylock(world: World, options: PylockOptions) -> SyncReport:
             tools,
             pins,
             interpreter,
-            Target(venv, workspace.name if workspace else tools.root.name, link_mode_of(tools.settings)),
+            Target(
+                venv,
+                workspace.name if workspace else tools.root.name,
+                link_mode_for(tools, options.how.link_mode, venv, of_member=False),
+            ),
             options.how,
             agreed=lambda: _check_and_fetch(
                 tools, [one for one in files.located if one.artifact.sha256 in used], files.archives
@@ -127,7 +131,8 @@ def _chosen(lock: Pylock, selection: Selection) -> tuple[set[NormalizedName], se
     """The extras and the groups that *selection* means in *lock*."""
     extras = {*map(normalize, selection.extras), *(lock.extras if selection.all_extras else ())}
     groups = {*map(normalize, selection.groups), *(lock.groups if selection.all_groups else ())}
-    return extras, groups | (set() if selection.no_default_groups else set(lock.default_groups))
+    defaults = set() if selection.no_default_groups else set(lock.default_groups)
+    return extras, groups | (defaults - {"dev"} if selection.no_dev else defaults)
 
 
 def _as_lock(packages: Sequence[LockedPackage]) -> Lock:

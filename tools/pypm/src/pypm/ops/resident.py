@@ -27,7 +27,9 @@ from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import LOCK, open_store
 from pypm.ops.retained import Retained
-from pypm.ops.sync import SyncOptions, SyncReport, sync_locked
+from pypm.ops.sync import SyncOptions
+from pypm.ops.synced import MembersReport, SyncReport
+from pypm.ops.syncing import bring_along
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_env.finding import PIN_FILE
@@ -184,15 +186,15 @@ class Resident:
             return None
         return done
 
-    def sync(self, options: SyncOptions) -> SyncReport:
-        """Brings the environment in step with the lock of the last time. Raises what `pypm.ops.sync.sync`
+    def sync(self, options: SyncOptions) -> SyncReport | MembersReport:
+        """Brings environments in step with the lock of the last time. Raises what `pypm.ops.syncing.sync`
         raises."""
         assert self._done is not None
         workspace, locked = self._done.workspace, self._done.locked
         # It is written.
         locked = replace(locked, old_text=locked.text)
         with open_tools(self.world, workspace, self._retained) as tools:
-            return sync_locked(tools, workspace, locked, options)
+            return bring_along(tools, workspace, locked, options)
 
     def settle(self) -> None:
         """Does now what would cost time when the next change comes: for when nobody waits."""

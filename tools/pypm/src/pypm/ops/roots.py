@@ -62,7 +62,10 @@ def roots_of(world: World, workspace: Workspace, lock: Lock, selection: Selectio
     for member in members:
         defaults = set() if selection.no_default_groups or only else set(workspace.default_groups(member))
         chosen = tuple(
-            g for g in has_groups[member.name] if selection.all_groups or g in groups or g in defaults
+            g
+            for g in has_groups[member.name]
+            if (selection.all_groups or g in groups or g in defaults)
+            and (g != "dev" or not selection.no_dev or g in groups)
         )
         project = not (member.is_virtual or only)
         if project or chosen:

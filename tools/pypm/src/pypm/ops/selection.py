@@ -16,3 +16,4 @@ class Selection:
     only_groups: tuple[str, ...] = ()
     all_groups: bool = False
     no_default_groups: bool = False
+    no_dev: bool = False

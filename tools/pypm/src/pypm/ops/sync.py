@@ -1,28 +1,28 @@
-"""``pypm sync``: lock if needed, then make the environment match."""
+"""``pypm sync`` of the environment that the members share: ``.venv`` at the workspace's root."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pypm import _stamp
 from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import InstallOptions, Target, compile_later, environment_in, install, link_mode_of
-from pypm.ops.locking import Locked, Locking, lock_workspace
-from pypm.ops.opening import LOCK, open_workspace
-from pypm.ops.partial import MembersAbsent, open_partly
+from pypm.ops.installing import (
+    InstallOptions,
+    Target,
+    compile_later,
+    environment_in,
+    install,
+    link_mode_for,
+    needed_outside,
+)
+from pypm.ops.locking import Locked, Locking
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
-from pypm.ops.toolbox import open_tools
+from pypm.ops.stamping import Stamped, leave_stamp
+from pypm.ops.synced import SyncReport
 from pypm.ops.tools import VENV, Tools
-from pypm.ops.world import World
-from pypm_env.finding import PIN_FILE
 from pypm_env.interpreters import Interpreter
-from pypm_env.plan import Plan
-from pypm_env.state_file import JOURNAL, STATE
 from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
@@ -31,7 +31,6 @@ from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Root
 from pypm_model.records import record
-from pypm_model.sources import MemberSource
 from pypm_workspace.workspace import Workspace
 
 
@@ -42,34 +41,10 @@ class SyncOptions:
     selection: Selection = Selection()
     locking: Locking = Locking()
     how: InstallOptions = InstallOptions()
+    each: bool = False
+    """An environment for each member, instead of the one they share."""
     stamp_key: str | None = None
     """Leave a stamp under this key (`pypm._stamp.key_of`); None: no stamp."""
-
-
-@record
-class SyncReport:
-    """What was done, or with *dry_run* would be."""
-
-    environment: str
-    python: str
-    plan: Plan
-    lock_changed: bool
-    lock_diff: LockDiff
-    members: int
-    packages: int
-    dry_run: bool = False
-    exports: tuple[str, ...] = ()
-    """Files of ``[lock] export`` that were written."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **self.plan.to_json(),
-            "lock-changed": self.lock_changed,
-            "lock-diff": self.lock_diff.to_json(),
-            "members": self.members,
-            "packages": self.packages,
-            "dry-run": self.dry_run,
-        } | ({"exports": list(self.exports)} if self.exports else {})
 
 
 class MembersApart(PypmError):
@@ -86,18 +61,9 @@ class MembersApart(PypmError):
         return "choose members that fit together with -p; `shared-environment = false` locks them apart"
 
 
-def sync(world: World, options: SyncOptions) -> SyncReport:
-    """Makes ``.venv`` at the workspace's root what the lock and *options* say."""
-    partly = options.locking.frozen and options.selection.members
-    workspace = open_partly(world) if partly else open_workspace(world)
-    with open_tools(world, workspace) as tools:
-        locked = lock_workspace(tools, workspace, options.locking)
-        return sync_locked(tools, workspace, locked, options)
-
-
 def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions) -> SyncReport:
-    """The environment's half of `sync`. The lock is written as soon as nothing speaks against the
-    environment: what can be refused is refused before anything has changed."""
+    """Makes ``.venv`` at the workspace's root what the lock and *options* say. The lock is written as soon
+    as nothing speaks against the environment: what can be refused is refused before anything has changed."""
     world, lock = tools.world, locked.lock
     venv = environment_in(workspace.root)
     roots = roots_of(world, workspace, lock, options.selection)
@@ -109,10 +75,6 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         if workspace.settings.shared_environment or len(roots) < 2:
             raise
         raise MembersApart(tuple(root.member for root in roots)) from None
-    if workspace.absent:
-        needed = {pin.package.source.path for pin in pins if isinstance(pin.package.source, MemberSource)}
-        if missing := needed & set(workspace.absent):
-            raise MembersAbsent(tuple(sorted(missing)))
     exports: tuple[str, ...] = ()
     writes = not (options.locking.frozen or options.locking.locked)
 
@@ -121,14 +83,9 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         if writes:
             exports = write_in_step(tools, workspace, locked)
 
-    done = install(
-        tools,
-        pins,
-        interpreter,
-        Target(venv, workspace.name, link_mode_of(workspace.settings), asked_by_members(lock)),
-        options.how,
-        agreed=write,
-    )
+    mode = link_mode_for(tools, options.how.link_mode, venv, of_member=False)
+    target = Target(venv, workspace.name, mode, asked_by(lock))
+    done = install(tools, pins, interpreter, target, options.how, agreed=write)
     report = SyncReport(
         str(venv),
         interpreter.version,
@@ -141,8 +98,8 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         exports,
     )
     in_step = writes or not workspace.settings.lock_export
-    if options.stamp_key is not None and in_step and not (options.how.dry_run or workspace.absent):
-        _leave_stamp(workspace, interpreter, venv, options.stamp_key, report)
+    if options.stamp_key is not None and in_step and not options.how.dry_run:
+        _leave_stamp(tools, interpreter, target, options.stamp_key, report)
     compile_later(tools, done, interpreter)
     return report
 
@@ -157,11 +114,12 @@ def pythons_of(lock: Lock, roots: Iterable[Root]) -> str:
     return text
 
 
-def asked_by_members(lock: Lock) -> frozenset[str]:
-    """Names that a member itself asks for."""
+def asked_by(lock: Lock, roots: Iterable[Root] | None = None) -> frozenset[str]:
+    """Names that a member itself asks for: one of *roots*, or any."""
+    chosen = None if roots is None else {root.member for root in roots}
     found: set[str] = set()
     for package in lock.packages:
-        if package.manifest is not None:
+        if package.manifest is not None and (chosen is None or package.name in chosen):
             tables = [package.dependencies, *(e for _, e in package.extras), *(e for _, e in package.groups)]
             found.update(edge.name for edges in tables for edge in edges)
             found.add(package.name)
@@ -169,34 +127,10 @@ def asked_by_members(lock: Lock) -> frozenset[str]:
 
 
 def _leave_stamp(
-    workspace: Workspace, interpreter: Interpreter, venv: Path, key: str, report: SyncReport
+    tools: Tools, interpreter: Interpreter, target: Target, key: str, report: SyncReport
 ) -> None:
-    """Writes down what the result depends on, so that the next run need only look whether it changed.
-
-    Manifests are written down as they were when they were read: one that has changed since is noticed.
-    """
-    files: list[tuple[str, int, int, int]] = []
-    missing: list[str] = []
-    for seen in workspace.inputs.files:
-        if seen.mtime_ns < 0:
-            missing.append(seen.path)
-        else:
-            files.append((seen.path, seen.mtime_ns, seen.size, seen.inode))
-    folders = [(seen.path, seen.mtime_ns) for seen in workspace.inputs.folders if seen.mtime_ns >= 0]
-    missing += [seen.path for seen in workspace.inputs.folders if seen.mtime_ns < 0]
-    site = interpreter.layout.site_packages
-    own = [LOCK, *workspace.settings.lock_export]
-    own += [f"{VENV}/pyvenv.cfg", f"{VENV}/{STATE}", interpreter.real_path]
-    for path in own:
-        status = os.stat(os.path.join(workspace.root, path))
-        files.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
-    folders.append((f"{VENV}/{site}", os.stat(venv / site).st_mtime_ns))
-    missing.append(f"{VENV}/{JOURNAL}")
-    pin = Path(workspace.root) / PIN_FILE
-    if pin.exists():
-        status = pin.stat()
-        files.append((PIN_FILE, status.st_mtime_ns, status.st_size, status.st_ino))
-    else:
-        missing.append(PIN_FILE)
+    workspace = tools.workspace
+    assert workspace is not None
+    needs = needed_outside(tools, target.venv, target.mode)
     say = f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
-    _stamp.write(workspace.root, key, say, files, folders, missing)
+    leave_stamp(workspace, key, say, [Stamped(".", interpreter, needs)], of_members=False)

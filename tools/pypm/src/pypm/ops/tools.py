@@ -141,15 +141,29 @@ class Tools:
         folder.mkdir()
         return folder
 
-    def interpreter(self, requires_python: str = "", prefer: str = "") -> Interpreter:
-        """The interpreter to install for: as asked for, else the first that fits. Raises `NoPython`."""
+    def interpreter(
+        self,
+        requires_python: str = "",
+        prefer: str = "",
+        *,
+        folder: Path | None = None,
+        alone: bool = False,
+    ) -> Interpreter:
+        """The interpreter to install for: as asked for, else the first that fits. Raises `NoPython`.
+
+        *folder* is where the search for a `.python-version` begins (the current one, if not given); *alone*
+        leaves out what the workspace wants, and pins above that folder.
+        """
         from pypm_env.finding import Places, choose
 
+        named = self.world.environ.get("PYPM_PYTHON")
+        # What is named by a path is named from where the user stands.
+        start = self.world.cwd if named or folder is None else folder
         return choose(
-            self.world.environ.get("PYPM_PYTHON") or self.settings.python or None,
+            named or (self.settings.python if not alone else "") or None,
             requires_python,
-            Places(self.world.environ, self.world.cwd),
-            root=self.root,
+            Places(self.world.environ, start),
+            root=start if alone else self.root,
             prefer=prefer,
             cache=self.probes,
         )

@@ -13,7 +13,8 @@ from pypm.ops.raising import raised
 from pypm.ops.releases import listings, newest
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions, SyncReport
+from pypm.ops.sync import SyncOptions
+from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
@@ -82,7 +83,7 @@ class UpdateReport:
 
     written: tuple[Rewritten, ...]
     diff: LockDiff
-    sync: SyncReport | None
+    sync: SyncReport | MembersReport | None
     dry_run: bool = False
     exports: tuple[str, ...] = ()
     """Files of ``[lock] export`` that were written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pypm.ops.resident import Relocked
-from pypm.ops.sync import SyncReport
+from pypm.ops.synced import MembersReport, SyncReport
 from pypm_model.errors import PypmError
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
@@ -67,9 +67,9 @@ class Mended:
 
 @record
 class Synced:
-    """The environment is in step."""
+    """Environments are in step."""
 
-    report: SyncReport
+    report: SyncReport | MembersReport
 
     def to_json(self) -> dict[str, Any]:
         return {"event": "synced", **self.report.to_json()}

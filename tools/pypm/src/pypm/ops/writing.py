@@ -9,7 +9,9 @@ from pathlib import Path
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked
 from pypm.ops.opening import LOCK
-from pypm.ops.sync import SyncOptions, SyncReport, sync
+from pypm.ops.sync import SyncOptions
+from pypm.ops.synced import MembersReport, SyncReport
+from pypm.ops.syncing import sync
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_model.records import record
@@ -24,7 +26,7 @@ class Done:
 
     exports: tuple[str, ...]
     """Files of ``[lock] export`` that were written."""
-    sync: SyncReport | None
+    sync: SyncReport | MembersReport | None
 
 
 def write_all(

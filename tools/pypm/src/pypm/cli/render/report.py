@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pypm.cli.render.style import style
 from pypm.ops.counting import count
@@ -13,8 +13,7 @@ from pypm_model.names import ROOT
 
 if TYPE_CHECKING:
     from pypm.ops.lock import LockReport
-    from pypm.ops.sync import SyncReport
-    from pypm_env.plan import Plan
+    from pypm.ops.synced import Environment, MembersReport, SyncReport
 
 SHOWN = 40
 """Lines of a list before the rest is only counted."""
@@ -62,43 +61,63 @@ def _coloured(change: Change) -> str:
     return f"  {style(text[0], colour)}{text[1:]}"
 
 
-def sync_lines(report: SyncReport) -> list[str]:
-    """What was done to the environment."""
-    plan = report.plan
+def sync_lines(report: SyncReport | MembersReport) -> list[str]:
+    """What was done to the environment, or to those of members; the first line says it in short."""
+    if report.of_members:
+        return _members_lines(report.environments, report.dry_run)
     where = f"{report.environment} (Python {report.python})"
-    if plan.is_empty:
-        return [f"Nothing to do: {count(report.packages, 'package')} in {where}"]
-    verb = "Would sync" if report.dry_run else "Synced"
-    done = ", ".join(f"{number} {word}" for word, number in _words(plan) if number)
-    lines = [f"{verb} {where}: {done or 'made anew'}"]
-    if plan.recreate and plan.recreate != "there is none":
-        lines.append(f"  made anew: {plan.recreate}")
-    steps = list(_steps(plan))
-    shown = steps if report.dry_run else steps[:SHOWN]
+    if report.plan.is_empty:
+        return [_nothing(report.packages, where)]
+    return _environment_lines(where, report.plan.to_json(), report.dry_run)
+
+
+def _members_lines(environments: Sequence[Environment], dry_run: bool) -> list[str]:
+    changed = [one for one in environments if not one.is_unchanged]
+    where = {one.folder: f"{one.folder} (Python {one.python})" for one in environments}
+    if len(environments) == 1:
+        (one,) = environments
+        if not changed:
+            return [_nothing(one.packages, where[one.folder])]
+        return _environment_lines(where[one.folder], one.summary, dry_run)
+    if not changed:
+        return [f"Nothing to do: {count(len(environments), 'environment')} of members"]
+    verb = "Would sync" if dry_run else "Synced"
+    same = len(environments) - len(changed)
+    head = f"{verb} {count(len(changed), 'environment')}{f', {same} unchanged' if same else ''}"
+    return [head, *(f"  {where[one.folder]}: {_done(one.summary)}" for one in changed)]
+
+
+def _nothing(packages: int, where: str) -> str:
+    return f"Nothing to do: {count(packages, 'package')} in {where}"
+
+
+def _environment_lines(where: str, summary: Mapping[str, Any], dry_run: bool) -> list[str]:
+    """*summary* is `Plan.to_json`."""
+    lines = [f"{'Would sync' if dry_run else 'Synced'} {where}: {_done(summary)}"]
+    if summary["recreate"] and summary["recreate"] != "there is none":
+        lines.append(f"  made anew: {summary['recreate']}")
+    steps = list(_steps(summary))
+    shown = steps if dry_run else steps[:SHOWN]
     lines += shown
     if len(steps) > len(shown):
         lines.append(f"  ... and {len(steps) - len(shown)} more")
     return lines
 
 
-def _words(plan: Plan) -> list[tuple[str, int]]:
-    counts = plan.counts
-    return [
-        ("installed", counts["install"]),
-        ("updated", counts["update"]),
-        ("removed", counts["remove"]),
-        ("kept", counts["keep"]),
-    ]
+def _done(summary: Mapping[str, Any]) -> str:
+    counts = summary["counts"]
+    words = (("installed", "install"), ("updated", "update"), ("removed", "remove"), ("kept", "keep"))
+    return ", ".join(f"{counts[key]} {word}" for word, key in words if counts[key]) or "made anew"
 
 
-def _steps(plan: Plan) -> Iterable[str]:
-    for step in plan.install:
-        version = f"{step.dist.version}{' (editable)' if step.dist.editable else ''}".strip()
-        if step.replaces:
-            olds = ", ".join(old.dist.version for old in step.replaces)
+def _steps(summary: Mapping[str, Any]) -> Iterable[str]:
+    for step in summary["install"]:
+        version = f"{step['version']}{' (editable)' if step['editable'] else ''}".strip()
+        if step["replaces"]:
+            olds = ", ".join(step["replaces"])
             change = f"{version} (again)" if olds == version else f"{olds} -> {version}"
-            yield f"  {style('~', 'yellow')} {step.dist.name} {change}"
+            yield f"  {style('~', 'yellow')} {step['name']} {change}"
         else:
-            yield f"  {style('+', 'green')} {step.dist.name} {version}"
-    for gone in plan.remove:
-        yield f"  {style('-', 'red')} {gone.installed.name} {gone.installed.dist.version}"
+            yield f"  {style('+', 'green')} {step['name']} {version}"
+    for gone in summary["remove"]:
+        yield f"  {style('-', 'red')} {gone['name']} {gone['version']}"

@@ -45,7 +45,7 @@ def show_event(event: WatchEvent) -> None:
             code = error.code if isinstance(error, PypmError) else "error"
             say(f"{style('Mended', 'green')}: {code}, {_short(error)}")
         case Synced(report):
-            if not report.plan.is_empty:
+            if not report.is_unchanged:
                 for line in sync_lines(report):
                     say(line)
         case TaskStarted(task):

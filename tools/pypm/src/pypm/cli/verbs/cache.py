@@ -48,8 +48,8 @@ def size_command(common: Common) -> int:
     COMMON,
 )
 def prune_command(common: Common, unused_days: int) -> int:
-    """Remove what no environment that is still there uses, what was not asked for in a long time, and
-    what killed runs left."""
+    """Remove what no environment or script that is still there uses, what was not asked for in a long time
+    (tools of dlx among it), and what killed runs left."""
     with world(common) as here:
         removed = prune(here, unused_days=unused_days)
     nouns = {kind: "built wheel" if kind == "built" else kind.removesuffix("s") for kind in removed}
@@ -60,7 +60,7 @@ def prune_command(common: Common, unused_days: int) -> int:
 
 @verb(COMMON)
 def clean_command(common: Common) -> int:
-    """Remove everything. Environments go on working."""
+    """Remove everything but what environments link to. Environments go on working."""
     with world(common) as here:
         freed = clean(here)
     _told(common, {"freed": freed}, f"Freed {_bytes(freed)}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pypm.cli.arguments import argument, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import sync_first
@@ -21,11 +19,12 @@ from pypm.ops.selection import Selection
 def command(
     common: Common, selection: Selection, no_sync: bool, frozen: bool, command: tuple[str, ...]
 ) -> int:
-    """Run COMMAND in the workspace's environment, synced first.
+    """Run COMMAND in the workspace's environment, synced first; with -p in that of one member.
 
-    Options of pypm stand before COMMAND; everything after it is the command's own.
+    Where members share no environment, it is that of the member in the current folder. Options of pypm
+    stand before COMMAND; everything after it is the command's own.
     """
     with world(common) as here:
-        root = Path(sync_first(here, selection, sync=not no_sync, frozen=frozen))
-        process = command_in(root, here, command)
+        venv = sync_first(here, selection, sync=not no_sync, frozen=frozen)
+        process = command_in(venv, here, command)
     return process.become()

@@ -10,11 +10,16 @@ from pypm.cli.arguments import argument, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.cli.render.style import style
-from pypm.cli.syncing import sync_first
-from pypm.ops.execute import all_tasks, command_in, run_task
+from pypm.cli.syncing import bring_in_step, sync_first
+from pypm.ops.execute import Command, all_tasks, command_in, run_jobs, task_jobs
 from pypm.ops.opening import open_workspace
 from pypm.ops.schedule import Job, Run
+from pypm.ops.script_run import bare_script, is_script, plain_script, script_command
 from pypm.ops.selection import Selection
+from pypm.ops.world import World
+from pypm_model.records import replace
+from pypm_workspace.errors import NoWorkspace
+from pypm_workspace.workspace import Workspace
 
 _COLOURS = ("cyan", "green", "yellow", "blue")
 
@@ -22,7 +27,7 @@ _COLOURS = ("cyan", "green", "yellow", "blue")
 @verb(
     option("--no-sync", help="Run in the environment as it is."),
     option("--frozen", help="Sync from the lock as it is."),
-    option("-j", "--jobs", least=1, help="Runs at a time (default: the processors)."),
+    option("-j", "--jobs", name="jobs_at_once", least=1, help="Runs at a time (default: the processors)."),
     argument("task", required=False),
     argument("arguments", required=False, rest=True),
     SELECTION,
@@ -33,12 +38,13 @@ def command(
     selection: Selection,
     no_sync: bool,
     frozen: bool,
-    jobs: int | None,
+    jobs_at_once: int | None,
     task: str | None,
     arguments: tuple[str, ...],
 ) -> int:
     """Run TASK in every selected member that has it, in graph order; if there is no such task, a command.
 
+    If TASK is a file of Python, it is run: with what it asks for itself (PEP 723), else in the environment.
     ARGUMENTS are added to the task's command. Without TASK the tasks are listed.
     """
     with world(common) as here:
@@ -46,32 +52,33 @@ def command(
             for name, text in all_tasks(here):
                 sys.stdout.write(f"{name}\t{text}\n")
             return 0
-        root = Path(sync_first(here, selection, sync=not no_sync, frozen=frozen))
-        workspace = open_workspace(here)
-
-        def emit(run: Run, line: str) -> None:
-            colour = _COLOURS[sum(map(ord, str(run))) % len(_COLOURS)]
-            sys.stdout.write(f"{style(str(run), colour, sys.stdout)} | {line}\n")
-            sys.stdout.flush()
-
-        def announce(job: Job) -> None:
-            if not common.quiet:
-                say(f"{style('>', 'dim')} {job.run}: {job.command}")
-
-        ended = run_task(
-            here,
-            workspace,
-            task,
-            arguments,
-            selection,
-            parallel=jobs or os.cpu_count() or 1,
-            emit=emit,
-            announce=announce,
-        )
-        if ended is None:
-            names = tuple(name for name, _ in all_tasks(here))
-            process = command_in(root, here, (task, *arguments), names)
-    if ended is None:
+        how: dict[str, bool] = {"sync": not no_sync, "frozen": frozen}
+        if is_script(here, task):
+            process = script_command(here, task, arguments) or _plain(here, task, arguments, selection, how)
+            jobs = {}
+        else:
+            workspace = open_workspace(here)
+            venv = _shared(here, workspace, selection, how)
+            jobs = task_jobs(here, workspace, task, arguments, selection)
+            if not jobs:
+                names = tuple(name for name, _ in all_tasks(here))
+                process = command_in(
+                    venv or sync_first(here, selection, **how), here, (task, *arguments), names
+                )
+            elif venv is None and not no_sync:
+                members = tuple(sorted({run.member for run in jobs}))
+                bring_in_step(here, replace(selection, members=members), frozen=frozen)
+        if jobs:
+            ended = run_jobs(
+                here,
+                workspace,
+                jobs,
+                venv,
+                parallel=jobs_at_once or os.cpu_count() or 1,
+                emit=_emit,
+                announce=lambda job: None if common.quiet else _announce(job),
+            )
+    if not jobs:
         return process.become()
     failed = [run for run in ended if run.code]
     if len(ended) > 1 and not common.quiet:
@@ -79,3 +86,31 @@ def command(
         passed = len(ended) - len(failed) - skipped
         say(f"{passed} done, {len(failed)} failed, {skipped} not started")
     return max((run.code or 0 for run in failed), default=0)
+
+
+def _shared(world: World, workspace: Workspace, selection: Selection, how: dict[str, bool]) -> Path | None:
+    """The environment that the members share, in step; None if they have their own. It is everybody's:
+    naming members says whose tasks, not what is installed."""
+    if not (workspace.settings.shared_environment or workspace.kind == "project"):
+        return None
+    return sync_first(world, replace(selection, members=()), **how)
+
+
+def _plain(
+    world: World, word: str, arguments: tuple[str, ...], selection: Selection, how: dict[str, bool]
+) -> Command:
+    """A script that says nothing of itself: in the environment, if there is a workspace."""
+    try:
+        return plain_script(sync_first(world, selection, **how), world, word, arguments)
+    except NoWorkspace:
+        return bare_script(world, word, arguments)
+
+
+def _emit(run: Run, line: str) -> None:
+    colour = _COLOURS[sum(map(ord, str(run))) % len(_COLOURS)]
+    sys.stdout.write(f"{style(str(run), colour, sys.stdout)} | {line}\n")
+    sys.stdout.flush()
+
+
+def _announce(job: Job) -> None:
+    say(f"{style('>', 'dim')} {job.run}: {job.command}")

@@ -9,10 +9,13 @@ from pypm.cli.syncing import pylock_options, show, sync_from
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions, sync
+from pypm.ops.sync import SyncOptions
+from pypm.ops.syncing import sync
+from pypm_env.dists import LINK_MODES
 
 
 @verb(
+    option("--each", help="For each member an environment of its own, in its folder."),
     option("--frozen", help="Take the lock as it is: do not look whether it fits."),
     option("--locked", help="Fail unless the lock is what the manifests give."),
     option("-U", "--upgrade", help="Forget all pins before locking."),
@@ -28,6 +31,9 @@ from pypm.ops.sync import SyncOptions, sync
     ),
     option("--lock", name="lock_file", metavar="FILE", help="Install from this pylock.toml."),
     option("--no-editable", help="Install members as ordinary wheels."),
+    option(
+        "--link-mode", choices=LINK_MODES, default="", help="How files come from the store. [PYPM_LINK_MODE]"
+    ),
     option("--compile", name="compile_", help="Compile bytecode now rather than at first import."),
     option("--force", help="Replace an environment that pypm did not make."),
     option("--dry-run", help="Change nothing: print the plan."),
@@ -39,6 +45,7 @@ def command(
     words: list[str],
     common: Common,
     selection: Selection,
+    each: bool,
     frozen: bool,
     locked: bool,
     upgrade: bool,
@@ -48,13 +55,16 @@ def command(
     reinstall_packages: tuple[str, ...],
     lock_file: str | None,
     no_editable: bool,
+    link_mode: str,
     compile_: bool,
     force: bool,
     dry_run: bool,
 ) -> int:
     """Lock if needed, then make .venv match: all members editable, and what they need.
 
-    What is not in the lock is removed. With nothing to do it costs a few stats.
+    With -p or --each, and where members share no environment, each member has a .venv in its folder, with
+    what it declares and the members it depends on. What is not in the lock is removed. With nothing to do
+    it costs a few stats.
     """
     how = InstallOptions(
         inexact=inexact,
@@ -64,15 +74,19 @@ def command(
         force=force,
         editable=not no_editable,
         compile=compile_,
+        link_mode=link_mode,
     )
     if lock_file is not None:
         if frozen or locked or upgrade or upgrade_packages:
             raise UsageError("--lock goes with no option about pypm.lock")
+        if each:
+            raise UsageError("--lock does not go with --each: a pylock file knows no members")
         return sync_from(common, pylock_options(lock_file, selection, how))
     options = SyncOptions(
         selection=selection,
         locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
         how=how,
+        each=each,
         stamp_key=key_of(words),
     )
     with world(common) as here:

@@ -21,12 +21,15 @@ from pypm.ops.watch_task import WatchTask
 
 @verb(
     option("--sync", help="Bring the environment in step with each lock."),
+    option("--each", help="With --sync: for each member an environment of its own, in its folder."),
     option("--run", name="task", metavar="TASK", help="After each lock (and sync): `pypm run TASK`."),
     option("--poll", help="Look at the files again and again, where a file system tells nothing."),
     SELECTION,
     COMMON,
 )
-def command(common: Common, selection: Selection, sync: bool, task: str | None, poll: bool) -> int:
+def command(
+    common: Common, selection: Selection, sync: bool, each: bool, task: str | None, poll: bool
+) -> int:
     """Stay, and lock again whenever a manifest, the workspace's file or the lock changes.
 
     The lock is written only if it is another one, and is the one `pypm lock` would write. Conflicts are
@@ -36,6 +39,8 @@ def command(common: Common, selection: Selection, sync: bool, task: str | None, 
     """
     if not sync and task is None and selection != Selection():
         raise UsageError("members, extras and groups go with --sync or --run")
+    if each and not sync:
+        raise UsageError("--each goes with --sync")
     ending = Ending()
 
     def tell(event: WatchEvent) -> None:
@@ -48,7 +53,8 @@ def command(common: Common, selection: Selection, sync: bool, task: str | None, 
     with ending, world(common) as here:
         arguments = arguments_of(selection, frozen=False)
         # What `pypm run` syncs first is then in step already.
-        syncing = SyncOptions(selection=selection, stamp_key=key_of(arguments)) if sync else None
+        key = key_of([*arguments, *(["--each"] if each else [])])
+        syncing = SyncOptions(selection=selection, each=each, stamp_key=key) if sync else None
         running = None
         if task is not None:
             argv = (sys.executable, "-m", "pypm", "run", *arguments, "--", task)

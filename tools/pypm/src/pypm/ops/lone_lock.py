@@ -1,0 +1,46 @@
+"""A lock in memory for one interpreter: of a build, a tool or a script, apart from any workspace's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pypm.ops.resolving import Locate, resolve
+from pypm.ops.tools import Tools
+from pypm_env.interpreters import Interpreter
+from pypm_model.lock_select import select
+from pypm_model.locks import Lock, Manifest, Pin, Root
+from pypm_model.names import NormalizedName
+from pypm_model.records import replace
+from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.sources import IndexSource
+
+
+def lone_pins(
+    tools: Tools, interpreter: Interpreter, name: NormalizedName, asks: Sequence[Ask], place: Locate
+) -> list[Pin]:
+    """What answers *asks* on this interpreter and platform, from the workspace's indexes. *name* stands for
+    who asks and is no project's; *place* says where an ask is written. Raises what resolving raises."""
+    here = interpreter.markers
+    names = ("sys_platform", "platform_machine", "implementation_name")
+    only = " and ".join(f"{marker} == '{here[marker]}'" for marker in names)
+    member = MemberRequest(name, str(name), None, f"=={interpreter.version}", tuple(asks))
+    request = Request(members=(member,), environments=(only,), build=tools.build_policy)
+    with tools.new_catalog() as catalog:
+        resolution = resolve(request, catalog, place, tools.world.listener)
+        wanted = [
+            (p.name, p.version, p.source.index)
+            for p in resolution.packages
+            if isinstance(p.source, IndexSource)
+        ]
+        files = catalog.all_files(wanted)
+    packages = []
+    for package in resolution.packages:
+        if isinstance(package.source, IndexSource):
+            found = files[package.name, package.version, package.source.index]
+            package = replace(package, files=found)
+        elif package.name == name:
+            package = replace(package, manifest=Manifest())
+        packages.append(package)
+    lock = Lock(packages=tuple(packages))
+    pins = select(lock, interpreter.environment, [Root(name)], build=tools.build_policy)
+    return [pin for pin in pins if pin.package.name != name]

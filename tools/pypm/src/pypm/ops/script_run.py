@@ -1,0 +1,91 @@
+"""``pypm run script.py``: a single file that says itself what it needs (PEP 723)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pypm.ops.activation import process_environment
+from pypm.ops.execute import Command
+from pypm.ops.lone_environment import ask, lone_environment
+from pypm.ops.opening import open_workspace
+from pypm.ops.toolbox import open_tools
+from pypm.ops.world import World
+from pypm_env.venv import python_path
+from pypm_model.errors import Place
+from pypm_model.names import NormalizedName
+from pypm_model.requests import Ask
+from pypm_model.requirement_text import parse
+from pypm_model.sources import PathSource
+from pypm_workspace.errors import NoWorkspace
+from pypm_workspace.faults import Fault, InvalidManifest
+from pypm_workspace.script_block import read_script
+from pypm_workspace.select import reach
+from pypm_workspace.workspace import Workspace
+
+_SCRIPT = NormalizedName("(script)")
+"""Stands for who asks where a resolution wants a member. No project's name."""
+
+
+def is_script(world: World, word: str) -> bool:
+    """Whether *word* is a file of Python in or below the current folder, or by its path."""
+    return word.endswith((".py", ".pyw")) and (world.cwd / word).is_file()
+
+
+def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Command | None:
+    """The script at *word* in an environment with what it asks for; None if it does not say what it needs.
+    Indexes and settings are those of the workspace around the current folder, if there is one. Raises
+    `InvalidManifest`, and what resolving and installing raise."""
+    path = world.cwd / word
+    script = read_script(path.read_bytes(), word)
+    if script is None:
+        return None
+    try:
+        workspace = open_workspace(world)
+    except NoWorkspace:
+        workspace = None
+    with open_tools(world, workspace) as tools:
+        base = os.path.relpath(path.resolve().parent, tools.root).replace(os.sep, "/")
+        asks = []
+        for item, text in enumerate(script.dependencies):
+            try:
+                asks.append(ask(tools, text, _SCRIPT, word, item, base))
+            except ValueError as error:
+                raise InvalidManifest((Fault(Place(word, script.lines[item]), str(error)),)) from None
+        asks += _members_below(workspace, asks) if workspace is not None else []
+        places = {item: Place(word, line) for item, line in enumerate(script.lines)}
+        try:
+            interpreter = tools.interpreter(script.requires_python, folder=path.resolve().parent)
+            lone = lone_environment(tools, interpreter, asks, places, owner=path.resolve())
+        except Exception as error:
+            if not getattr(error, "askers", True):
+                error.askers = (Place(word, script.line),)  # type: ignore[attr-defined]
+            raise
+        python = python_path(lone.venv, interpreter)
+    return Command((str(python), word, *arguments), process_environment(lone.venv, world.environ))
+
+
+def _members_below(workspace: Workspace, asks: Sequence[Ask]) -> list[Ask]:
+    """What makes members of those that members among *asks* need, at any depth."""
+    pairs = [(edge.parent, edge.child) for edge in workspace.edges]
+    found = []
+    for one in asks:
+        if one.requirement.name in workspace.by_name:
+            for name in sorted(reach([one.requirement.name], pairs) - {one.requirement.name}):
+                found.append(Ask(parse(name), one.origin, PathSource(workspace.by_name[name].path)))
+    return found
+
+
+def plain_script(venv: Path, world: World, word: str, arguments: tuple[str, ...]) -> Command:
+    """A script that says nothing of itself, in the environment *venv*."""
+    environment = process_environment(venv, world.environ)
+    name = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+    return Command((str(venv / name), word, *arguments), environment)
+
+
+def bare_script(world: World, word: str, arguments: tuple[str, ...]) -> Command:
+    """Such a script where there is no workspace: on the interpreter that would be used here."""
+    with open_tools(world, None) as tools:
+        python = tools.interpreter().path
+    return Command((python, word, *arguments), dict(world.environ))
