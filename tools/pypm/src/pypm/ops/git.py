@@ -123,6 +123,25 @@ class Repository:
         except subprocess.TimeoutExpired:
             raise GitRefused(arguments[0], f"it took more than {_SECONDS} seconds") from None
 
+    @staticmethod
+    def run_in(
+        folder: Path, environ: Mapping[str, str], *arguments: str, given: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Runs git in *folder*, in a repository or not, with bytes in and out; raises `GitRefused` if that
+        is not possible."""
+        import subprocess
+
+        try:
+            return subprocess.run(
+                ["git", *arguments],
+                cwd=folder,
+                env={**environ, "LC_ALL": "C.UTF-8"},
+                input=given,
+                capture_output=True,
+            )
+        except FileNotFoundError:
+            raise GitRefused(arguments[0], "the git command is not installed") from None
+
 
 def git_folder(folder: Path) -> Path | None:
     """Where git keeps what it knows of the checkout around *folder*; None if there is none."""
