@@ -6,7 +6,6 @@ The one seam to the system for everything here: tests put a machine of their own
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,10 +16,12 @@ from pypm_model.later import later
 from pypm_model.records import record, replace
 
 if TYPE_CHECKING:
+    import shutil
     import subprocess
 
     from pypm_env.sandbox import bubblewrap, landlock, linux, namespaces, seatbelt
 else:
+    shutil = later("shutil")
     subprocess = later("subprocess")
     bubblewrap = later("pypm_env.sandbox.bubblewrap")
     landlock = later("pypm_env.sandbox.landlock")
@@ -34,7 +35,7 @@ class Machine:
     """The system as walls see it."""
 
     platform: str = sys.platform
-    find: Callable[[str], str | None] = shutil.which
+    find: Callable[[str], str | None] = lambda name: shutil.which(name)
     kernel: Callable[[], linux.Kernel] = lambda: linux.Kernel()
     run: Callable[[Start, Entry | None], int] = run_session
     probe: Callable[[Sequence[str]], str] = lambda argv: _complaint(argv)

@@ -8,7 +8,7 @@ from pypm.cli.arguments import UsageError, argument, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.ops.sandbox import prepare, run
 from pypm.ops.sandboxing.records import SandboxOptions
-from pypm.ops.selection import Selection
+from pypm.ops.selection import Selection, spelled
 from pypm_env.sandbox.machine import Machine
 
 
@@ -53,6 +53,8 @@ def command(
         raise UsageError("--keep-diff goes with --fs cow")
     if checkout and fs == "cow":
         raise UsageError("--checkout is a view of its own: it does not go with --fs cow")
+    if not selection.members and (chosen := spelled(selection, False)):
+        raise UsageError(f"{chosen[0].partition('=')[0]} goes with -p")
     if folder == "":
         raise UsageError("-d needs a value: DIR")
     options = SandboxOptions(
