@@ -19,12 +19,14 @@ from benchmarks.measure import MEGABYTE, Command, Contender, Prepare, Stopwatch
 from benchmarks.tools import LOCK_FILES, Toolbox
 from benchmarks.workspaces import (
     AIRFLOW_PROJECT,
+    WEB,
     WEB_PROJECT,
     Monorepo,
     Project,
     Workload,
     add_dependency,
     import_names,
+    member_names,
     write,
 )
 
@@ -295,6 +297,61 @@ def _install(
     return build
 
 
+def _one_farm(workload: Workload) -> Callable[[Bench], list[Contender]]:
+    """An environment of links into the store, where uv makes one of hard links."""
+
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                bench.synced(tool, workload)
+                folder = bench.locked(tool, workload)
+                (line,) = tools.sync(tool, bench.toolbox, workload)
+                if tool == "pypm":
+                    line = (*line, "--link-mode", "farm")
+                return bench.commands(tool, folder, [line])
+
+            return at_once
+
+        return _contenders(bench, ("pypm", "uv"), prepare)
+
+    return build
+
+
+def _each(monorepo: Monorepo, *, again: bool = False) -> Callable[[Bench], list[Contender]]:
+    """An environment for each member, made, or (*again*) there already; the cache is warm, all is locked."""
+    members = member_names(monorepo.members)
+
+    def commands(bench: Bench, tool: str, folder: Path) -> list[Command]:
+        lines = tools.sync_each(tool, bench.toolbox, members)
+        made = bench.commands(tool, folder, lines)
+        if tool != "uv":
+            return made
+        return [
+            replace(command, env={**command.env, **tools.each_environment(folder, member)})
+            for command, member in zip(made, members, strict=True)
+        ]
+
+    def build(bench: Bench) -> list[Contender]:
+        def ready(tool: str) -> Path:
+            key = (tool, f"{monorepo.name}-each")
+            if key not in bench.ready:
+                folder = bench.locked(tool, monorepo)
+                bench.stopwatch.run(commands(bench, tool, folder))
+                bench.ready[key] = folder
+            return bench.ready[key]
+
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                folder = ready(tool)
+                return commands(bench, tool, folder if again else bench.locked(tool, monorepo))
+
+            return at_once
+
+        return _contenders(bench, ("pypm", "uv"), prepare)
+
+    return build
+
+
 def _first_sync(monorepo: Monorepo) -> Callable[[Bench], list[Contender]]:
     """Members that were never built; what they depend on, and their backend, are in the warm cache."""
 
@@ -319,6 +376,8 @@ def _first_sync(monorepo: Monorepo) -> Callable[[Bench], list[Contender]]:
 _ALL = ("pypm", "uv", "pip", "poetry")
 _BOTH = ("pypm", "uv")
 _100, _1000 = Monorepo(100), Monorepo(1000)
+_20_WEB = Monorepo(20, everybody=WEB)
+"""Twenty members that all ask for the web project's packages."""
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -373,6 +432,15 @@ CASES: tuple[Case, ...] = (
         _install(WEB_PROJECT, first_import=True),
         Bar(0.6),
     ),
+    Case("farm-one", "one farm environment, warm cache, locked: web", _one_farm(WEB_PROJECT), Bar(0.2)),
+    Case(
+        "each-20",
+        "20 members, 117 packages, an environment for each, warm cache, locked: all made",
+        _each(_20_WEB),
+        Bar(0.3),
+        most_runs=3,
+    ),
+    Case("each-20-noop", "the same, nothing to do", _each(_20_WEB, again=True), Bar(0.1)),
     Case(
         "first-sync-100",
         "first sync of 100 editable members (flit)",

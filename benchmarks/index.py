@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ if __name__ == "__main__":
     sys.path[:1] = SOURCES
 
 from benchmarks.recording import Recorder, Source  # noqa: E402
-from benchmarks.serving import serve  # noqa: E402
+from benchmarks.serving import COUNT, Counter, serve  # noqa: E402
 
 LATENCY = 0.03
 """Seconds before each answer at the slow address."""
@@ -62,6 +63,11 @@ class LocalIndex:
     def slow_url(self) -> str:
         """The same index with latency."""
         return f"http://127.0.0.1:{self.slow_port}/simple/"
+
+    def requests(self) -> int:
+        """How many there were since the start."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{COUNT}") as answer:
+            return int(answer.read())
 
     def __enter__(self) -> LocalIndex:
         argv = [
@@ -109,15 +115,14 @@ def main() -> None:
     recorder = Recorder(options.tree, None if options.replay else Source.from_environment())
     plain, slow = _listen(options.port), _listen(0)
     print(json.dumps({"port": plain.getsockname()[1], "slow_port": slow.getsockname()[1]}), flush=True)
-    children = []
+    counter = Counter(options.processes)
     if hasattr(os, "fork"):
-        for _ in range(options.processes - 1):
-            child = os.fork()
-            if child == 0:
+        for number in range(1, options.processes):
+            if os.fork() == 0:
+                counter.slot = number
                 break
-            children.append(child)
     # Every process holds the same standard input and ends with it, however the client ended.
-    asyncio.run(serve(recorder, [(plain, 0.0), (slow, options.latency)]))
+    asyncio.run(serve(recorder, counter, [(plain, 0.0), (slow, options.latency)]))
 
 
 def _listen(port: int) -> socket.socket:

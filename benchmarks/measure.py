@@ -119,6 +119,8 @@ class Sample:
     """Bytes: the largest resident set of any one process of it."""
     behind: float = 0.0
     """CPU seconds of what went on after the command had returned."""
+    requests: int | None = None
+    """That the index got."""
 
 
 class RunFailed(Exception):
@@ -128,8 +130,10 @@ class RunFailed(Exception):
 class Stopwatch:
     """Runs and measures commands. A context manager; *folder* keeps the output of the last command."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, requests: Callable[[], int] | None = None) -> None:
+        """*requests* tells how many there were so far."""
         self.log = folder / "output.log"
+        self.requests = requests
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Stopwatch:
@@ -155,7 +159,9 @@ class Stopwatch:
 
         Raises `RunFailed`.
         """
+        before = self.requests() if self.requests is not None else 0
         samples = [self._run(command) for command in commands]
+        made = self.requests() - before if self.requests is not None else None
         return Sample(
             sum(sample.wall for sample in samples),
             None
@@ -163,6 +169,7 @@ class Stopwatch:
             else sum(sample.cpu or 0.0 for sample in samples),
             max((sample.memory for sample in samples if sample.memory is not None), default=None),
             sum(sample.behind for sample in samples),
+            made,
         )
 
     def _run(self, command: Command) -> Sample:

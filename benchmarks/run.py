@@ -42,6 +42,7 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
     ("wall", lambda sample: sample.wall),
     ("cpu", lambda sample: sample.cpu),
     ("memory", lambda sample: sample.memory),
+    ("requests", lambda sample: sample.requests),
 )
 REFERENCES = (BARE, ISOLATED)
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with (
             LocalIndex(work / "index", latency=options.latency / 1000, log=work / "index.log") as index,
-            Stopwatch(session) as stopwatch,
+            Stopwatch(session, index.requests) as stopwatch,
         ):
             bench = Bench(toolbox, index, stopwatch, session, peers)
             for case in _chosen(options.case, options.quick):
@@ -168,7 +169,8 @@ def lines(
     machine: Mapping[str, Any],
     latency: float,
 ) -> Iterator[str]:
-    """The table as text: per case a line of wall time, one of CPU time and one of peak memory."""
+    """The table as text: per case a line of wall time, one of CPU time, one of peak memory, and one of
+    requests where there were any."""
     peers = [tool for tool in tools.TOOLS if tool in versions]
     head = [
         "case",
@@ -185,7 +187,9 @@ def lines(
         reference = next((name for name in REFERENCES if name in results), "")
         ours = results.get("pypm", Result())
         for at, (label, of) in enumerate(MEASURES):
-            shown = _memory if label == "memory" else _time
+            if label == "requests" and not any(median(result, of) for result in results.values()):
+                continue
+            shown = {"memory": _memory, "requests": _whole}.get(label, _time)
             cells = [shown(median(results[tool], of)) if tool in results else "-" for tool in peers]
             cells = [
                 "failed" if tool in results and results[tool].failure else cell
@@ -195,11 +199,7 @@ def lines(
             to_uv = _times(ratio(ours, results["uv"], of)) if "uv" in results else "-"
             to_python = _times(ratio(ours, results[reference], of)) if reference else "-"
             met = {True: "met", False: "MISSED", None: ""}[is_met(case, results)]
-            bar = (
-                (str(case.bar), met)
-                if (label == "memory") == bool(case.bar.megabytes) and label != "cpu"
-                else ("", "")
-            )
+            bar = (str(case.bar), met) if label == ("memory" if case.bar.megabytes else "wall") else ("", "")
             rows.append([case.name if at == 0 else "", label, *cells, python, to_uv, to_python, *bar])
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     for row in rows:
@@ -286,6 +286,10 @@ def _time(seconds: float | None) -> str:
 
 def _memory(size: float | None) -> str:
     return "-" if size is None else f"{size / MEGABYTE:.0f} MB"
+
+
+def _whole(number: float | None) -> str:
+    return "-" if number is None else f"{number:.0f}"
 
 
 def _times(value: float | None) -> str:

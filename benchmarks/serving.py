@@ -7,6 +7,7 @@ answers from memory in one write, large ones by sendfile. Several processes shar
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import re
 import socket
@@ -53,11 +54,33 @@ class Content(NamedTuple):
     """None: too large to be kept."""
 
 
+COUNT = "/-/requests"
+"""Answers with how many requests there were, but for those to it."""
+
+
+class Counter:
+    """Requests that came in, told by any of the processes that serve. Made before they fork."""
+
+    def __init__(self, processes: int) -> None:
+        self._slots = memoryview(mmap.mmap(-1, 8 * processes)).cast("Q")
+        self.slot = 0
+        """This process's."""
+
+    def add(self) -> None:
+        """One more."""
+        self._slots[self.slot] += 1
+
+    def total(self) -> int:
+        """Of all processes."""
+        return sum(self._slots)
+
+
 class Shelf:
     """The contents that were asked for so far, by path. What is recorded never changes."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, counter: Counter) -> None:
         self.recorder = recorder
+        self.counter = counter
         self.contents: dict[tuple[str, bool], Content] = {}
         self._brought: dict[str, asyncio.Future[Path]] = {}
         self._crew = ThreadPoolExecutor(16)
@@ -141,6 +164,12 @@ class Connection(asyncio.Protocol):
     def _answer(self, request: Request) -> None:
         if self.transport.is_closing():
             return
+        if request.path == COUNT:
+            told = str(self.shelf.counter.total()).encode()
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(told), told))
+            self._done(request)
+            return
+        self.shelf.counter.add()
         if request.method not in (b"GET", b"HEAD"):
             self._say(405)
             self._done(request)
@@ -243,10 +272,12 @@ def head_of(status: int, content: Content, start: int, stop: int) -> bytes:
     return f"HTTP/1.1 {status} {_REASONS[status]}\r\n".encode() + content.headers + extra + b"\r\n"
 
 
-async def serve(recorder: Recorder, listening: Sequence[tuple[socket.socket, float]]) -> None:
+async def serve(
+    recorder: Recorder, counter: Counter, listening: Sequence[tuple[socket.socket, float]]
+) -> None:
     """Answers on the given sockets, each with its latency in seconds, until standard input ends."""
     loop = asyncio.get_running_loop()
-    shelf = Shelf(recorder)
+    shelf = Shelf(recorder, counter)
     for sock, latency in listening:
         await loop.create_server(lambda latency=latency: Connection(shelf, latency), sock=sock, backlog=1024)  # type: ignore[misc]
     await loop.run_in_executor(None, os.read, 0, 1)

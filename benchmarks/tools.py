@@ -159,6 +159,20 @@ def lock(tool: str, toolbox: Toolbox) -> list[tuple[str, ...]]:
     return [(*program, "lock")]
 
 
+def sync_each(tool: str, toolbox: Toolbox, members: Sequence[str]) -> list[tuple[str, ...]]:
+    """Command lines that make an environment for each member: uv's are to be told where
+    (`each_environment`)."""
+    program = toolbox.programs[tool]
+    if tool == "uv":
+        return [(*program, "sync", "--frozen", "--package", member) for member in members]
+    return [(*program, "sync", "--each")]
+
+
+def each_environment(folder: Path, member: str) -> dict[str, str]:
+    """The variables that have uv make the environment of *member* in its folder."""
+    return {"UV_PROJECT_ENVIRONMENT": str(folder / "packages" / member / ".venv")}
+
+
 def sync(
     tool: str, toolbox: Toolbox, workload: Workload, *, compile_bytecode: bool = False
 ) -> list[tuple[str, ...]]:

@@ -54,10 +54,12 @@ class Monorepo:
     salt: str = ""
     """Stands in every member's description: two salts are the same graph and different contents, so that
     nothing built for the one can be taken for the other."""
+    everybody: tuple[str, ...] = ()
+    """What every member asks for, in place of a few packages by chance."""
 
     @property
     def name(self) -> str:
-        return f"members-{self.members}-{self.backend}"
+        return f"members-{self.members}-{self.backend}{'-same' if self.everybody else ''}"
 
 
 Workload = Project | Monorepo
@@ -133,7 +135,7 @@ def _write_monorepo(monorepo: Monorepo, folder: Path) -> None:
     backends = sorted(BACKENDS) if monorepo.backend == "mixed" else [monorepo.backend]
     for at, name in enumerate(names):
         siblings = sorted(dice.sample(names[max(0, at - 30) : at], min(at, dice.randint(0, 3))))
-        others = sorted(dice.sample(COMMON, dice.randint(1, 6)))
+        others = sorted(monorepo.everybody or dice.sample(COMMON, dice.randint(1, 6)))
         requires, backend = BACKENDS[backends[at % len(backends)]]
         lines = [
             "[project]",

@@ -278,3 +278,14 @@ def test_its_processes_end_with_it(folder: Path, tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail("somebody still listens")
+
+
+def test_requests_are_counted_whoever_answers_them(folder: Path, tmp_path: Path) -> None:
+    with IndexServer(folder) as source, LocalIndex(tmp_path / "tree", environ=environ(source)) as index:
+        assert index.requests() == 0
+        for _ in range(12):
+            # A connection each: any of the processes may take it.
+            get(index.port, "/simple/acme/")
+        assert get(index.slow_port, "/simple/unknown/")[0] == 404
+        assert index.requests() == 13
+        assert index.requests() == 13

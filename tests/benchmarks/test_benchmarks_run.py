@@ -75,6 +75,8 @@ def test_cases_have_names_of_their_own_and_the_bars_of_the_foundation() -> None:
     assert len(bars) == len(CASES)
     assert bars["noop-100"] == "<= 0.8x uv" and bars["noop-1000"] == "<= 0.5x uv"
     assert bars["first-sync-100"] == "<= 0.2x uv" and bars["first-sync-1000"] == "<= 0.1x uv"
+    assert bars["farm-one"] == "<= 0.2x uv"
+    assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv", "<= 0.1x uv")
     assert bars["memory-1000"] == "<= 500 MB" and bars["first-import"] == "<= 0.6x uv"
 
 
@@ -111,6 +113,10 @@ def test_commands_of_the_tools() -> None:
     assert tools.sync("pypm", toolbox, Monorepo(3)) == [("pypm", "sync")]
     assert tools.sync("uv", toolbox, Monorepo(3)) == [("uv", "sync", "--all-packages")]
     assert tools.sync("uv", toolbox, WEB_PROJECT) == [("uv", "sync")]
+    assert tools.sync_each("pypm", toolbox, ["a", "b"]) == [("pypm", "sync", "--each")]
+    assert tools.sync_each("uv", toolbox, ["a", "b"]) == [
+        ("uv", "sync", "--frozen", "--package", name) for name in ("a", "b")
+    ]
     made, filled = tools.sync("pip", toolbox, WEB_PROJECT)
     assert made[:3] == ("py", "-m", "venv") and "--no-compile" in filled and "--require-hashes" in filled
     assert "--no-compile" not in tools.sync("pip", toolbox, WEB_PROJECT, compile_bytecode=True)[1]

@@ -23,6 +23,7 @@ WORKLOADS = [
     WEB_PROJECT,
     Monorepo(1),
     Monorepo(12),
+    Monorepo(5, everybody=("boto3", "fastapi")),
     Monorepo(40, "mixed", seed=3),
     Monorepo(11, "hatchling"),
     Monorepo(10, "setuptools"),

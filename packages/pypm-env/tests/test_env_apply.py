@@ -507,7 +507,7 @@ def test_one_fork_looks_at_trees_and_links_them(bench: Bench, monkeypatch: pytes
     dists = [bench.wheel(name) for name in ("acme", "beta", "gamma", "delta")]
     bench.compile(*dists)
     monkeypatch.setattr(apply_module, "_SHARED", 0)
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     forks: list[int] = []
     fork = os.fork
 

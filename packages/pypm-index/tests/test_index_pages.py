@@ -255,3 +255,68 @@ def test_a_page_kept_as_it_came_is_read_again_only_if_it_is_whole(tmp_path: Path
         (place,) = [path for path in tmp_path.rglob("*") if path.is_file()]
         place.write_bytes(place.read_bytes()[:-3])
         assert raw.read("identity", kept) is None
+
+
+# -- the quick reader and the lenient one ---------------------------------------------------------------
+
+_texts = st.one_of(
+    st.sampled_from(
+        ["", "broken", "foo-1.0.tar.gz", "a/b", ">=3.8", "2024-05-06T07:08:09Z", "ü \ud800", "foo"]
+    ),
+    st.text(max_size=8),
+)
+_odd = st.one_of(st.none(), st.booleans(), st.integers(-1, 5), _texts, st.lists(_texts, max_size=1))
+_times = st.one_of(st.sampled_from(["2024-05-06T07:08:09.999999Z", "2024-05-06T09:08:09+02:00", "now"]), _odd)
+_links = st.fixed_dictionaries(
+    {},
+    optional={
+        "filename": st.one_of(st.just("foo-1.0.tar.gz"), st.just("foo-1.0-py3-none-any.whl"), _odd),
+        "url": st.one_of(st.just("../foo-1.0.tar.gz"), _odd),
+        "hashes": st.one_of(st.just({"sha256": DIGEST}), _odd),
+        "upload-time": _times,
+        "requires-python": _odd,
+        "yanked": _odd,
+        "size": _odd,
+        "core-metadata": st.one_of(st.just({"sha256": DIGEST}), _odd),
+        "data-dist-info-metadata": _odd,
+        "gpg-sig": _odd,
+    },
+)
+_pages = st.fixed_dictionaries(
+    {},
+    optional={
+        "files": st.one_of(st.lists(st.one_of(_links, _links, _odd), max_size=4), _odd),
+        "meta": st.one_of(
+            st.just({"api-version": "1.9"}),
+            st.just({"api-version": "2.0"}),
+            st.just({"api-version": 1.1}),
+            _odd,
+        ),
+        "project-status": st.one_of(st.just({"status": "archived", "reason": "done"}), _odd),
+        "versions": _odd,
+    },
+)
+
+
+def _read(body: bytes) -> object:
+    try:
+        read = simple_json.read(body, URL)
+    except UnreadablePage as error:
+        return str(error)
+    lights = [light[:4] for light in read.lights]
+    return lights, read.files, read.speaks_of_metadata, read.status, read.reason, read.newer
+
+
+@given(_pages, st.booleans())
+def test_the_quick_reader_says_what_the_lenient_one_says(content: object, escaped: bool) -> None:
+    body = json.dumps(content, ensure_ascii=escaped).encode(errors="surrogatepass")
+    quick = _read(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simple_json, "_is_quick", lambda: False)
+        assert _read(body) == quick
+
+
+def test_the_quick_reader_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simple_json, "_lights", None)
+    read = simple_json.read(page({"filename": "a-1.tar.gz", "url": "a-1.tar.gz", "hashes": {}}), URL)
+    assert [light[0] for light in read.lights] == ["a-1.tar.gz"]

@@ -20,11 +20,11 @@ FORKS = pytest.mark.skipif(not LINUX, reason="no forks here")
 
 @pytest.fixture(params=["fork", "threads", "one"])
 def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     if request.param == "fork" and not LINUX:
         pytest.skip("no forks here")
     if request.param == "threads":
-        monkeypatch.setattr(shared_work, "_may_fork", lambda: False)
+        monkeypatch.setattr(shared_work, "may_fork", lambda: False)
     return 1 if request.param == "one" else 2
 
 
@@ -83,7 +83,7 @@ def _both_at_work(folder: Path, who: int) -> None:
 def test_two_processes_share_and_a_killed_one_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     here = os.getpid()
 
     def work(number: int) -> int:
@@ -100,7 +100,7 @@ def test_two_processes_share_and_a_killed_one_is_replaced(
 
 @FORKS
 def test_the_fork_ends_when_this_process_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     pid = os.fork()
     if pid == 0:
 
@@ -128,7 +128,7 @@ def test_the_fork_ends_when_this_process_was_killed(tmp_path: Path, monkeypatch:
 
 @FORKS
 def test_threads_of_this_process_and_no_room_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
@@ -152,7 +152,7 @@ def test_threads_of_this_process_and_no_room_for_another(monkeypatch: pytest.Mon
 
 @FORKS
 def test_jobs_that_become_possible_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     here = os.getpid()
 
     def work(number: int) -> None:
@@ -178,7 +178,7 @@ def test_jobs_that_become_possible_one_by_one(tmp_path: Path, monkeypatch: pytes
 
 @FORKS
 def test_the_longest_that_is_possible_is_begun_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
     begun = tmp_path / "begun"
     go = tmp_path / "go"
 
@@ -199,7 +199,7 @@ def test_the_longest_that_is_possible_is_begun_next(tmp_path: Path, monkeypatch:
 
 @FORKS
 def test_forks_that_all_end_early_leave_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "_processors", lambda: 2)
+    monkeypatch.setattr(shared_work, "processors", lambda: 2)
 
     def work(number: int) -> None:
         raise ValueError
@@ -212,7 +212,7 @@ def test_forks_that_all_end_early_leave_the_rest(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_forks_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "_may_fork", lambda: False)
+    monkeypatch.setattr(shared_work, "may_fork", lambda: False)
     with Forks(3, lambda number: None) as forks:
         assert not forks.are_there
         forks.add(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -380,3 +382,87 @@ def test_cleaning_removes_everything_but_the_place(store: Store, tmp_path: Path)
 
 def test_folders_for_others(store: Store) -> None:
     assert store.folder("git") == store.path / "git" and store.folder("git").is_dir()
+
+
+# -- environments of the store ---------------------------------------------------------------------
+
+
+def environment(store: Store, name: str, *digests: str) -> Path:
+    folder = store.environment_path(name)
+    folder.mkdir(parents=True)
+    (folder / "file").write_text("content")
+    store.lease(folder, digests, needs=True)
+    return folder
+
+
+def tree_named(store: Store, digest: str) -> Path:
+    folder = store.tree_path(digest)
+    folder.mkdir(parents=True)
+    (folder / "content").write_text("x")
+    return folder
+
+
+def test_pruning_takes_environments_that_nobody_refers_to_and_what_only_they_used(
+    store: Store, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("")
+    kept, gone = environment(store, "kept", "a" * 64), environment(store, "gone", "b" * 64, "a" * 64)
+    trees = [tree_named(store, letter * 64) for letter in "ab"]
+    (store.path / "envs" / ".half.1.abcd.new").mkdir()
+    store.refer(script, "kept")
+    store.refer(tmp_path / "other.py", "gone")
+    assert {str(lease.owner) for lease in store.references()} == {str(script), str(tmp_path / "other.py")}
+    pruned = store.prune()
+    assert pruned.counts == {"environments": 1, "leftovers": 1, "leases": 1, "trees": 1}
+    assert kept.exists() and not gone.exists()
+    assert [tree.exists() for tree in trees] == [True, False]
+    assert [lease.owner for lease in store.references()] == [script]
+    # It asks for another now.
+    environment(store, "new")
+    store.refer(script, "new")
+    assert store.prune().counts == {"environments": 1, "leases": 1, "trees": 1}
+    script.unlink()
+    store.prune()
+    assert list((store.path / "envs").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process does not become another there")
+def test_what_runs_in_an_environment_keeps_it_also_when_it_became_another_program(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = environment(store, "used", "a" * 64)
+    tree = tree_named(store, "a" * 64)
+    code = (
+        "import os, sys; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path\nfrom pypm_store.store import Store\n"
+        "Store(Path(sys.argv[1])).use_until_exit('used')\n"
+        "os.execv('/bin/sh', ['sh', '-c', 'echo ready; read line'])\n"
+    )
+    argv = [sys.executable, "-c", code, str(store.root), *filter(None, sys.path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert store.prune().counts == {}
+        store.clean()
+        assert folder.exists() and tree.exists()
+        process.communicate("\n")
+    assert store.prune().counts == {"environments": 1, "leases": 1, "trees": 1}
+
+
+def test_cleaning_leaves_what_environments_cannot_do_without(store: Store, tmp_path: Path) -> None:
+    farm, linked = tmp_path / "farm", tmp_path / "linked"
+    for folder in (farm, linked):
+        folder.mkdir()
+    needed, free = tree_named(store, "a" * 64), tree_named(store, "b" * 64)
+    store.lease(farm, ["a" * 64], needs=True)
+    store.lease(linked, ["b" * 64])
+    assert [lease.needs for lease in store.leases()] == [True, False]
+    fill(store)
+    assert store.clean() > 0
+    assert needed.exists() and not free.exists() and not store.has_file(DIGEST)
+    assert store.prune().counts == {}
+    assert needed.exists()
+    farm.rmdir()
+    store.clean()
+    assert not needed.exists()

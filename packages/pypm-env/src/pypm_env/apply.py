@@ -34,7 +34,7 @@ from pypm_store.locks import holding
 from pypm_store.shared_work import share_out
 from pypm_store.store import Store
 from pypm_store.tree import Tree, bytecode, is_compiled
-from pypm_store.tree_check import are_sound, sound_tree
+from pypm_store.tree_check import sound_tree
 
 if TYPE_CHECKING:
     from pypm_env import farm
@@ -298,16 +298,29 @@ def _link_farm(
     """As `_link`, with links to what is in the store. *contested* loses what the layout settles."""
     done = work.plan
     dists = [step.dist for step in done.install]
-    unseen = [(dist, tree) for dist in dists if (tree := work.unseen(dist)) and dist.tree not in work.sound]
-    for (dist, tree), sound in zip(unseen, are_sound([tree for _, tree in unseen]), strict=True):
-        if sound:
-            work.sound[dist.tree] = tree
-    puts = [(dist, work.tree(dist)) for dist in dists]
+    puts = []
+    for dist in dists:
+        tree = work.unseen(dist)
+        # What is not known of a tree yet is found out of its files.
+        puts.append((dist, tree if tree is not None and farm.is_outlined(tree) else work.tree(dist)))
     stay = [*(one.dist for one in done.keep), *(step.dist for step in done.amend)]
     kept = [(dist, tree) for dist in stay if dist.tree and (tree := work.unseen(dist))]
     cache_tag = done.wanted.interpreter.cache_tag
     fresh = bool(done.recreate)
-    farmed = farm.link_farm(puts, kept, target, way, cache_tag, made, work.listener, fresh=fresh)
+    is_much = sum(len(tree.files) for _, tree in puts) * 60 >= _SHARED
+    farmed = farm.link_farm(
+        puts,
+        kept,
+        target,
+        way,
+        cache_tag,
+        made,
+        work.listener,
+        sound=work.sound,
+        again=work.tree,
+        fresh=fresh,
+        workers=work.workers if is_much else 1,
+    )
     linked.dists += farmed.dists
     linked.files, linked.bytecode = farmed.links + farmed.bytecode, farmed.bytecode
     linked.uncompiled += farmed.uncompiled

@@ -7,22 +7,25 @@ away and cannot reach the store.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from pypm_env.contests import PathTaken, put_extras
 from pypm_env.dists import InstalledDist, WantedDist
 from pypm_env.farm_layout import Layout, Part, Shape, lay_out
 from pypm_env.interpreters import Layout as Places
+from pypm_env.outline import NAME as OUTLINE
 from pypm_env.outline import outline
 from pypm_env.placing import Target, extras, info_files, not_linked, path_line
 from pypm_env.record_file import Row, read_rows, row_of, write_rows
 from pypm_model.events import Advanced, Listener, Warned
 from pypm_model.names import NormalizedName
-from pypm_model.records import field, record
+from pypm_model.records import field, record, replace
 from pypm_store.atomic import write_all
 from pypm_store.linking import Way, make_folders
 from pypm_store.open_folder import opened
+from pypm_store.shared_work import share_out
 from pypm_store.tree import Tree, bytecode, is_compiled
+from pypm_store.tree_check import is_sound
 
 TOLD = "_pypm_farm.txt"
 """A file that says what the links are. It is no distribution's: an uninstaller that sees nothing but files it
@@ -45,6 +48,11 @@ class Farmed:
     """Scripts and data files where something was: for `pypm_env.contests.settle`."""
 
 
+def is_outlined(tree: Tree) -> bool:
+    """Whether all that a farm has to know of it is known without its files."""
+    return os.path.exists(f"{tree.root}{os.sep}{OUTLINE}")
+
+
 def reshaped_by(
     changing: Iterable[Tree], kept: Sequence[tuple[WantedDist, Tree | None]]
 ) -> set[NormalizedName]:
@@ -65,31 +73,62 @@ def link_farm(
     made: set[str],
     listener: Listener,
     *,
+    sound: Collection[str],
+    again: Callable[[WantedDist], Tree],
     fresh: bool,
+    workers: int,
 ) -> Farmed:
     """Puts *puts* in, beside *kept*, which are there. Scripts and data are placed in *way*.
 
-    Folders in *made* are known to exist; *fresh* says that nothing else does. Raises `PathTaken`,
-    `ProtectedPath`, `InvalidEntryPoint`, OSError.
+    Trees whose digests are in *sound* were looked at; each other is looked at just before it is put in, by
+    the same one of *workers*, and *again* is asked for one that is damaged. Folders in *made* are known to
+    exist; *fresh* says that nothing else does. Raises what *again* does, `PathTaken`, `ProtectedPath`,
+    `InvalidEntryPoint`, OSError.
     """
     site = str(target.site)
     parts = [_part(dist, tree, target.layout) for dist, tree in (*puts, *kept)]
     layout = lay_out(parts) if fresh else _layout(parts, {dist.name for dist, _ in puts}, site)
-    _tell_conflicts(layout, {part.name: part.tree for part in parts}, listener)
     told = os.path.join(site, TOLD)
     if not os.path.exists(told):
         _write(told, _TOLD.encode())
     farmed = Farmed()
-    for part in parts[: len(puts)]:
+    # The largest first, so that both workers end together.
+    parts[: len(puts)] = sorted(parts[: len(puts)], key=lambda part: -len(part.tree.files))
+    unsound: list[int] = []
+
+    def put(part: Part) -> _Answer:
         one = _Put(part, layout.shapes[part.name], layout.shared, target, way, cache_tag, made, fresh)
-        farmed.dists.append(one.put())
-        farmed.taken += one.taken
-        farmed.links += one.links
-        farmed.bytecode += one.bytecode
+        return one.put()
+
+    def work(number: int) -> _Answer | None:
+        part = parts[number]
+        return put(part) if part.dist.tree in sound or is_sound(part.tree) else None
+
+    def take(number: int, answer: _Answer | None) -> None:
+        if answer is None:
+            unsound.append(number)
+            return
+        part = parts[number]
+        record_time, line, links, pycs, taken = answer
+        farmed.dists.append(InstalledDist(part.dist, part.tree.info, record_time, line))
+        farmed.links += links
+        farmed.bytecode += pycs
+        farmed.taken += taken
         if cache_tag and part.tree.caches and not is_compiled(part.tree, cache_tag):
             farmed.uncompiled.append(part.dist.tree)
         listener(Advanced("link", part.name))
+
+    share_out(len(puts), work, take, workers=workers)
+    for number in unsound:
+        parts[number] = replace(parts[number], tree=again(parts[number].dist))
+        take(number, put(parts[number]))
+    _tell_conflicts(layout, {part.name: part.tree for part in parts}, listener)
     return farmed
+
+
+_Answer = tuple[int, str, int, int, list[str]]
+"""RECORD's time, the line for the shared .pth file, links, those to bytecode, and paths of scripts and data
+where something was."""
 
 
 def _part(dist: WantedDist, tree: Tree, places: Places) -> Part:
@@ -171,7 +210,8 @@ class _Put:
     bytecode: int = 0
     taken: list[str] = field(default_factory=list)
 
-    def put(self) -> InstalledDist:
+    def put(self) -> _Answer:
+        """Possibly by another process, and possibly once more after it failed there."""
         part, site = self.part, str(self.target.site)
         tree, info = part.tree, part.tree.info
         others = extras(tree, self.target)
@@ -196,7 +236,7 @@ class _Put:
         self._link(mine, folder=False)
         put_extras(others, tree, self.target, self.way, taken=self.taken.append)
         self._link_bytecode(mine)
-        return InstalledDist(part.dist, info, record_time, path_line(tree, part.dist)[1])
+        return record_time, path_line(tree, part.dist)[1], self.links, self.bytecode, self.taken
 
     def _rows(self) -> list[Row]:
         """Of the links in site-packages."""

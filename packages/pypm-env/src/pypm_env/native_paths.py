@@ -63,7 +63,7 @@ def search_paths(file: str) -> list[bytes]:
                 if magic == b"\x7fELF":
                     return [piece for text in _elf_texts(data) for piece in text.split(b":")]
                 return re.findall(rb"@loader_path[^\0]*", data)
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError, IndexError, struct.error):
         return []
 
 

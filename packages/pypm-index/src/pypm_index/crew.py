@@ -22,12 +22,19 @@ class Done(NamedTuple, Generic[T]):
     error: BaseException | None
 
 
+class Elsewhere:
+    """What a job gives whose end is told later, with `Crew.end`."""
+
+
+ELSEWHERE = Elsewhere()
+
+
 class Crew(Generic[T]):
     """Up to *workers* threads, started as jobs come. `give` and `take` are for one thread."""
 
     def __init__(self, workers: int) -> None:
         self._workers = max(1, workers)
-        self._jobs: queue.PriorityQueue[tuple[int, int, object, Callable[[], T] | None]]
+        self._jobs: queue.PriorityQueue[tuple[int, int, object, Callable[[], T | Elsewhere] | None]]
         self._jobs = queue.PriorityQueue()
         self._done: queue.SimpleQueue[Done[T]] = queue.SimpleQueue()
         self._numbers = itertools.count()
@@ -39,13 +46,17 @@ class Crew(Generic[T]):
         """Jobs given whose end has not been taken."""
         return self._under_way
 
-    def give(self, token: object, job: Callable[[], T], *, urgent: bool) -> None:
+    def give(self, token: object, job: Callable[[], T | Elsewhere], *, urgent: bool) -> None:
         """Has *job* done; its end carries *token*. Urgent jobs overtake those that are not."""
         self._under_way += 1
         self._jobs.put((0 if urgent else 1, next(self._numbers), token, job))
         if self._threads < min(self._workers, self._under_way):
             self._threads += 1
             threading.Thread(target=self._work, name="pypm-fetch", daemon=True).start()
+
+    def end(self, token: object, result: T | None, error: BaseException | None = None) -> None:
+        """The end of a job that was left to somebody else. From any thread."""
+        self._done.put(Done(token, result, error))
 
     def take(self, *, wait: bool) -> Done[T] | None:
         """The end of the next job to end; None if there is none yet and *wait* is false."""
@@ -74,6 +85,7 @@ class Crew(Generic[T]):
             try:
                 result = job()
             except BaseException as error:
-                self._done.put(Done(token, None, error))
+                self.end(token, None, error)
             else:
-                self._done.put(Done(token, result, None))
+                if not isinstance(result, Elsewhere):
+                    self.end(token, result)

@@ -40,8 +40,11 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
     time counts as too new: nothing shows that it is old, and that is what a cut-off is asked for.
     """
     prereleases = yanked = too_new = 0
-    newest = ""
     undated = False
+    every = [light for files in releases.lights for _, light in files]
+    uploads = [light[1] for light in every]
+    newest = (max(uploads) if all(uploads) else UNDATED) if uploads else ""
+    is_plain = not cutoff and all(light[3] is None for light in every)
     reasons: list[tuple[int, str]] = []
     classes: dict[tuple[str, str], int] = {}
     bit = 1
@@ -50,13 +53,15 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
         # The end of the key of a version that is neither pre-, post- nor development release.
         if not sort_key.endswith("!f0z") and versions.is_prerelease(releases.versions[position]):
             prereleases |= bit
+        if is_plain:
+            # Nothing is yanked, and nothing too new: as it is with most projects.
+            for tail, light in files:
+                kind = light[2], tail
+                classes[kind] = classes.get(kind, 0) | bit
+            bit <<= 1
+            continue
         kept: Collection[Tagged] = files
-        some_yanked = False
-        for _, (_, uploaded, _, reason, _) in files:
-            if uploaded > newest or not uploaded:
-                newest = max(newest, uploaded or UNDATED)
-            if reason is not None:
-                some_yanked = True
+        some_yanked = any(light[3] is not None for _, light in files)
         if cutoff:
             old = [file for file in files if is_older(file[1][1], cutoff)]
             if len(old) < len(files):

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypm_index.crew import Crew, Done
+from pypm_index.crew import ELSEWHERE, Crew, Done, Elsewhere
 from pypm_index.fetch import fetch_one
 from pypm_index.metadata_fetch import MetadataFetch
-from pypm_index.page_fetch import PageAnswer, fetch_page
+from pypm_index.page_fetch import PageAnswer, PageContent, Unread, ask_for_page, read_answer
+from pypm_index.page_readers import PageReaders
 from pypm_index.ports import Fetcher
 from pypm_index.raw_pages import RawPages
 from pypm_index.releases import address
@@ -91,6 +92,7 @@ class Network:
         self._clock = clock
         self._raw_pages = raw_pages
         self._crew: Crew[Result] = Crew(workers or WORKERS)
+        self._readers: PageReaders | None = None
         self._metadata = MetadataFetch(self.fetcher, self.obtain)
 
     @property
@@ -100,9 +102,39 @@ class Network:
 
     def fetch_page(self, job: PageJob, known: KeptPage | None, cutoff: str, *, urgent: bool) -> None:
         """Begins to ask for a page; its end is a `PageAnswer`."""
+        if self._readers is None:
+            self._readers = PageReaders(self._raw_pages)
+        readers = self._readers
 
-        def work() -> PageAnswer:
-            return fetch_page(self.fetcher, job.index, job.name, known, cutoff, self._raw_pages, self._clock)
+        def ask(*, as_sent: bool) -> PageAnswer | Unread:
+            return ask_for_page(self.fetcher, job.index, job.name, known, self._clock, as_sent=as_sent)
+
+        def work() -> PageAnswer | Elsewhere:
+            answer = ask(as_sent=readers.are_there)
+            if not isinstance(answer, Unread):
+                return answer
+            kept, response = answer.kept, answer.response
+
+            def take(content: PageContent | None) -> None:
+                if content is not None:
+                    self._crew.end(job, PageAnswer(kept, content))
+                    return
+                try:
+                    self._crew.end(job, read_here())
+                except BaseException as error:
+                    self._crew.end(job, None, error)
+
+            if self._raw_pages.write(job.index.identity, kept, response) and readers.give(
+                job.index.identity, job.index.name, kept, cutoff, take
+            ):
+                return ELSEWHERE
+            return read_here(answer if response.body else None)
+
+        def read_here(answer: PageAnswer | Unread | None = None) -> PageAnswer:
+            answer = answer or ask(as_sent=False)
+            if isinstance(answer, Unread):
+                return read_answer(job.index, answer, cutoff, self._raw_pages)
+            return answer
 
         self._crew.give(job, work, urgent=urgent)
 
@@ -131,4 +163,6 @@ class Network:
     def close(self) -> None:
         """Sends the threads home."""
         self._crew.dismiss()
+        if self._readers is not None:
+            self._readers.close()
         self.fetcher.close()

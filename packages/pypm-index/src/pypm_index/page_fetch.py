@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pypm_index import simple_json
 from pypm_index.addresses import files_base, redacted
@@ -19,6 +19,7 @@ from pypm_model.facts import Listing, ListingKey
 from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
+from pypm_store.pages import FileRow
 from pypm_store.pages import Page as KeptPage
 
 if TYPE_CHECKING:
@@ -31,11 +32,29 @@ DEFAULT_MAX_AGE = 600
 """Seconds that a page counts as fresh if the server does not say."""
 
 
+class Rows(Protocol):
+    """The files of a page by version."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Ascending."""
+        ...
+
+    @property
+    def made(self) -> Mapping[str, tuple[FileRow, ...]]:
+        """The rows that are at hand, by version."""
+        ...
+
+    def rows(self, version: str) -> tuple[FileRow, ...]:
+        """The files of *version*, sorted by name; empty if there is no such version."""
+        ...
+
+
 @record
 class PageContent:
     """What a page says, read and sorted."""
 
-    releases: Releases
+    releases: Rows
     plain: Dated
     """The listing without a cut-off, with its newest upload."""
     dated: Dated
@@ -75,17 +94,25 @@ def page_url(index: Index, name: NormalizedName) -> str:
     return f"{index.url}{name}/"
 
 
-def fetch_page(
+@record
+class Unread:
+    """A page that is new or has changed, as it came."""
+
+    kept: KeptPage
+    response: Response
+
+
+def ask_for_page(
     fetcher: Fetcher,
     index: Index,
     name: NormalizedName,
     known: KeptPage | None,
-    cutoff: str,
-    raw_pages: RawPages,
     clock: Callable[[], float],
-) -> PageAnswer:
+    *,
+    as_sent: bool = False,
+) -> PageAnswer | Unread:
     """Asks *index* for *name*; *known* is what is kept of an earlier answer, and is only confirmed if
-    the page has not changed. A page that is new is put into *raw_pages*. Raises the errors of
+    the page has not changed. *as_sent*: a page that comes compressed is left so. Raises the errors of
     `pypm_index.errors`.
     """
     headers = {"Accept": ACCEPT}
@@ -94,7 +121,8 @@ def fetch_page(
             headers["If-None-Match"] = known.etag
         if known.last_modified:
             headers["If-Modified-Since"] = known.last_modified
-    response = fetcher.get(page_url(index, name), index=index.name, subject=name, headers=headers)
+    url = page_url(index, name)
+    response = fetcher.get(url, index=index.name, subject=name, headers=headers, as_sent=as_sent)
     now = clock()
     max_age = max_age_of(response.headers)
     if response.status == 304 and known is not None:
@@ -117,21 +145,28 @@ def fetch_page(
     )
     if known is not None and (known.status, known.digest, known.address) == (200, kept.digest, kept.address):
         return PageAnswer(kept)
+    return Unread(kept, response)
+
+
+def read_answer(index: Index, unread: Unread, cutoff: str, raw_pages: RawPages) -> PageAnswer:
+    """What the page of *index* says. It is put into *raw_pages*. Raises `BadPage`."""
+    kept, response = unread.kept, unread.response
     try:
         page = read_page(response)
     except UnreadablePage as error:
-        raise BadPage(index.name, name, redacted(response.url), str(error)) from None
+        raise BadPage(index.name, kept.name, redacted(response.url), str(error)) from None
     raw_pages.write(index.identity, kept, response)
-    return PageAnswer(kept, content_of(index, name, page, cutoff))
+    return PageAnswer(kept, content_of(index.name, kept.name, page, cutoff))
 
 
-def content_of(index: Index, name: NormalizedName, page: Page, cutoff: str) -> PageContent:
-    """What *page* says of *name*. The files of the likeliest versions are made ready."""
+def content_of(index: str, name: NormalizedName, page: Page, cutoff: str) -> PageContent:
+    """What *page*, of the index of that name, says of *name*. The files of the likeliest versions are made
+    ready."""
     found = Releases(name, page)
-    key = ListingKey(name, index.name)
-    plain = listing(key, index.name, found)
+    key = ListingKey(name, index)
+    plain = listing(key, index, found)
     # Under a cut-off later than every upload the listing is the same.
-    dated = plain if not cutoff or plain.newest < cutoff else listing(key, index.name, found, cutoff)
+    dated = plain if not cutoff or plain.newest < cutoff else listing(key, index, found, cutoff)
     base = ""
     for version in likely(dated.listing):
         for row in found.rows(version):

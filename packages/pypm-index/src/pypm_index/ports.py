@@ -21,6 +21,7 @@ class Response:
     url: str
     """Where the answer came from, after redirects."""
     body: bytes
+    """Unpacked; empty if it was asked for as sent and came packed."""
     packed: bytes = b""
     """The body as it was sent, if that was gzip: for those who keep it."""
 
@@ -54,9 +55,16 @@ class Fetcher(Protocol):
     """
 
     def get(
-        self, url: str, *, index: str = "", subject: str = "", headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        index: str = "",
+        subject: str = "",
+        headers: Mapping[str, str] | None = None,
+        as_sent: bool = False,
     ) -> Response:
-        """The whole answer; for pages, metadata files and ranges."""
+        """The whole answer; for pages, metadata files and ranges. *as_sent*: what comes as gzip is left
+        so, in `Response.packed` alone, and whether it can be unpacked is not known."""
         ...
 
     def open(

@@ -33,9 +33,9 @@ class RawPages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, identity: str, page: Page, response: Response) -> None:
-        """Keeps the body of *response*, whose digest *page* has. That a disk is full is found out by
-        what is written next: here nothing depends on it."""
+    def write(self, identity: str, page: Page, response: Response) -> bool:
+        """Keeps the body of *response*, whose digest *page* has; whether that was possible. That a disk is
+        full is found out by what is written next: here nothing depends on it."""
         place = self._place(identity, page.name)
         facts = {"url": response.url, "type": response.headers.get("content-type", "")}
         if response.packed:
@@ -45,7 +45,8 @@ class RawPages:
             head = json.dumps(facts).encode() + b"\n"
             write_atomically(place, head + (response.packed or response.body), fsync=False)
         except OSError:
-            return
+            return False
+        return True
 
     def read(self, identity: str, page: Page) -> Response | None:
         """The answer that *page* was read from; None if it is gone, or is not that one (any more)."""

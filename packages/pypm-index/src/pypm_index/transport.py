@@ -92,7 +92,13 @@ class Transport:
         self._sleep = sleep
 
     def get(
-        self, url: str, *, index: str = "", subject: str = "", headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        index: str = "",
+        subject: str = "",
+        headers: Mapping[str, str] | None = None,
+        as_sent: bool = False,
     ) -> Response:
         """See `pypm_index.ports.Fetcher`."""
 
@@ -103,7 +109,7 @@ class Transport:
                 wanted["Accept-Encoding"] = "identity"
             with self._answer(url, index, subject, wanted) as stream:
                 try:
-                    body = stream.everything()
+                    body = stream.everything(as_sent=as_sent)
                 except IndexUnreachable as error:
                     raise _TryAgain(error) from error
                 return Response(stream.status, stream.headers, stream.url, body, stream.packed)
@@ -279,8 +285,9 @@ class HttpStream:
             raise self._broken(f"the answer ends after {self._received} of {self._expected} bytes")
         return data
 
-    def everything(self) -> bytes:
-        """The whole body, decompressed. Raises `IndexUnreachable`."""
+    def everything(self, *, as_sent: bool = False) -> bytes:
+        """The whole body, decompressed; if it is wanted *as_sent* and came as gzip, nothing, and `packed`
+        has it. Raises `IndexUnreachable`."""
         chunks: list[bytes] = []
         while data := self.read(1 << 20):
             chunks.append(data)
@@ -290,6 +297,9 @@ class HttpStream:
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip", "deflate") and body:
             packed = body
+            if as_sent and encoding != "deflate":
+                self.packed = packed
+                return b""
             try:
                 body = unpacked(packed, _MAX_BODY)
             except ValueError as error:

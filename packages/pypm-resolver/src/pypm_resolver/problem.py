@@ -81,7 +81,7 @@ class Problem:
         self.environment: Diagram = covered
         """Without the choices members, extras and groups leave."""
         self.where: Diagram = both(covered, self._exclusions())
-        self.expected: Expected = expected(covered, request.required_environments)
+        self.expected: Expected = expected(covered, request.environments, request.required_environments)
         self.preferences = {
             name: tuple((p.version, p.index, parse(p.marker)) for p in preferences)
             for name, preferences in request.preferences

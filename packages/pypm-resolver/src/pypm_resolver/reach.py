@@ -6,8 +6,10 @@ from pypm_model.markers import FALSE, Diagram, all_of, both, either, implies
 from pypm_resolver.graph import Graph
 
 
-def reach(graph: Graph) -> dict[int, Diagram]:
-    """Where each node is needed, by what the present partial solution has chosen."""
+def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
+    """Where each node is needed, by what the present partial solution has chosen; *within* the region that
+    is solved, or, as if that were chosen there too, a wider one."""
+    whole = graph.where if within is None else within
     known: dict[int, Diagram] = {}
     changed: list[int] = []
 
@@ -21,9 +23,8 @@ def reach(graph: Graph) -> dict[int, Diagram]:
     for item in graph.problem.items.values():
         if item.key[0] in graph.rivals:
             continue
-        where = all_of((graph.where, item.flag, item.where))
-        if where != FALSE:
-            grow(graph.node(("item", *item.key)), where)
+        if all_of((graph.where, item.flag, item.where)) != FALSE:
+            grow(graph.node(("item", *item.key)), all_of((whole, item.flag, item.where)))
     solver = graph.solver
     while changed:
         node = changed.pop()

@@ -54,7 +54,8 @@ class Region:
 
     *rivals* are members whose items are not entered here, because another one is installed alone;
     *earlier* the candidates regions solved before have chosen, by name; *ranks*, shared by all regions,
-    which packages choose first.
+    which packages choose first. With *around*, a wider region, it is enough that a candidate has a file
+    there, where nothing that is allowed has one here.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class Region:
         earlier: dict[NormalizedName, list[int]],
         ranks: dict[NodeKey, int],
         budget: int,
+        around: Diagram | None = None,
     ) -> None:
         self.universe = universe
         self.problem = universe.problem
         self.where = where
         self.graph = Graph(universe, where, rivals, ranks)
         self.solver = self.graph.solver
-        self.fitting = Fitting(where, self.problem.expected)
+        self.fitting = Fitting(where, self.problem.expected, around)
         self.expansion = Expansion(self.graph, self.fitting)
         self.choosing = Choosing(self.graph, self.fitting, earlier)
         self.rejections: dict[int, int] = {}
@@ -114,8 +116,13 @@ class Region:
             # 3. Choose a version for the next package.
             node = solver.next_open()
             if node is None:
-                return self._finish()
+                finished = self._finish()
+                if finished is None:
+                    continue
+                return finished
             choice = self.choosing.choose(node, self.expansion.siblings)
+            if choice is None:
+                continue
             if isinstance(choice, Cut):
                 return choice
             # 4. Look at what it brings before choosing it: a version that clashes with what is
@@ -156,8 +163,9 @@ class Region:
             self.solver.rerank(node, rank)
         self.solver.restart()
 
-    def _finish(self) -> Found | Cut:
-        """Everything is chosen: check the files against where each package is really needed."""
+    def _finish(self) -> Found | Cut | None:
+        """Everything is chosen: check the files against where each package is really needed; None if one has
+        none there, which is a fact now."""
         reached = reach(self.graph)
         chosen: dict[NormalizedName, int] = {}
         for node, package in self.graph.packages.items():
@@ -171,9 +179,10 @@ class Region:
                 return Cut(strict if both(scope, strict) != FALSE else scope)
             if not self.fitting.is_whole(cover):
                 allowed = self.choosing.alternatives(node, package)
-                verdict = self.choosing.judge(package, index, cover, scope, allowed)
+                around = self.choosing.around(node, scope)
+                verdict = self.choosing.judge(package, index, cover, scope, around, allowed)
                 if verdict is MISSES:
-                    return Cut(scope)
+                    return self.choosing.without_files(node, 1 << index, scope)
                 if isinstance(verdict, Cut):
                     return verdict
             chosen[package.name] = index

@@ -4,11 +4,15 @@ A region that fails although it might succeed in parts (its proof hangs on marke
 constant in it) is cut at one of those markers, and so is one where the best candidate of a package
 serves a part only. Cutting ends, because every cut makes one more marker constant. Each region prefers
 what the regions before it have chosen, so that versions differ between regions only where they must.
+
+Where a region was cut off for other reasons, a package that has no file in it at all is no reason to fail, as
+it would not have been without the cut: such a region is tried again with files judged as if it were not one,
+and then solved at the end, to keep what the others have.
 """
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus, parse, python_bounds
+from pypm_model.markers import FALSE, WHEELS_ONLY, Diagram, any_of, both, implies, minus, parse, python_bounds
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Conflict
@@ -16,7 +20,8 @@ from pypm_model.versions import sort_key
 from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
 from pypm_resolver.graph import NodeKey
-from pypm_resolver.incompatibility import Incompatibility, Structure, leaves
+from pypm_resolver.incompatibility import Barred, Incompatibility, Structure, leaves
+from pypm_resolver.package import Package, cover_of
 from pypm_resolver.problem import ItemKey, Problem
 from pypm_resolver.region import EXHAUSTED, Exhausted, Failed, Found, Region
 from pypm_resolver.universe import Universe
@@ -62,6 +67,10 @@ class Regions:
             item.flag for item in self.problem.items.values() if not self.problem.request.shared_environment
         )
         self._exclusive: dict[Conflict, None] = {}
+        self._around: dict[Diagram, Impossible] = {}
+        """Regions in which files are judged for all there is, and how each failed before."""
+        self._helped: dict[Diagram, Found] = {}
+        """Those of them in which that has been found to help, and what was found."""
         self._open = self._first_regions()
 
     @property
@@ -74,7 +83,9 @@ class Regions:
         while True:
             if self.current is None:
                 if not self._open:
-                    return Exclusive(tuple(self._exclusive)) if self._exclusive else tuple(self.solved)
+                    if self._exclusive:
+                        return Exclusive(tuple(self._exclusive))
+                    return self._unserved() or tuple(self.solved)
                 where = self._open.pop()
                 self.current = Region(
                     self.universe,
@@ -83,6 +94,7 @@ class Regions:
                     self._earlier,
                     self._ranks,
                     self.problem.request.max_steps - self.used,
+                    self.problem.where if where in self._around else None,
                 )
             region = self.current
             outcome = region.advance()
@@ -90,6 +102,8 @@ class Regions:
                 return outcome
             if isinstance(outcome, Exhausted):
                 return EXHAUSTED
+            if isinstance(outcome, Failed) and region.where in self._helped:
+                outcome = self._helped[region.where]
             if isinstance(outcome, Failed):
                 markers = markers_of(outcome.proof)
                 pair = () if markers else self._pair(region, outcome.proof)
@@ -100,18 +114,53 @@ class Regions:
                     self.current = None
                     continue
                 if not markers:
-                    return Impossible(region, outcome.proof)
+                    if region.where in self._around or not self._lacks_files(region, outcome.proof):
+                        return Impossible(region, outcome.proof)
+                    self._around[region.where] = Impossible(region, outcome.proof)
+                    self._open.append(region.where)
+                    self.used += region.steps
+                    self.current = None
+                    continue
                 outcome = Cut(markers[0])
             self.used += region.steps
             self.current = None
             if isinstance(outcome, Cut):
+                if region.where in self._around and implies(region.where, outcome.marker):
+                    return self._around[region.where]
                 self._cut(region.where, outcome.marker)
+                continue
+            if region.where in self._around.keys() - self._helped.keys():
+                self._helped[region.where] = outcome
+                self._open.insert(0, region.where)
                 continue
             self.solved.append(Solved(region.where, outcome))
             for name, index in outcome.chosen.items():
                 known = self._earlier.setdefault(name, [])
                 if index not in known:
                     known.append(index)
+
+    def _unserved(self) -> Impossible | None:
+        """How a region failed that was solved with files judged for all there is, if a candidate turns out to
+        have none anywhere that it is chosen for."""
+        for solved in self.solved:
+            if solved.where not in self._around:
+                continue
+            for name, index in solved.found.chosen.items():
+                package = self.universe.package(name)
+                assert isinstance(package, Package)
+                needed = any_of(
+                    each.found.reach[("package", name)]
+                    for each in self.solved
+                    if each.found.chosen.get(name) == index
+                )
+                if both(needed, cover_of(package, index).files) == FALSE:
+                    return self._around[solved.where]
+        return None
+
+    def _lacks_files(self, region: Region, proof: Incompatibility) -> bool:
+        """Whether it is for want of files that *region*, a part of all there is, can not be solved."""
+        kinds = {leaf.cause.kind for leaf in leaves(proof) if isinstance(leaf.cause, Barred)}
+        return region.where != self.problem.where and not kinds.isdisjoint(("files", "required"))
 
     def _first_regions(self) -> list[Diagram]:
         where = self.problem.where
@@ -126,14 +175,21 @@ class Regions:
     def _cut(self, where: Diagram, marker: Diagram) -> None:
         pieces = [both(where, marker), minus(where, marker)]
         assert FALSE not in pieces, "a cut leaves something on both sides"
-        self._open += self._ordered(pieces)
+        # What few wheels there are for WebAssembly shall not decide what everybody else gets.
+        late = [] if self._is_late(where) else [piece for piece in pieces if self._is_late(piece)]
+        self._open[:0] = late
+        self._open += self._ordered([piece for piece in pieces if piece not in late])
+
+    def _is_late(self, where: Diagram) -> bool:
+        return self.problem.expected.wasm and implies(where, WHEELS_ONLY)
 
     def _ordered(self, pieces: list[Diagram]) -> list[Diagram]:
         """The piece to solve first comes last: the one with the newest Python (for the strategy
-        ``fewest`` the oldest), of equal ones the first."""
+        ``fewest`` the oldest), of equal ones the first. Systems without builds are solved at the end."""
         newest_first = self.problem.request.fork_strategy != "fewest"
         ranked = sorted(enumerate(pieces), key=lambda entry: -entry[0])
         ranked.sort(key=lambda entry: _python_rank(entry[1]), reverse=not newest_first)
+        ranked.sort(key=lambda entry: not self._is_late(entry[1]))
         return [piece for _, piece in ranked]
 
     def _rivals(self, where: Diagram) -> frozenset[NormalizedName]:

@@ -82,7 +82,7 @@ class Universe:
                     facts.append((self.knowledge.directs[DirectKey(name, pin.source)], pin.source))
                 case _:
                     pass
-        package = Package(name, tuple(facts), self.problem.request.build)
+        package = Package(name, tuple(facts), self.problem.request.build, self.problem.expected.wasm)
         self._packages[name] = package
         return package
 

@@ -17,6 +17,7 @@ from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
     FALSE,
     TRUE,
+    WHEELS_ONLY,
     Diagram,
     InvalidMarker,
     all_of,
@@ -40,6 +41,7 @@ from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains, lenient
+from pypm_model.targets import wheels_only
 from pypm_resolver.files import lower_bound
 from pypm_resolver.problem import Problem
 
@@ -310,15 +312,33 @@ class _Check:
         build = self.request.build
         wheels = package.name not in build.no_binary and "*" not in build.no_binary
         sdists = package.name not in build.no_build and "*" not in build.no_build
-        usable = (
+        # Sdists, which serve most, come last.
+        usable = [
             files
-            for files, mask in reversed(listing.classes)  # sdists, which serve most, come last
+            for files, mask in reversed(listing.classes)
             if mask & bit and (sdists if files.tags is None else wheels)
-        )
+        ]
         if all(disjoint(where, _region(files)) for files in usable):
             self._say("files", package.name, f"{label} has no file for any environment it is locked for")
+        for needed, built in self._needed:
+            inside = self._real(both(where, needed))
+            found = (files for files in usable if built or files.tags is not None)
+            if inside != FALSE and all(disjoint(inside, _region(files)) for files in found):
+                self._say("files", package.name, f"{label} has no file {describe(inside)}, and needs one")
         if listing.too_new & bit:
             self._say("files", package.name, f"{label} is newer than allowed")
+
+    @cached_property
+    def _needed(self) -> list[tuple[Diagram, bool]]:
+        """Environments for each of which a file is needed, and whether it may be one that is built."""
+        request = self.request
+        asked = [parse(marker) for marker in (*request.environments, *request.required_environments)]
+        found = [(both(part, _CPYTHON), False) for part, _ in wheels_only(asked)]
+        for marker in request.required_environments:
+            region = minus(both(parse(marker), _CPYTHON), WHEELS_ONLY)
+            settled = both(region, self.problem.expected.settled)
+            found.append((settled if both(settled, self.where) != FALSE else region, True))
+        return found
 
     def _check_ambiguity(self) -> None:
         for name, positions in self.by_name.items():
@@ -401,6 +421,9 @@ def _under(marker: str, extras: frozenset[str]) -> Diagram:
     """Where *marker* holds when *extras* are asked for and no others."""
     whole = parse(marker)
     return without_extras(whole, extras) if "extra" in marker else whole
+
+
+_CPYTHON = parse("platform_python_implementation == 'CPython'")
 
 
 def _region(files: FileClass) -> Diagram:

@@ -14,8 +14,6 @@ import gc
 import marshal
 import os
 import struct
-import sys
-import warnings
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +21,7 @@ from heapq import heappop, heappush
 from typing import Any, Self, TypeVar
 
 from pypm_store.atomic import write_all
+from pypm_store.forking import close_feed, feed, fork, may_fork, processors
 
 T = TypeVar("T")
 
@@ -43,25 +42,13 @@ def share_out(
     must bear being done again, for a job that failed in the other process is repeated in this one.
     Raises the first exception of *work* or *take*; then no job is running any more.
     """
-    if workers < 2 or jobs < 2 or _processors() < 2:
+    if workers < 2 or jobs < 2 or processors() < 2:
         for number in range(jobs):
             take(number, work(number))
-    elif not _may_fork():
+    elif not may_fork():
         _by_threads(jobs, work, take)
     else:
         _by_fork(jobs, work, take)
-
-
-def _may_fork() -> bool:
-    # Without the interpreter's lock threads are as good.
-    locked: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
-    return sys.platform == "linux" and locked()
-
-
-def _processors() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _by_threads(jobs: int, work: Callable[[int], T], take: Callable[[int, T], None]) -> None:
@@ -106,7 +93,7 @@ def _by_fork(jobs: int, work: Callable[[int], T], take: Callable[[int, T], None]
     answers, reply = os.pipe()
     here = os.getpid()
     try:
-        pid = _fork()
+        pid = fork()
     except OSError:
         # No room for another process.
         pid = -1
@@ -171,18 +158,18 @@ class Forks:
         """Of *work* what `share_out` says holds: a job that fails or is lost there is left over."""
         self._pids: list[int] = []
         queue, self._feed = os.pipe()
+        feed(self._feed)
         answers, reply = os.pipe()
         here = os.getpid()
-        if not (jobs > 1 and _may_fork() and _processors() > 1):
+        if not (jobs > 1 and may_fork() and processors() > 1):
             workers = 0
         with suppress(OSError):
             for _ in range(workers):
-                pid = _fork()
+                pid = fork()
                 if pid == 0:
                     code = 1
                     try:
                         gc.disable()
-                        os.close(self._feed)
                         os.close(answers)
                         _serve(here, jobs, 1, queue, reply, work)
                         code = 0
@@ -240,7 +227,7 @@ class Forks:
             os.write(self._feed, _ITEM.pack(heappop(self._possible)))
             self._places -= 1
         if self._is_all and not self._possible and self._feed >= 0:
-            os.close(self._feed)
+            close_feed(self._feed)
             self._feed = -1
 
     def _read(self) -> None:
@@ -273,13 +260,6 @@ class Forks:
         for pid in self._pids:
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-
-
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # Python warns when there are threads: locks that these hold stay locked in the child. It uses none.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def _serve(parent: int, jobs: int, at_once: int, queue: int, reply: int, work: Callable[[int], Any]) -> None:

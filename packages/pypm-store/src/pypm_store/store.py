@@ -11,7 +11,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/references/                    which tool or script uses which of the store's environments
     v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
-    v1/meta-2.sqlite                  what indexes said (`pypm_store.metadata_cache`)
+    v1/meta-3.sqlite                  what indexes said (`pypm_store.metadata_cache`)
 
 The number is the layout's: a store written by a newer pypm has another folder and is left alone.
 
@@ -306,6 +306,10 @@ class Store:
             leases.write_lease(self.path / "references", leases.Lease(owner, frozenset({digest})))
         except OSError as error:
             raise unwritable(self.path / "references", error) from error
+
+    def references(self) -> list[leases.Lease]:
+        """Who uses which of the store's environments, also those that are gone."""
+        return leases.read_leases(self.path / "references")
 
     def use_until_exit(self, digest: str) -> None:
         """Keeps this environment of the store from `prune` and `clean` until this process, and what it

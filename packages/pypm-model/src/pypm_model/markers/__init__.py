@@ -15,7 +15,7 @@ True
 
 from __future__ import annotations
 
-from pypm_model.markers.coverage import atoms, coverage
+from pypm_model.markers.coverage import WHEELS_ONLY, atoms, coverage
 from pypm_model.markers.describe import describe
 from pypm_model.markers.diagram import (
     FALSE,
@@ -50,6 +50,7 @@ __all__ = [
     "FALSE",
     "NEVER",
     "TRUE",
+    "WHEELS_ONLY",
     "Diagram",
     "InvalidMarker",
     "TooComplex",

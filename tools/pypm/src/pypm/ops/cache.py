@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pypm.ops.lone_environment import answer_in
 from pypm.ops.opening import open_store, snapshot_folder
 from pypm.ops.world import World
 from pypm_env.sandbox.place import reap
@@ -82,10 +83,14 @@ def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
 
 
 def _forget(store: Store, before: float) -> int:
-    """Lets tools go that nobody used since *before*; how many."""
+    """Lets tools go that nobody used since *before*; how many. What answers a script that is still there
+    is remembered."""
     gone = 0
-    for file in store.folder("tools").iterdir():
-        if file.stat().st_mtime < before:
+    folder = store.folder("tools")
+    scripts = [lease for lease in store.references() if lease.is_alive and lease.owner.parent != folder]
+    kept = frozenset().union(*(lease.digests for lease in scripts))
+    for file in folder.iterdir():
+        if file.stat().st_mtime < before and answer_in(file) not in kept:
             file.unlink(missing_ok=True)
             gone += 1
     return gone

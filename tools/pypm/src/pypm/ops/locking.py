@@ -28,6 +28,7 @@ from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
+from pypm_workspace.configuration import Written
 from pypm_workspace.workspace import Workspace
 
 SHOWN = 4
@@ -121,6 +122,32 @@ def _told(member: str, reasons: Sequence[tuple[Stale, Place]]) -> str:
     return f"{member or 'the workspace'} ({place}): {'; '.join(clauses)}"
 
 
+class NothingCovered(PypmError):
+    """All `environments` are of Pythons that no member is for: a lock of them would be empty."""
+
+    code: ClassVar[str] = "nothing-covered"
+    environments: tuple[str, ...]
+    requires_python: tuple[str, ...]
+    """Of the members, each once."""
+    place: Place
+
+    def __str__(self) -> str:
+        asked = " | ".join(self.environments)
+        return f"no member is for an environment of {asked}: requires-python is {self._pythons}"
+
+    @property
+    def _pythons(self) -> str:
+        return " and ".join(self.requires_python)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return (self.place,)
+
+    @property
+    def hint(self) -> str:
+        return "change `environments`, or what Python the members require"
+
+
 class UnknownUpgrade(PypmError):
     """A package to be upgraded is not in the lock."""
 
@@ -158,6 +185,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
             raise LockMissing(LOCK)
         read(text, LOCK)
         raise stale_error(workspace, reasons)
+    _check_environments(tools, workspace, plain)
     request = plain
     if not how.upgrade:
         others = {name: found for name, found in old.pins if name not in wanted}
@@ -170,6 +198,23 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if old.amid_merge:
         remember(tools.world, workspace, made)
     return Locked(new, made, old.first, text, reasons)
+
+
+def _check_environments(tools: Tools, workspace: Workspace, request: Request) -> None:
+    """Warns of environments in which no member can be installed. Raises `NothingCovered` if all are such."""
+    ranges = sorted({member.requires_python for member in request.members})
+    pythons = markers.any_of(map(markers.requires_python, ranges))
+    lost = [e for e in request.environments if markers.disjoint(markers.parse(e), pythons)]
+    if lost and len(lost) == len(request.environments):
+        settings = workspace.settings.file or "pyproject.toml"
+        table = "workspace" if settings.endswith("pypm-workspace.toml") else "tool.uv"
+        place = workspace.place(Written(settings, f"{table}.environments[0]"))
+        raise NothingCovered(tuple(lost), tuple(ranges), place)
+    inside = covered(request)
+    lost += [e for e in request.required_environments if markers.disjoint(markers.parse(e), inside)]
+    for marker in lost:
+        message = f"nothing is locked for {marker}: no member is for such an environment"
+        tools.world.listener(Warned("nothing-covered", message))
 
 
 def resolved(
@@ -309,7 +354,7 @@ def _kept(
             continue
         if file.is_wheel and (request.build.no_binary & {package.name, "*"}):
             continue
-        if file.is_wheel and file.filename not in usable:
+        if not (file.filename in usable if file.is_wheel else usable.is_built):
             continue
         kept.append(replace(file, requires_python="", yanked=None))
     if not kept:

@@ -45,6 +45,14 @@ class Lone:
     """Of those distributions."""
 
 
+def answer_in(memory: Path) -> str:
+    """The environment that the remembered question in the file *memory* is answered by, or empty."""
+    try:
+        return str(json.loads(memory.read_text(encoding="utf-8"))["environment"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def ask(tools: Tools, text: str, name: NormalizedName, file: str, item: int, base: str = ".") -> Ask:
     """One requirement of *name*, which stands for a tool or script. A member of the workspace is that
     member; *base* is what a relative path is relative to, itself relative to the root. Raises

@@ -160,18 +160,19 @@ def _installed(
         if not options.dry_run:
             agreed()
         trees: dict[str, Tree] = {}
+        # Before anything is provided, which would bring it back.
+        torn = {ask.name: _torn(tools, ask, installed) for ask, installed in zip(asks, found, strict=True)}
         if options.dry_run:
             dists = [
                 announced(tools, ask.pins, installed) for ask, installed in zip(asks, found, strict=True)
             ]
         else:
-            present = _present(tools, asks, found, bool(reinstall))
+            present = _present(asks, found, torn, bool(reinstall))
             dists = _provided(tools, asks, options, present, trees)
         plans = []
         for ask, installed, wanted in zip(asks, found, dists, strict=True):
             named = tuple(replace(dist, requested=dist.name in ask.requested) for dist in wanted)
-            torn = _torn(tools, ask, installed)
-            again = True if isinstance(reinstall, bool) else [*reinstall, *torn]
+            again = True if isinstance(reinstall, bool) else [*reinstall, *torn[ask.name]]
             plans.append(
                 plan(
                     Wanted(ask.interpreter, named, ask.mode),
@@ -202,7 +203,10 @@ def _torn(tools: Tools, ask: _Ask, installed: Installed) -> list[NormalizedName]
 
 
 def _present(
-    tools: Tools, asks: Sequence[_Ask], found: Sequence[Installed], reinstall: bool
+    asks: Sequence[_Ask],
+    found: Sequence[Installed],
+    torn: Mapping[str, Sequence[NormalizedName]],
+    reinstall: bool,
 ) -> frozenset[str]:
     """Trees that need not be looked at: they are in every environment that wants them."""
     wanted_by: dict[str, int] = {}
@@ -216,9 +220,8 @@ def _present(
             continue
         if installed.link_mode != ask.mode:
             continue
-        torn = set(_torn(tools, ask, installed))
         for one in installed.dists:
-            if one.is_ours and one.name not in torn:
+            if one.is_ours and one.name not in torn[ask.name]:
                 there[one.dist.tree] = there.get(one.dist.tree, 0) + 1
     return frozenset(
         digest for digest, number in there.items() if number >= wanted_by.get(digest, number + 1)
