@@ -348,6 +348,29 @@ def _one_farm(workload: Workload) -> Callable[[Bench], list[Contender]]:
     return build
 
 
+def _sandbox(monorepo: Monorepo) -> Callable[[Bench], list[Contender]]:
+    """A command in an environment of one member alone; it ran there before."""
+    member = member_names(monorepo.members)[-1]
+
+    def build(bench: Bench) -> list[Contender]:
+        folders: dict[str, Path] = {}
+
+        def prepare(tool: str) -> Prepare:
+            line = tools.isolated(tool, bench.toolbox, member, ("true",))
+
+            def at_once(at: int) -> list[Command]:
+                if tool not in folders:
+                    folders[tool] = bench.locked(tool, monorepo)
+                    bench.run(tool, folders[tool], [line])
+                return bench.commands(tool, folders[tool], [line])
+
+            return at_once
+
+        return _contenders(bench, ("pypm", "uv"), prepare)
+
+    return build
+
+
 def _each(monorepo: Monorepo, *, again: bool = False) -> Callable[[Bench], list[Contender]]:
     """An environment for each member, made, or (*again*) there already; the cache is warm, all is locked."""
     members = member_names(monorepo.members)
@@ -500,6 +523,12 @@ CASES: tuple[Case, ...] = (
         most_runs=3,
     ),
     Case("each-20-noop", "the same, nothing to do", _each(_20_WEB, again=True), Bar(0.1)),
+    Case(
+        "sandbox",
+        "`sandbox -p MEMBER -- true`, `uv run --isolated`, 117 packages",
+        _sandbox(_20_WEB),
+        Bar(0.4),
+    ),
     Case(
         "first-sync-100",
         "first sync of 100 editable members (flit)",

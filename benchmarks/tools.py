@@ -168,6 +168,14 @@ def sync_each(tool: str, toolbox: Toolbox, members: Sequence[str]) -> list[tuple
     return [(*program, "sync", "--each")]
 
 
+def isolated(tool: str, toolbox: Toolbox, member: str, command: Sequence[str]) -> tuple[str, ...]:
+    """The command line that runs *command* in an environment of *member* alone, apart from any ``.venv``."""
+    program = toolbox.programs[tool]
+    if tool == "uv":
+        return (*program, "run", "--isolated", "--frozen", "--package", member, *command)
+    return (*program, "sandbox", "-p", member, "--", *command)
+
+
 def each_environment(folder: Path, member: str) -> dict[str, str]:
     """The variables that have uv make the environment of *member* in its folder."""
     return {"UV_PROJECT_ENVIRONMENT": str(folder / "packages" / member / ".venv")}

@@ -215,6 +215,19 @@ def test_it_does_not_answer_to_itself(stage: Stage) -> None:
         assert os.stat(stage.root / "pypm.lock").st_mtime_ns == before
 
 
+def test_members_environments_are_brought_along(stage: Stage) -> None:
+    with Watch(stage, "--sync", "--each") as watch:
+        write(stage, "api", ["acme", "gamma"])
+        done = watch.until("synced")
+        while "gamma" not in json.dumps(done):
+            done = watch.until("synced")
+        installed = {one["member"]: json.dumps(one) for one in done["environments"]}
+        assert "gamma" in installed["api"]
+        assert any((stage.root / "packages" / "api" / ".venv").rglob("gamma-*.dist-info"))
+        assert not (stage.root / ".venv").exists()
+        watch.silent()
+
+
 def test_members_come_and_go(stage: Stage) -> None:
     with Watch(stage) as watch:
         write(stage, "tool", ["gamma"])
@@ -513,6 +526,8 @@ def test_what_the_system_does_not_tell_is_found_in_time(
 def test_bad_input_ends_it_at_once(stage: Stage) -> None:
     done = run(["pypm", "watch", "-p", "api"], stage.root, stage.environ)
     assert done.returncode == 2 and "--sync or --run" in done.stdout
+    done = run(["pypm", "watch", "--each"], stage.root, stage.environ)
+    assert done.returncode == 2 and "--each goes with --sync" in done.stdout
     empty = stage.folder / "empty"
     empty.mkdir()
     done = run(["pypm", "watch"], empty, stage.environ)

@@ -21,15 +21,29 @@ def run_git(
 ) -> subprocess.CompletedProcess[str] | NotRun:
     """What ``git ARGUMENTS`` said, in English and as UTF-8 text, and how it ended. It is asked nothing on
     the terminal and stopped after *seconds*; *folder* is where it runs."""
+    done = run_git_raw(arguments, environ, seconds=seconds, folder=folder)
+    if isinstance(done, NotRun):
+        return done
+    texts = [output.decode("utf-8", "replace") for output in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+
+
+def run_git_raw(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    seconds: float,
+    folder: Path | None = None,
+    given: bytes = b"",
+) -> subprocess.CompletedProcess[bytes] | NotRun:
+    """The same as bytes, with *given* on its standard input."""
     try:
         return subprocess.run(
             ["git", *arguments],
             cwd=folder,
             env={**environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
-            encoding="utf-8",
-            errors="replace",
             timeout=seconds,
         )
     except FileNotFoundError:

@@ -6,6 +6,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+LAYOUT = 1
+"""Of the store's folders: a store written by a newer pypm has another, and is left alone."""
+
+
+def layout_folder(root: Path) -> Path:
+    """This layout's part of the store at *root*."""
+    return root / f"v{LAYOUT}"
+
 
 def default_root(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
     """``PYPM_CACHE_DIR``, else the platform's folder for caches: ``$XDG_CACHE_HOME/pypm`` or

@@ -33,7 +33,7 @@ from pypm_model.later import later
 from pypm_model.records import record, replace
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.files import Files, Incoming, checked_digest, digest_of
-from pypm_store.locations import default_root
+from pypm_store.locations import default_root, layout_folder
 from pypm_store.locks import hold_until_exit, holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
 from pypm_store.tree import MANIFEST, Tree, read_tree
@@ -53,7 +53,6 @@ else:
 
 __all__ = ["Built", "Incoming", "Store", "StoreUnwritable", "Tree", "WrongDigest"]
 
-LAYOUT = 1
 _KEY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache made by pypm.\n"
 
@@ -73,7 +72,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         """What the user knows: the cache folder."""
-        self.path = root / f"v{LAYOUT}"
+        self.path = layout_folder(root)
         """This layout's part of it."""
         self._locks = self.path / "locks"
         self._files = Files(self.path / "files", self._locks)

@@ -108,7 +108,7 @@ def clean_store(path: Path) -> int:
             for digest in _entries(path / name):
                 if digest not in needed:
                     freed += _remove(path / name / digest)
-        elif name != "locks" and not (name in ("leases", "envs") and needed):
+        elif name not in ("locks", "sandboxes") and not (name in ("leases", "envs") and needed):
             freed += _remove(path / name)
     _drop_dead_locks(path / "locks")
     return freed

@@ -80,8 +80,11 @@ def holding(arguments: list[str]) -> tuple[bool, str] | None:
     """Whether the stamp above the current folder that still holds is for environments of members, and
     what it says; None if none does."""
     key = key_of(arguments)
-    if key is None:
-        return None
+    return None if key is None else held(key)
+
+
+def held(key: str) -> tuple[bool, str] | None:
+    """As `holding`, by the key of the stamp."""
     try:
         found = _find(key)
         if found is None:

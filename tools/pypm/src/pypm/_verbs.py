@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run a task over members in graph order, a script or a command"),
     "exec": ("exec", "run a command in the environment"),
     "dlx": ("dlx", "run a command of a package without a project"),
+    "sandbox": ("sandbox", "open a shell in a place that vanishes, with only what a member declares"),
     "ls": ("ls", "list the members"),
     "tree": ("tree", "show members with what they depend on"),
     "why": ("why", "show every path from a member to a package"),

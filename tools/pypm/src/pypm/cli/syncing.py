@@ -14,7 +14,7 @@ from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.places import environment_for
-from pypm.ops.selection import Selection
+from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
 from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.syncing import sync as sync_workspace
@@ -65,7 +65,7 @@ def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen:
     """Makes the environment a command runs in match unless a stamp says it does, saying as little as
     possible; its folder: that of the one selected member, the shared one, or, where nothing is shared, that
     of the member in the current folder. Raises `NoOneEnvironment`."""
-    arguments = arguments_of(selection, frozen)
+    arguments = spelled(selection, frozen)
     if not selection.members:
         held = holding(arguments) if sync else None
         if held is not None and not held[0]:
@@ -73,7 +73,7 @@ def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen:
     place = environment_for(world, selection, partly=frozen)
     if place.member:
         selection = replace(selection, members=(place.member,))
-        arguments = arguments_of(selection, frozen)
+        arguments = spelled(selection, frozen)
     if sync and nothing_to_do(arguments) is None:
         bring_in_step(world, selection, frozen=frozen)
     return place.venv
@@ -81,26 +81,10 @@ def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen:
 
 def bring_in_step(world: World, selection: Selection, *, frozen: bool = False, each: bool = False) -> None:
     """Syncs and says in a line what changed, if anything did."""
-    arguments = [*arguments_of(selection, frozen), *(["--each"] if each else [])]
+    arguments = [*spelled(selection, frozen), *(["--each"] if each else [])]
     how = SyncOptions(
         selection=selection, locking=Locking(frozen=frozen), each=each, stamp_key=key_of(arguments)
     )
     report = sync_workspace(world, how)
     if not report.is_unchanged:
         say(sync_lines(report)[0])
-
-
-def arguments_of(selection: Selection, frozen: bool) -> list[str]:
-    """The options of ``pypm sync`` that mean *selection*."""
-    arguments = [f"--member={name}" for name in selection.members]
-    arguments += [f"--extra={name}" for name in selection.extras]
-    arguments += [f"--group={name}" for name in selection.groups]
-    arguments += [f"--only-group={name}" for name in selection.only_groups]
-    flags = {
-        "--all-extras": selection.all_extras,
-        "--all-groups": selection.all_groups,
-        "--no-default-groups": selection.no_default_groups,
-        "--no-dev": selection.no_dev,
-        "--frozen": frozen,
-    }
-    return arguments + [flag for flag, on in flags.items() if on]

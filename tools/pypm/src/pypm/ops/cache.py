@@ -10,6 +10,7 @@ from typing import Any
 from pypm.ops.lone_environment import answer_in
 from pypm.ops.opening import open_store, snapshot_folder
 from pypm.ops.world import World
+from pypm_env.sandbox.place import reap
 from pypm_model.records import record
 from pypm_store.store import Store
 
@@ -53,14 +54,18 @@ def cache_size(world: World) -> SizeReport:
 
 def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
     """Removes what no environment uses, and what was not asked for in *unused_days*: what indexes said of
-    a name, parsed manifests of a workspace, and which environment answers for a tool or script.
+    a name, parsed manifests of a workspace, which environment answers for a tool or script, and what killed
+    sandboxes left.
     Gives the numbers of what was removed."""
     store = open_store(world)
     before = time.time() - unused_days * 86400
+    reaped = reap(store.path)
     forgotten = _forget(store, before)
     pruned = store.prune()
     if forgotten:
         pruned.counts["tools"] = forgotten
+    if reaped:
+        pruned.counts["sandboxes"] = reaped
     for file in snapshot_folder(world).glob("*.json"):
         if file.stat().st_mtime < before:
             pruned.add("workspaces", file.stat().st_size)

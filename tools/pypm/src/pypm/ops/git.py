@@ -136,6 +136,19 @@ def _age(path: Path, now: float) -> float:
         return float("inf")
 
 
+def run_in(
+    folder: Path, environ: Mapping[str, str], *arguments: str, given: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs git in *folder*, in a repository or not, with bytes in and out; raises `GitRefused` if that is not
+    possible."""
+    from pypm_index.git_command import NotRun, run_git_raw
+
+    done = run_git_raw(arguments, environ, seconds=_SECONDS, folder=folder, given=given)
+    if isinstance(done, NotRun):
+        raise GitRefused(arguments[0], done.reason)
+    return done
+
+
 def git_folder(folder: Path) -> Path | None:
     """Where git keeps what it knows of the checkout around *folder*; None if there is none."""
     for above in (folder, *folder.parents):

@@ -28,6 +28,7 @@ from pypm_model.requests import Ask, Origin
 from pypm_model.requirement_text import parse, to_text
 from pypm_model.sources import PathSource
 from pypm_store.atomic import write_atomically
+from pypm_store.locks import holding
 from pypm_workspace.direct_reference import direct_reference
 
 
@@ -154,29 +155,9 @@ def _made(
     memory: Path,
     owner: Path | None,
 ) -> Lone:
-    from pypm.ops.provisioning import provide, renewed
-    from pypm_env.apply import apply
-    from pypm_env.plan import plan
-
-    provided = provide(tools, pins, interpreter, editable=False)
-    dists = provided.dists
-    digest = _digest(interpreter.identity, mode, dists)
-    venv = tools.store.environment_path(digest)
-    installed = inspect(venv)
-    uncompiled: tuple[str, ...] = ()
-    if not _is_whole(tools, installed, digest, mode):
-        _set_writable(venv, interpreter, True)
-        changes = apply(
-            plan(Wanted(interpreter, dists, mode), installed, reinstall=True, adopt=True),
-            tools.store,
-            pypm_version=VERSION,
-            trees=provided.trees,
-            renew=lambda digests: renewed(tools, pins, interpreter, digests),
-            listener=tools.world.listener,
-            prompt=str(asks[0].requirement.name) if asks else "script",
-        )
-        uncompiled = changes.uncompiled
-        _set_writable(venv, interpreter, False)
+    prompt = str(asks[0].requirement.name) if asks else "script"
+    stored = stored_environment(tools, interpreter, pins, mode, prompt=prompt, editable=False)
+    digest, venv, dists = stored.digest, stored.venv, stored.dists
     asked = {one.requirement.name for one in asks}
     commands: dict[str, tuple[str, ...]] = {}
     for dist in dists:
@@ -187,9 +168,57 @@ def _made(
     data = {"environment": digest, "commands": commands, "versions": versions}
     write_atomically(memory, json.dumps(data))
     tools.store.refer(owner or memory, digest)
-    tools.store.use_until_exit(digest)
-    start_compiling(tools, uncompiled, interpreter)
     return Lone(digest, venv, commands, versions)
+
+
+@record
+class Stored:
+    """An environment of the store, by what is in it."""
+
+    digest: str
+    venv: Path
+    dists: tuple[WantedDist, ...]
+
+
+def stored_environment(
+    tools: Tools,
+    interpreter: Interpreter,
+    pins: Sequence[Pin],
+    mode: LinkMode,
+    *,
+    prompt: str,
+    editable: bool,
+) -> Stored:
+    """The environment that holds *pins*, made unless it is there, and kept until this process has ended. To
+    be called inside ``store.using()``. Raises what fetching, building and applying raise."""
+    from pypm.ops.provisioning import provide, renewed
+    from pypm_env.apply import apply
+    from pypm_env.plan import plan
+
+    provided = provide(tools, pins, interpreter, editable=editable)
+    dists = provided.dists
+    digest = _digest(interpreter.identity, mode, dists)
+    venv = tools.store.environment_path(digest)
+    tools.store.use_until_exit(digest)
+    uncompiled: tuple[str, ...] = ()
+    # One makes it, the others take it: it must not be exchanged under somebody who runs in it.
+    with holding(tools.store.folder("locks") / f"stored-{digest}"):
+        installed = inspect(venv)
+        if not _is_whole(tools, installed, digest, mode):
+            _set_writable(venv, interpreter, True)
+            changes = apply(
+                plan(Wanted(interpreter, dists, mode), installed, reinstall=True, adopt=True),
+                tools.store,
+                pypm_version=VERSION,
+                trees=provided.trees,
+                renew=lambda digests: renewed(tools, pins, interpreter, digests),
+                listener=tools.world.listener,
+                prompt=prompt,
+            )
+            uncompiled = changes.uncompiled
+            _set_writable(venv, interpreter, False)
+    start_compiling(tools, uncompiled, interpreter)
+    return Stored(digest, venv, dists)
 
 
 def _set_writable(venv: Path, interpreter: Interpreter, writable: bool) -> None:

@@ -16,15 +16,23 @@ from pypm_model.sources import IndexSource
 
 
 def lone_pins(
-    tools: Tools, interpreter: Interpreter, name: NormalizedName, asks: Sequence[Ask], place: Locate
+    tools: Tools,
+    interpreter: Interpreter,
+    name: NormalizedName,
+    asks: Sequence[Ask],
+    place: Locate,
+    constraints: Sequence[Ask] = (),
 ) -> list[Pin]:
     """What answers *asks* on this interpreter and platform, from the workspace's indexes. *name* stands for
-    who asks and is no project's; *place* says where an ask is written. Raises what resolving raises."""
+    who asks and is no project's; *place* says where an ask is written; *constraints* count for packages that
+    something asks for. Raises what resolving raises."""
     here = interpreter.markers
     names = ("sys_platform", "platform_machine", "implementation_name")
     only = " and ".join(f"{marker} == '{here[marker]}'" for marker in names)
     member = MemberRequest(name, str(name), None, f"=={interpreter.version}", tuple(asks))
-    request = Request(members=(member,), environments=(only,), build=tools.build_policy)
+    request = Request(
+        members=(member,), environments=(only,), constraints=tuple(constraints), build=tools.build_policy
+    )
     with tools.new_catalog() as catalog:
         resolution = resolve(request, catalog, place, tools.world.listener)
         wanted = [

@@ -26,6 +26,8 @@ class Stamped:
     interpreter: Interpreter
     needs: tuple[str, ...] = ()
     """Absolute paths outside that it cannot do without: what a farm's links lead to."""
+    venv: str = ""
+    """Where it is, if not in that folder: absolute."""
 
 
 def leave_stamp(
@@ -51,18 +53,18 @@ def leave_stamp(
     root = Path(workspace.root)
     own = [LOCK, *workspace.settings.lock_export]
     for one in environments:
-        venv = f"{one.folder}/{VENV}" if one.folder != "." else VENV
+        venv = one.venv or (f"{one.folder}/{VENV}" if one.folder != "." else VENV)
         site = f"{venv}/{one.interpreter.layout.site_packages}"
         own += [f"{venv}/pyvenv.cfg", f"{venv}/{STATE}", one.interpreter.real_path]
         folders[site] = os.stat(root / site).st_mtime_ns
         missing[f"{venv}/{JOURNAL}"] = None
-        for pin in _pins(one.folder):
-            if os.path.exists(root / pin):
-                own.append(pin)
-            else:
-                missing[pin] = None
+        own += _pins(one.folder)
     for path in dict.fromkeys(own):
-        status = os.stat(root / path)
+        try:
+            status = os.stat(root / path)
+        except FileNotFoundError:
+            missing[path] = None
+            continue
         files[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
     there = list(dict.fromkeys(path for one in environments for path in one.needs))
     rows = [(path, *seen_as) for path, seen_as in files.items()]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.syncing import arguments_of, pylock_options, show, sync_from
+from pypm.cli.syncing import pylock_options, show, sync_from
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
-from pypm.ops.selection import Selection
+from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
 from pypm.ops.syncing import sync
 
@@ -35,7 +35,7 @@ def command(
         locking=Locking(locked=True),
         how=how,
         each=each,
-        stamp_key=key_of([*arguments_of(selection, False), *(["--each"] if each else [])]),
+        stamp_key=key_of([*spelled(selection, False), *(["--each"] if each else [])]),
     )
     with world(common) as here:
         report = sync(here, options)

@@ -10,9 +10,8 @@ from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.watching import show_event
-from pypm.cli.syncing import arguments_of
 from pypm.ops.ending import Ending
-from pypm.ops.selection import Selection
+from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
 from pypm.ops.watch import WatchOptions, watch
 from pypm.ops.watch_events import Trouble, WatchEvent
@@ -51,7 +50,7 @@ def command(
             show_event(event)
 
     with ending, world(common) as here:
-        arguments = arguments_of(selection, frozen=False)
+        arguments = spelled(selection, False)
         # What `pypm run` syncs first is then in step already.
         key = key_of([*arguments, *(["--each"] if each else [])])
         syncing = SyncOptions(selection=selection, each=each, stamp_key=key) if sync else None

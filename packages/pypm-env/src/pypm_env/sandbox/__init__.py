@@ -1,0 +1,1 @@
+"""Sandboxes: a place that vanishes, a clean process environment, a shell, and the system's walls."""

@@ -1,0 +1,1 @@
+"""What a sandbox is made of: its environment, its view of the files, and what changed in it."""
