@@ -51,14 +51,16 @@ class Providers:
         self._by_module: dict[str, list[NormalizedName]] = {}
         self._by_stub: dict[str, list[NormalizedName]] = {}
         self._namespaces: dict[str, list[NormalizedName]] = {}
+        self._guessed_namespaces: set[str] = set()
         for name, one in sorted(contents.items()):
             for module in one.modules:
                 # Names differ in case where the guess is made: PIL is no guess, but Flask is.
                 self._by_module.setdefault(module.lower() if one.is_guess else module, []).append(name)
                 for prefix in _prefixes(module)[1:]:
                     if one.is_guess:
-                        continue
-                    self._namespaces.setdefault(prefix, []).append(name)
+                        self._guessed_namespaces.add(prefix)
+                    else:
+                        self._namespaces.setdefault(prefix, []).append(name)
             for module in one.stubs:
                 self._by_stub.setdefault(module.lower() if one.is_guess else module, []).append(name)
 
@@ -85,8 +87,11 @@ class Providers:
 
     def modules_of(self, imported: Imported) -> Iterable[str]:
         """The modules that one import is about: what is imported *from* a namespace is a module each."""
-        if imported.names and self.is_namespace(imported.module):
-            return [f"{imported.module}.{name}" for name in imported.names if name != "*"]
+        inside = [f"{imported.module}.{name}" for name in imported.names if name != "*"]
+        if inside and self.is_namespace(imported.module):
+            return inside
+        if inside and imported.module in self._guessed_namespaces and not self.of(imported.module):
+            return dict.fromkeys(module if self.of(module) else imported.module for module in inside)
         return [imported.module]
 
 

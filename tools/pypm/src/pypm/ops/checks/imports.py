@@ -134,6 +134,8 @@ class _Judge:
         top = use.module.partition(".")[0]
         place = self._place(use)
         if use.imported.is_optional:
+            if top.startswith("_"):
+                return None  # no distribution's: the platform, or whoever packs it, has it or not
             message = (
                 f"`{self._member.name}` imports `{use.module}` where it is there, and nothing known has it"
             )
@@ -147,11 +149,11 @@ class _Judge:
             return Finding("unknown-import", message, place, is_error=False)
         guess = normalize(top) if is_valid(top) else ""
         suggestion = (
-            f', or add "{guess}" to {self._remedy(use, guess).table} if that is where it is' if guess else ""
+            f'add "{guess}" to {self._remedy(use, guess).table} (a guess by its name), or ' if guess else ""
         )
         message = (
             f"`{self._member.name}` imports `{use.module}`, and nothing that is locked has it: "
-            f"say in [check] imports what does{suggestion}"
+            f"{suggestion}say in [check] imports what has"
         )
         return Finding("undeclared-import", message, place)
 

@@ -71,10 +71,13 @@ def _finding(
     is_error = kind != "group"
     if contents.is_guess:
         unknown = sorted({use.module.partition(".")[0] for use in uses if not use.providers})
-        why = "nothing of it imports a module of that name, and it is not unpacked here to be looked into"
+        why = (
+            "nothing of it imports a module of that name, and nobody has unpacked it here (`pypm sync` does)"
+        )
         if unknown:
             why += f" (it may be {', '.join(f'`{one}`' for one in unknown[:3])})"
-        is_error = is_error and not unknown
+        # Nobody knows whether it is a plug-in or has commands; but no import is left that could be its.
+        is_error = kind == "runtime" and not unknown
     elif contents.commands:
         why += f"; if its command {contents.commands[0]} is what it is for, say so in [check] ignore"
         is_error = False
@@ -84,7 +87,8 @@ def _finding(
     who = f"`{member.name}`" if kind == "runtime" else f"the {kind} {label} of `{member.name}`"
     message = f"{who} asks for `{name}`, and {why}"
     target = _target(asked)
-    remedy = None if target is None else Remedy(member.name, member.file, target, name, removes=True)
+    # Where it is no proof, nothing is taken away.
+    remedy = Remedy(member.name, member.file, target, name, removes=True) if is_error and target else None
     return Finding("unused-dependency", message, place, is_error, remedy)
 
 
