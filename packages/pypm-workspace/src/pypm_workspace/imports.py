@@ -130,7 +130,7 @@ def facts_of(source: bytes, minor: int) -> SourceFacts:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return SourceFacts(unread=_told(error))
-        newer = _told(fault)
+        newer = _begun(tree, _told(fault))
     walker = _Walker(any(name in source for name in _calls))
     try:
         walker.walk(tree.body, 0, "", ())
@@ -154,6 +154,14 @@ def words_of(source: bytes) -> frozenset[str]:
         and len(node.value) < 100
         and _word.fullmatch(node.value.partition(":")[0])
     )
+
+
+def _begun(tree: ast.Module, newer: Newer) -> Newer:
+    """*newer* where its statement begins: of long ones, the end is told."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Match, _star)) and node.end_lineno == newer.line:
+            return Newer(newer.message, node.lineno, node.col_offset + 1)
+    return newer
 
 
 def _told(error: BaseException) -> Newer:

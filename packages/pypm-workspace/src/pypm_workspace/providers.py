@@ -52,6 +52,7 @@ class Providers:
         self._by_stub: dict[str, list[NormalizedName]] = {}
         self._namespaces: dict[str, list[NormalizedName]] = {}
         self._guessed_namespaces: set[str] = set()
+        self._found: dict[tuple[str, bool], tuple[NormalizedName, ...]] = {}
         for name, one in sorted(contents.items()):
             for module in one.modules:
                 # Names differ in case where the guess is made: PIL is no guess, but Flask is.
@@ -67,6 +68,12 @@ class Providers:
     def of(self, module: str, *, typing: bool = False) -> tuple[NormalizedName, ...]:
         """The distributions that have the dotted *module*, or the package it lies in; what is asked of a
         namespace alone is had by all that are in it. Empty if none is known. With *typing* stubs do."""
+        key = (module, typing)
+        if key not in self._found:
+            self._found[key] = self._find(module, typing)
+        return self._found[key]
+
+    def _find(self, module: str, typing: bool) -> tuple[NormalizedName, ...]:
         for prefix in _prefixes(module):
             if prefix in self._told:
                 return self._told[prefix]
@@ -87,12 +94,15 @@ class Providers:
 
     def modules_of(self, imported: Imported) -> Iterable[str]:
         """The modules that one import is about: what is imported *from* a namespace is a module each."""
-        inside = [f"{imported.module}.{name}" for name in imported.names if name != "*"]
-        if inside and self.is_namespace(imported.module):
+        whole = imported.module
+        if whole not in self._namespaces and whole not in self._guessed_namespaces:
+            return (whole,)
+        inside = [f"{whole}.{name}" for name in imported.names if name != "*"]
+        if inside and self.is_namespace(whole):
             return inside
-        if inside and imported.module in self._guessed_namespaces and not self.of(imported.module):
-            return dict.fromkeys(module if self.of(module) else imported.module for module in inside)
-        return [imported.module]
+        if inside and not self.of(whole):
+            return dict.fromkeys(module if self.of(module) else whole for module in inside)
+        return (whole,)
 
 
 def _prefixes(module: str) -> list[str]:

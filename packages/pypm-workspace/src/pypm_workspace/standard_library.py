@@ -51,12 +51,18 @@ _removed: Final = {
     **dict.fromkeys(("sre_compile", "sre_constants", "sre_parse"), 15),
 }  # fmt: skip
 """The first minor version without it."""
+_changed: Final = frozenset({name.partition(".")[0] for name in _added if _added[name]} | set(_removed))
 _names: Final = frozenset(sys.stdlib_module_names) | {n for n in _added if "." not in n} | set(_removed)
 
 
 def is_standard(module: str) -> bool:
     """Whether the dotted *module* is, or was, of the standard library."""
     return module.partition(".")[0] in _names
+
+
+def has_changed(module: str) -> bool:
+    """Whether a Python that counts lacks *module*, or something in it."""
+    return module.partition(".")[0] in _changed
 
 
 def since(module: str) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding, Remedy
-from pypm.ops.checks.sources import SHIPPED
+from pypm.ops.checks.sources import BUILD, SHIPPED
 from pypm.ops.checks.subject import Subject
-from pypm.ops.checks.uses import Use, is_build, loaded_at_import, uses_of
+from pypm.ops.checks.uses import Use, loaded_at_import
 from pypm_model.errors import Place
 from pypm_model.names import NormalizedName, is_valid, normalize
 from pypm_model.requirement_text import to_text
@@ -50,7 +50,7 @@ class _Judge:
         if self._runtime is None:
             return  # its build backend decides what it asks for, and nothing is locked
         told: set[tuple[str, str]] = set()
-        uses = list(uses_of(self._subject, self._member))
+        uses = [use for use in self._subject.uses(self._member) if use.is_foreign]
         for use in uses:
             finding = self._judged(use, uses)
             if finding is None:
@@ -92,7 +92,7 @@ class _Judge:
             waits = use.imported.is_optional or use.imported.is_late
             return waits or use.file.path not in self._loaded_files()
         asked = name in self._extras or name in self._groups or name in self._subject.root_groups
-        return asked or (is_build(use.file) and name in self._build)
+        return asked or (use.file.kind == BUILD and name in self._build)
 
     @property
     def _everything(self) -> frozenset[NormalizedName]:
@@ -103,7 +103,8 @@ class _Judge:
 
     def _loaded_files(self) -> frozenset[str]:
         if self._loaded is None:
-            self._loaded = loaded_at_import(self._subject, self._subject.sources[self._member.name])
+            name = self._member.name
+            self._loaded = loaded_at_import(self._subject.sources[name], self._subject.facts[name])
         return self._loaded
 
     def _has_substitute(self, use: Use, uses: list[Use]) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding
-from pypm.ops.checks.sources import BUILD, MemberSources
+from pypm.ops.checks.sources import BUILD
 from pypm.ops.checks.subject import Subject
-from pypm.ops.checks.uses import foreign_imports
 from pypm_model import specifiers
 from pypm_model.errors import Place
 from pypm_workspace.configuration import Member
 from pypm_workspace.imports import Imported
-from pypm_workspace.standard_library import NEWEST, is_standard, minors, since, until
+from pypm_workspace.standard_library import NEWEST, has_changed, minors, since, until
 
 
 def pythons(subject: Subject) -> Iterator[Finding]:
@@ -44,27 +43,23 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
             )
             yield Finding("newer-syntax", message, Place(_path(member, file.path), newer.line, newer.column))
     if supported:
-        yield from _modules(subject, member, sources, supported)
+        yield from _modules(subject, member, supported)
 
 
-def _modules(subject: Subject, member: Member, sources: MemberSources, supported: str) -> Iterator[Finding]:
-    providers = subject.providers(member)
+def _modules(subject: Subject, member: Member, supported: str) -> Iterator[Finding]:
     told: set[tuple[str, str]] = set()
-    for file, imported, module in foreign_imports(subject, sources, providers):
-        if (
-            not is_standard(module)
-            or imported.is_optional
-            or imported.is_typing
-            or file.path.endswith(".pyi")
-        ):
+    for use in subject.uses(member):
+        file, imported, module = use.file, use.imported, use.module
+        # A backport that is there has it.
+        if use.providers or not has_changed(module) or imported.is_optional or use.is_typing:
             continue
         dotted = [module, *(f"{module}.{name}" for name in imported.names)]
         begin, end = max(map(since, dotted)), until(module)
         if not (begin or end) or (file.path, module) in told:
             continue
         admitted = minors(_within(supported, imported))
-        if providers.of(module) or subject.ignores(member, (module, module.partition(".")[0])):
-            continue  # a backport that is asked for has it
+        if subject.ignores(member, (module, module.partition(".")[0])):
+            continue
         place = Place(_path(member, file.path), imported.line, imported.column)
         if begin and any(minor < begin for minor in admitted) and not imported.instead_of:
             told.add((file.path, module))

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_store.import_names import import_names
@@ -77,6 +76,13 @@ class MemberSources:
         )
 
     @cached_property
+    def python_path(self) -> tuple[str, ...]:
+        """Folders that pytest puts on the path."""
+        options = _table(_table(_table(self.manifest, "tool"), "pytest"), "ini_options")
+        found = _texts(options.get("pythonpath"))
+        return tuple(PurePosixPath(text).as_posix().removeprefix(".") for text in found)
+
+    @cached_property
     def _places(self) -> frozenset[str]:
         """Modules (without their ending) and folders with some, relative to the member's folder."""
         found: set[str] = set()
@@ -103,8 +109,7 @@ class MemberSources:
 
     @cached_property
     def _folders(self) -> frozenset[str]:
-        modules = {file.path.rpartition(".")[0] for file in self.files}
-        return self._places - modules
+        return self._places - {file.path.rpartition(".")[0] for file in self.files}
 
     def module_of(self, path: str) -> str:
         """The dotted name that the file *path* is imported by; empty if it is not installed."""
@@ -240,14 +245,6 @@ def _roots(manifest: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]
     return tuple(sorted(set(tidy), key=lambda root: (-len(root), root)))
 
 
-def python_path(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Folders that pytest puts on the path, relative to the manifest."""
-    options = _table(_table(_table(manifest, "tool"), "pytest"), "ini_options")
-    return tuple(
-        PurePosixPath(text).as_posix().removeprefix(".") for text in _texts(options.get("pythonpath"))
-    )
-
-
 def own_folders(sources: MemberSources, path: str) -> tuple[str, ...]:
     """Folders in which a module of the member's own is looked for, seen from its file *path*: those it lies
     in, and those that importing begins in."""
@@ -256,12 +253,7 @@ def own_folders(sources: MemberSources, path: str) -> tuple[str, ...]:
     while folder:
         folder = folder.rpartition("/")[0]
         above.append(folder)
-    return (*above, *sources.roots, *python_path(sources.manifest))
-
-
-def names_of(workspace: Workspace) -> frozenset[NormalizedName]:
-    """The members that are projects."""
-    return frozenset(member.name for member in workspace.members if not member.is_virtual)
+    return (*above, *sources.roots, *sources.python_path)
 
 
 def _patterns(texts: Iterable[Iterable[str]]) -> list[globs.Segments]:

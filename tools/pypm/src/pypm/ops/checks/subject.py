@@ -8,7 +8,8 @@ from functools import cached_property
 
 from pypm.ops.checks.contents import contents_of
 from pypm.ops.checks.reading import facts_by_file
-from pypm.ops.checks.sources import MemberSources, python_path, sources_of
+from pypm.ops.checks.sources import MemberSources, sources_of
+from pypm.ops.checks.uses import Use, uses_of
 from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import LOCK
 from pypm.ops.tools import Tools
@@ -30,6 +31,7 @@ class Subject:
     def __init__(self, tools: Tools, workspace: Workspace) -> None:
         self.tools = tools
         self.workspace = workspace
+        self._uses: dict[NormalizedName, tuple[Use, ...]] = {}
 
     @cached_property
     def sources(self) -> Mapping[NormalizedName, MemberSources]:
@@ -45,6 +47,15 @@ class Subject:
     def facts(self) -> Mapping[NormalizedName, Mapping[str, SourceFacts]]:
         """What the files of each member import, by path."""
         return dict(zip(self.sources, facts_by_file(self.tools, tuple(self.sources.values())), strict=True))
+
+    def uses(self, member: Member) -> tuple[Use, ...]:
+        """What *member* imports that is not its own."""
+        if member.name not in self._uses:
+            sources, facts = self.sources[member.name], self.facts[member.name]
+            self._uses[member.name] = tuple(
+                uses_of(sources, facts, self._providers_of(member), self._shared_modules)
+            )
+        return self._uses[member.name]
 
     @cached_property
     def lock(self) -> Lock | None:
@@ -70,15 +81,11 @@ class Subject:
         found = contents_of(self.tools, self.workspace, self.lock, asked)
         return found | {name: one.contents for name, one in self.sources.items()}
 
-    def told(self, member: Member) -> Mapping[str, str]:
-        """Distributions of modules as settings name them, the member's last."""
-        return dict((*self.workspace.settings.check.imports, *member.check.imports))
-
-    def providers(self, member: Member) -> Providers:
-        """Where *member* has its modules from."""
+    def _providers_of(self, member: Member) -> Providers:
+        """Where *member* has its modules from; its own settings are stronger than the workspace's."""
         if not member.check.imports:
             return self._providers
-        return Providers(self.contents, self.told(member))
+        return Providers(self.contents, dict((*self.workspace.settings.check.imports, *member.check.imports)))
 
     @cached_property
     def _providers(self) -> Providers:
@@ -90,13 +97,13 @@ class Subject:
         return any(fnmatchcase(word, glob) for word in words for glob in globs)
 
     @cached_property
-    def shared_modules(self) -> frozenset[str]:
+    def _shared_modules(self) -> frozenset[str]:
         """Modules that the root's pytest settings put on everybody's path."""
         root = next((one for one in self.sources.values() if one.member.path == "."), None)
         if root is None:
             return frozenset()
         found: set[str] = set()
-        for folder in python_path(root.manifest):
+        for folder in root.python_path:
             for file in root.files:
                 below = file.path if not folder else file.path.removeprefix(f"{folder}/")
                 if not folder or below != file.path:

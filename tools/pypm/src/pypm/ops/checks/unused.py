@@ -9,7 +9,7 @@ from pypm.ops.checks.finding import Finding, Remedy
 from pypm.ops.checks.reading import words_by_member
 from pypm.ops.checks.sources import SHIPPED
 from pypm.ops.checks.subject import Subject
-from pypm.ops.checks.uses import Use, uses_of
+from pypm.ops.checks.uses import Use
 from pypm_model.requests import Origin
 from pypm_workspace.configuration import Asked, Member
 from pypm_workspace.edges import asked_by
@@ -36,7 +36,7 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
         return  # it is there for what it asks for
     if any(file.path not in facts or facts[file.path].unread for file in sources.files):
         return
-    uses = list(uses_of(subject, member))
+    uses = [use for use in subject.uses(member) if use.is_foreign]
     imported = {name for use in uses for name in use.providers}
     words: frozenset[str] | None = None
     told: set[tuple[str, int]] = set()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from pypm.ops.checks.sources import BUILD, SHIPPED, MemberSources, SourceFile, own_folders
-from pypm.ops.checks.subject import Subject
+from pypm.ops.checks.sources import SHIPPED, MemberSources, SourceFile, own_folders
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_workspace.configuration import Member
-from pypm_workspace.imports import Imported
+from pypm_workspace.imports import Imported, SourceFacts
 from pypm_workspace.providers import Providers
 from pypm_workspace.standard_library import is_standard
 
@@ -30,44 +28,43 @@ class Use:
         """Whether nothing runs it."""
         return self.imported.is_typing or self.file.path.endswith(".pyi")
 
-
-def uses_of(subject: Subject, member: Member) -> Iterator[Use]:
-    """What *member* imports from outside of itself and of the standard library; what a module of its own
-    and one of a distribution could both be is its own."""
-    sources = subject.sources[member.name]
-    providers = subject.providers(member)
-    for file, imported, module in foreign_imports(subject, sources, providers):
-        found = providers.of(module, typing=imported.is_typing or file.path.endswith(".pyi"))
-        if is_standard(module) and not found:
-            continue
-        if member.name not in found:
-            yield Use(file, imported, module, found)
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a distribution is to bring it: it is not of the standard library, or not of that alone."""
+        return bool(self.providers) or not is_standard(self.module)
 
 
-def foreign_imports(
-    subject: Subject, sources: MemberSources, providers: Providers
-) -> Iterator[tuple[SourceFile, Imported, str]]:
-    """(file, import, module) of every module that is not found among the member's own."""
-    facts = subject.facts[sources.member.name]
+def uses_of(
+    sources: MemberSources,
+    facts: Mapping[str, SourceFacts],
+    providers: Providers,
+    shared_modules: Collection[str],
+) -> Iterator[Use]:
+    """What a member imports that is not its own, the standard library included; what a module of its own
+    and one of a distribution could both be is its own. *shared_modules* are on the path of what is not
+    shipped."""
     for file in sources.files:
         known = facts.get(file.path)
         if known is None or not known.imports:
             continue
         folders = own_folders(sources, file.path)
+        is_stub = file.path.endswith(".pyi")
         for imported in known.imports:
-            if imported.level:
+            if imported.module[0] == ".":
                 continue
             for module in providers.modules_of(imported):
-                if sources.has(module, folders) or sources.member.name in providers.of(module):
+                if sources.has(module, folders):
                     continue
-                if file.kind != SHIPPED and module.partition(".")[0] in subject.shared_modules:
+                found = providers.of(module, typing=is_stub or imported.is_typing)
+                if sources.member.name in found:
                     continue
-                yield file, imported, module
+                if file.kind != SHIPPED and module.partition(".")[0] in shared_modules:
+                    continue
+                yield Use(file, imported, module, found)
 
 
-def loaded_at_import(subject: Subject, sources: MemberSources) -> frozenset[str]:
+def loaded_at_import(sources: MemberSources, facts: Mapping[str, SourceFacts]) -> frozenset[str]:
     """The files that are run when what the member installs is imported by its names, without more."""
-    facts = subject.facts[sources.member.name]
     by_module = {
         module: file.path
         for file in sources.files
@@ -95,8 +92,3 @@ def loaded_at_import(subject: Subject, sources: MemberSources) -> frozenset[str]
                         seen.add(file)
                         todo.append(file)
     return frozenset(seen)
-
-
-def is_build(file: SourceFile) -> bool:
-    """Whether the build backend runs it."""
-    return file.kind == BUILD
