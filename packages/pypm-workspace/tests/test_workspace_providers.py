@@ -41,7 +41,8 @@ def test_what_is_imported_from_a_namespace_is_a_module_each() -> None:
 
 
 def test_guesses_are_weaker_than_what_is_known_and_told() -> None:
-    names = [normalize(name) for name in ("Pillow", "types-requests", "zope.interface", "Flask")]
+    shown = ("Pillow", "types-requests", "zope.interface", "Flask", "mcp", "mcp-types")
+    names = [normalize(name) for name in shown]
     providers = Providers({name: guessed(name) for name in names}, {"PIL": "Pillow", "a.b": "x"})
     assert providers.of("PIL.Image") == ("pillow",)
     assert providers.of("a.b.c") == ("x",)
@@ -54,6 +55,8 @@ def test_guesses_are_weaker_than_what_is_known_and_told() -> None:
         "zope",
     ]
     assert providers.of("zope") == ()
+    assert providers.of("mcp.types") == ("mcp",)
+    assert providers.of("mcp_types.x") == ("mcp-types",)
 
 
 def test_the_table_fits_the_python_that_runs_this() -> None:

@@ -51,17 +51,19 @@ class Providers:
         self._by_module: dict[str, list[NormalizedName]] = {}
         self._by_stub: dict[str, list[NormalizedName]] = {}
         self._namespaces: dict[str, list[NormalizedName]] = {}
+        self._dotted_guesses: dict[str, list[NormalizedName]] = {}
         self._guessed_namespaces: set[str] = set()
         self._found: dict[tuple[str, bool], tuple[NormalizedName, ...]] = {}
         for name, one in sorted(contents.items()):
             for module in one.modules:
+                if one.is_guess and "." in module:
+                    self._dotted_guesses.setdefault(module, []).append(name)
+                    self._guessed_namespaces.update(_prefixes(module)[1:])
+                    continue
                 # Names differ in case where the guess is made: PIL is no guess, but Flask is.
                 self._by_module.setdefault(module.lower() if one.is_guess else module, []).append(name)
                 for prefix in _prefixes(module)[1:]:
-                    if one.is_guess:
-                        self._guessed_namespaces.add(prefix)
-                    else:
-                        self._namespaces.setdefault(prefix, []).append(name)
+                    self._namespaces.setdefault(prefix, []).append(name)
             for module in one.stubs:
                 self._by_stub.setdefault(module.lower() if one.is_guess else module, []).append(name)
 
@@ -84,7 +86,11 @@ class Providers:
                 found += self._by_stub.get(prefix, ()) or self._by_stub.get(prefix.lower(), ())
             if found:
                 return tuple(dict.fromkeys(found))
-        return tuple(dict.fromkeys(self._namespaces.get(module, ())))
+        if module in self._namespaces:
+            return tuple(dict.fromkeys(self._namespaces[module]))
+        # Last: mcp.types may be of mcp-types, but where there is an mcp it is of that.
+        dotted = (self._dotted_guesses.get(prefix.lower(), []) for prefix in _prefixes(module))
+        return tuple(next(filter(None, dotted), ()))
 
     def is_namespace(self, module: str) -> bool:
         """Whether *module* is only known as the folder that others lie in."""

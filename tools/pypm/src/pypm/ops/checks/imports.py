@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 from pypm.ops.checks.finding import Finding, Remedy
 from pypm.ops.checks.sources import BUILD, SHIPPED
@@ -56,6 +57,8 @@ class _Judge:
             if finding is None:
                 continue
             about = (use.file.path, use.providers[0] if use.providers else use.module.partition(".")[0])
+            if finding.code == "unknown-import":
+                about = ("", about[1])
             if about not in told:
                 told.add(about)
                 yield finding
@@ -135,8 +138,9 @@ class _Judge:
         top = use.module.partition(".")[0]
         place = self._place(use)
         if use.imported.is_optional:
-            if top.startswith("_"):
-                return None  # no distribution's: the platform, or whoever packs it, has it or not
+            if spare or top.startswith("_"):
+                # It may be there; what begins so is no distribution's: the platform has it or not.
+                return None
             message = (
                 f"`{self._member.name}` imports `{use.module}` where it is there, and nothing known has it"
             )
@@ -168,10 +172,10 @@ class _Judge:
         names = [*self._asked_names()]
         if use.file.kind != SHIPPED:
             names += sorted(self._subject.root_groups)
-        found = dict.fromkeys(names)
-        return tuple(
-            name for name in found if name not in imported and _is_vague(self._subject.contents[name])
-        )
+        found = dict.fromkeys(name for name in names if name not in imported)
+        vague = [name for name in found if _is_vague(self._subject.contents[name])]
+        # Those first whose names are most like the module's.
+        return tuple(sorted(vague, key=lambda name: -SequenceMatcher(None, name, use.module).ratio()))
 
     @property
     def _elsewhere(self) -> frozenset[NormalizedName]:

@@ -102,10 +102,14 @@ class MemberSources:
             place = f"{folder}/{first}" if folder else first
             if place not in self._places:
                 continue
-            is_namespace = place in self._folders and f"{place}/__init__" not in self._places
+            is_namespace = place in self._folders and not self.is_package(place)
             if not is_namespace or not rest or f"{place}/{rest.partition('.')[0]}" in self._places:
                 return True
         return False
+
+    def is_package(self, folder: str) -> bool:
+        """Whether *folder* has an ``__init__``."""
+        return f"{folder}/__init__" in self._places
 
     @cached_property
     def _folders(self) -> frozenset[str]:
@@ -246,13 +250,15 @@ def _roots(manifest: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]
 
 
 def own_folders(sources: MemberSources, path: str) -> tuple[str, ...]:
-    """Folders in which a module of the member's own is looked for, seen from its file *path*: those it lies
-    in, and those that importing begins in."""
-    above = []
+    """Folders in which a module of the member's own is looked for, seen from its file *path*: the one its
+    outermost package lies in and those above, and those that importing begins in."""
+    above: list[str] = []
     folder = path
     while folder:
         folder = folder.rpartition("/")[0]
-        above.append(folder)
+        # Modules of one package see each other by the package's name alone.
+        if above or not sources.is_package(folder):
+            above.append(folder)
     return (*above, *sources.roots, *sources.python_path)
 
 

@@ -21,7 +21,7 @@ from pypm_model.requirement_text import parse
 from pypm_workspace.configuration import Member
 from pypm_workspace.edges import asked_by
 from pypm_workspace.imports import SourceFacts
-from pypm_workspace.providers import Contents, Providers
+from pypm_workspace.providers import Contents, Providers, guessed
 from pypm_workspace.workspace import Workspace
 
 
@@ -79,7 +79,9 @@ class Subject:
         """What can be imported of each distribution that is locked, asked for or a member."""
         asked = (each.requirement.name for m in self.workspace.members for _, _, each in asked_by(m))
         found = contents_of(self.tools, self.workspace, self.lock, asked)
-        return found | {name: one.contents for name, one in self.sources.items()}
+        for name, one in self.sources.items():
+            found[name] = one.contents if one.contents.modules else guessed(name)
+        return found
 
     def _providers_of(self, member: Member) -> Providers:
         """Where *member* has its modules from; its own settings are stronger than the workspace's."""

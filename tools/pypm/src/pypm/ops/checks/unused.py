@@ -9,7 +9,6 @@ from pypm.ops.checks.finding import Finding, Remedy
 from pypm.ops.checks.reading import words_by_member
 from pypm.ops.checks.sources import SHIPPED
 from pypm.ops.checks.subject import Subject
-from pypm.ops.checks.uses import Use
 from pypm_model.requests import Origin
 from pypm_workspace.configuration import Asked, Member
 from pypm_workspace.edges import asked_by
@@ -22,9 +21,10 @@ _word = re.compile(r"[\w.-]+")
 
 def unused(subject: Subject) -> Iterator[Finding]:
     """``unused-dependency`` for each requirement of a member none of whose modules the member imports or
-    names. A warning where that is no proof: in groups, for what has commands, for what nobody has looked
-    into. Nothing is said of stubs, of what others find by its entry points, of what builds, of members
-    without code or with code that cannot be read, and of a virtual root."""
+    names. A warning where that is no proof: in extras and groups, and for what has commands. Nothing is said
+    of stubs, of what others find by its entry points, of what builds, of what nobody has looked into while
+    it is not known where all imports come from, of members without code or with code that cannot be read,
+    and of a virtual root."""
     for member in subject.workspace.members:
         if member.name in subject.sources and member.managed and not member.is_virtual:
             yield from _findings(subject, member)
@@ -38,6 +38,7 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
         return
     uses = [use for use in subject.uses(member) if use.is_foreign]
     imported = {name for use in uses for name in use.providers}
+    is_riddle = any(not use.providers for use in uses)
     words: frozenset[str] | None = None
     told: set[tuple[str, int]] = set()
     for kind, label, asked in asked_by(member):
@@ -52,36 +53,30 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
             subject, member, contents.commands
         ):
             continue
-        if kind == "group" and contents.commands:
+        if kind == "group" and (contents.commands or contents.is_guess):
+            continue
+        if contents.is_guess and (is_riddle or name in subject.workspace.by_name):
+            # It may have what nothing known has; a member without modules is there for what it asks for.
             continue
         if words is None:
             words = words_by_member(sources)
         if any(module.partition(".")[0] in words for module in contents.modules):
             continue
-        yield _finding(subject, member, kind, label, asked, uses)
+        yield _finding(subject, member, kind, label, asked)
 
 
-def _finding(
-    subject: Subject, member: Member, kind: str, label: str, asked: Asked, uses: list[Use]
-) -> Finding:
+def _finding(subject: Subject, member: Member, kind: str, label: str, asked: Asked) -> Finding:
     name = asked.requirement.name
     contents = subject.contents[name]
     shown = ", ".join(f"`{module}`" for module in contents.modules[:3])
     why = f"nothing of it imports {shown}{' ...' if len(contents.modules) > 3 else ''}"
-    is_error = kind != "group"
+    is_error = kind == "runtime" and not contents.is_open
     if contents.is_guess:
-        unknown = sorted({use.module.partition(".")[0] for use in uses if not use.providers})
         why = (
             "nothing of it imports a module of that name, and nobody has unpacked it here (`pypm sync` does)"
         )
-        if unknown:
-            why += f" (it may be {', '.join(f'`{one}`' for one in unknown[:3])})"
-        # Nobody knows whether it is a plug-in or has commands; but no import is left that could be its.
-        is_error = kind == "runtime" and not unknown
     elif contents.commands:
         why += f"; if its command {contents.commands[0]} is what it is for, say so in [check] ignore"
-        is_error = False
-    elif contents.is_open:
         is_error = False
     place = subject.workspace.place(Origin(member.name, member.file, asked.table, asked.item))
     who = f"`{member.name}`" if kind == "runtime" else f"the {kind} {label} of `{member.name}`"
