@@ -154,3 +154,40 @@ def test_other_encodings_and_plugins_of_pytest() -> None:
 def test_names_in_texts() -> None:
     source = b"APPS = ['one.apps', 'two:main', 'three']\nx = 'no name', '4', f'five{x}', 'six/seven'\n"
     assert words_of(source) == {"one", "two", "three", "five"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 does not read them at all")
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ('x = f"{a["b"]}"', 1),
+        ("x = (\n  rf'{a + 'b'}'\n)", 2),
+        ('x = f"{a!r:>{f"{b}"}}"', 1),
+        ("f'''{a}\n{b['''c''']}'''", 2),
+        ("f'{\"\\n\".join(a)}'", 1),
+        ("f'{\na}'", 1),
+        ("f'''{\na  # why\n}'''", 2),
+        ("f'{f\"\\n\"}'", 1),
+        ("f'''{f\"'''\"}'''", 1),
+    ],
+)
+def test_f_strings_that_only_new_pythons_read(source: str, line: int) -> None:
+    newer = facts_of(source.encode(), 11).newer
+    assert newer is not None
+    assert newer.line == line
+    assert facts_of(source.encode(), 12).newer is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "f\"{a['b']}\\n\" f'{a[\"b\"]}'",
+        "f'''{a['b']} {\n  a[\"c\"]\n} # no comment'''",
+        "f'{a!r:>10}' 'x' \"y\" # f'{'",
+        "f'{{' 'a' '}}' '\\n'",
+        "f'{a}' f'{b}'\nx = {'a': f'{b}'}",
+    ],
+)
+def test_f_strings_that_all_pythons_read(source: str) -> None:
+    assert facts_of(source.encode(), 8).newer is None
+    assert facts_of(source.encode(), 8).unread is None

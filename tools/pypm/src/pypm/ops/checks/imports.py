@@ -21,7 +21,7 @@ from pypm_workspace.providers import Contents
 from pypm_workspace.standard_library import is_standard, minors, since, until
 
 _test_groups = ("test", "tests", "dev")
-_builders = frozenset(("setuptools", "pip", "wheel"))
+_builders = frozenset(("setuptools", "pkg_resources", "wheel"))
 
 
 def imports(subject: Subject) -> Iterator[Finding]:
@@ -70,6 +70,8 @@ class _Judge:
             return None
         if is_standard(use.module) or self._has_substitute(use, uses):
             return None
+        if use.file.kind == BUILD and use.module.partition(".")[0] in _builders:
+            return None  # there for a project without [build-system], whoever builds it
         if not use.providers:
             return self._unknown(use, uses)
         name = use.providers[0]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any, NamedTuple
 
 from pypm_model.patterns import pattern
@@ -171,7 +172,8 @@ def _walk(folder: Path, base: str, nested: set[str]) -> Iterator[tuple[str, int,
                     seen = entry.stat()
                 except OSError:
                     continue  # a link to nowhere
-                yield path, seen.st_size, seen.st_mtime_ns
+                if S_ISREG(seen.st_mode):  # reading a pipe would wait for a writer
+                    yield path, seen.st_size, seen.st_mtime_ns
 
 
 def _is_foreign(names: set[str], folder: Path) -> bool:
