@@ -27,6 +27,8 @@ OLDEST = 7
 
 _calls = (b"import_module", b"__import__", b"importorskip", b"find_spec", b"pytest_plugins")
 _perhaps_nested = re.compile(
+    rb"""[fF][rR]?["'][^\n]*\{[^}\n]*["'\\#\n]|[fF][rR]?(?:'{3}|"{3})|[rR][fF]["']"""
+)
     rb"""[fF][rR]?["'][^\n]*\{[^}\n]*["'\\#\n]|[fF][rR]?(?:\'{3}|"{3})|[rR][fF]["']"""
 )
 _NESTED = 12
