@@ -7,10 +7,7 @@ Expressions are looked at only where the text has one of the names that import b
 from __future__ import annotations
 
 import ast
-import io
-import re
 import sys
-import tokenize
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +15,7 @@ from pypm_model import specifiers
 from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.specifiers import InvalidSpecifier
+from pypm_workspace import f_strings
 
 TYPING, OPTIONAL, LATE, ELSEWHERE = 1, 2, 4, 8
 """Circumstances of an import, as bits: see the properties of `Imported`."""
@@ -26,12 +24,6 @@ OLDEST = 7
 """`ast` tells apart the grammars of Python 3.7 and later."""
 
 _calls = (b"import_module", b"__import__", b"importorskip", b"find_spec", b"pytest_plugins")
-_perhaps_nested = re.compile(
-    rb"""[fF][rR]?["'][^\n]*\{[^}\n]*["'\\#\n]|[fF][rR]?(?:'{3}|"{3})|[rR][fF]["']"""
-)
-    rb"""[fF][rR]?["'][^\n]*\{[^}\n]*["'\\#\n]|[fF][rR]?(?:\'{3}|"{3})|[rR][fF]["']"""
-)
-_NESTED = 12
 _probing = ("find_spec", "importorskip")
 _importing = ("import_module", "__import__")
 _caught = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
@@ -140,41 +132,15 @@ def facts_of(source: bytes, minor: int) -> SourceFacts:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return SourceFacts(unread=_told(error))
         newer = _begun(tree, _told(fault))
-    if newer is None and oldest < _NESTED <= newest and _perhaps_nested.search(source):
-        newer = _nested(source)
+    if newer is None and oldest < f_strings.NESTED <= newest:
+        place = f_strings.nested(source)
+        newer = Newer(f_strings.MESSAGE, *place) if place else None
     walker = _Walker(any(name in source for name in _calls))
     try:
         walker.walk(tree.body, 0, "", ())
     except RecursionError as error:
         return SourceFacts(unread=_told(error))
     return SourceFacts(tuple(walker.found), newer)
-
-
-def _nested(source: bytes) -> Newer | None:
-    """The first f-string that only Python 3.12 reads (PEP 701), which `ast` does not tell: within braces
-    there are its own quotes, a backslash, a comment, or, without three quotes, the end of a line."""
-    quotes: list[str] = []
-    for token in tokenize.tokenize(io.BytesIO(source).readline):
-        kind, text = tokenize.tok_name[token.type], token.string
-        if kind == "FSTRING_END":
-            quotes.pop()
-            continue
-        literal = text if kind == "FSTRING_MIDDLE" else text.lstrip("fFrRbBuU")
-        inside = quotes if kind != "FSTRING_MIDDLE" else quotes[:-1]
-        if inside and (
-            kind == "COMMENT"
-            or (kind == "NL" and any(len(quote) == 1 for quote in inside))
-            or (kind in ("STRING", "FSTRING_START", "FSTRING_MIDDLE") and _clashes(literal, inside))
-        ):
-            message = "f-strings that repeat their quotes are only supported in Python 3.12 and greater"
-            return Newer(message, token.start[0], token.start[1] + 1)
-        if kind == "FSTRING_START":
-            quotes.append(literal)
-    return None
-
-
-def _clashes(text: str, quotes: list[str]) -> bool:
-    return "\\" in text or any(quote in text for quote in quotes)
 
 
 def words_of(source: bytes) -> frozenset[str]:
