@@ -24,6 +24,7 @@ from benchmarks.workspaces import (
     Project,
     Workload,
     add_dependency,
+    edited_manifest,
     import_names,
     write,
 )
@@ -270,6 +271,36 @@ def _relock(workload: Workload, names: Sequence[str]) -> Callable[[Bench], list[
     return build
 
 
+# -- staying -----------------------------------------------------------------------------------------
+
+
+def _stay(workload: Monorepo, kind: str, edits: int) -> Callable[[Bench], list[Contender]]:
+    """A pypm that stays beside `uv lock` run for the same edit."""
+
+    def build(bench: Bench) -> list[Contender]:
+        script = str(Path(__file__).with_name("staying.py"))
+
+        def stay(at: int) -> list[Command]:
+            folder = bench.locked("pypm", workload)
+            bench.run("pypm", folder, tools.lock("pypm", bench.toolbox))
+            manifest = str(edited_manifest(workload, folder))
+            words: tuple[str, ...]
+            if kind == "resident":
+                words = (kind, manifest, ADDED, str(edits))
+            else:
+                given = (str(edits),) if kind == "idle" else (manifest, "pypm.lock", ADDED, str(edits))
+                words = (kind, *given, "--", *bench.toolbox.programs["pypm"], "watch", "--json")
+            line = (str(bench.toolbox.pypm_python), script, *words)
+            return [replace(each, measures=True) for each in bench.commands("pypm", folder, [line])]
+
+        contenders = [Contender("pypm", stay)]
+        if kind in ("watch", "resident"):
+            contenders += [each for each in _relock(workload, _BOTH)(bench) if each.name == "uv"]
+        return contenders
+
+    return build
+
+
 # -- installing --------------------------------------------------------------------------------------
 
 
@@ -345,6 +376,34 @@ CASES: tuple[Case, ...] = (
         _relock(WEB_PROJECT, ("pypm", "uv", "poetry")),
     ),
     Case("relock-100", "the same: one of 100 members", _relock(_100, _BOTH)),
+    Case(
+        "watch-100",
+        "the same through `pypm watch`, from the manifest's rename to the lock's: 100 members",
+        _stay(_100, "watch", 12),
+        Bar(0.5),
+    ),
+    Case(
+        "resident-100",
+        "the same in a process that stays, without the watching: 100 members",
+        _stay(_100, "resident", 12),
+        Bar(0.25),
+    ),
+    Case(
+        "watch-soak",
+        "how much the memory of `pypm watch` grows over 800 edits after the first 200: 100 members",
+        _stay(_100, "soak", 1000),
+        Bar(megabytes=10),
+        most_runs=1,
+        warm_up=False,
+        quick=False,
+    ),
+    Case(
+        "watch-idle",
+        "what `pypm watch` uses in 20 s in which nothing happens (CPU): 100 members",
+        _stay(_100, "idle", 20),
+        most_runs=1,
+        warm_up=False,
+    ),
     Case("lock-cold", "lock, empty cache: web", _lock(WEB_PROJECT, _ALL, cold=True), Bar(2)),
     Case(
         "lock-cold-slow",

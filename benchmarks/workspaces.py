@@ -81,14 +81,19 @@ def write(workload: Workload, folder: Path, index_url: str = "") -> None:
 
 def add_dependency(workload: Workload, folder: Path, requirement: str) -> None:
     """The edit of a person who adds *requirement* to the project, or to a member in the monorepo's middle."""
-    manifest = folder / "pyproject.toml"
-    if isinstance(workload, Monorepo):
-        name = member_names(workload.members)[workload.members // 2]
-        manifest = folder / "packages" / name / "pyproject.toml"
+    manifest = edited_manifest(workload, folder)
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(
         text.replace("dependencies = [\n", f'dependencies = [\n    "{requirement}",\n', 1), encoding="utf-8"
     )
+
+
+def edited_manifest(workload: Workload, folder: Path) -> Path:
+    """The manifest that is edited: the project's, or that of a member in the monorepo's middle."""
+    if not isinstance(workload, Monorepo):
+        return folder / "pyproject.toml"
+    name = member_names(workload.members)[workload.members // 2]
+    return folder / "packages" / name / "pyproject.toml"
 
 
 def member_names(members: int) -> list[str]:

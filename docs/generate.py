@@ -1,4 +1,4 @@
-"""Writes `docs/reference/commands.md`, `settings.md` and `error-codes.md` from the code.
+"""Writes `docs/reference/commands.md`, `settings.md`, `error-codes.md` and `doctor-checks.md` from the code.
 
     python docs/generate.py            write what is missing or stale
     python docs/generate.py --check    write nothing; exit 1 and name the pages that are
@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo
 from pypm._verbs import ALIASES, VERBS
 from pypm.cli.arguments import Command, Group, Option
 from pypm.cli.options import COMMON
+from pypm.ops.doctor.checks import CHECKS
 from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
@@ -37,7 +38,12 @@ NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 def pages() -> dict[str, str]:
     """Every generated page by file name, as it should be."""
-    return {"commands.md": commands(), "settings.md": settings(), "error-codes.md": error_codes()}
+    return {
+        "commands.md": commands(),
+        "settings.md": settings(),
+        "error-codes.md": error_codes(),
+        "doctor-checks.md": doctor_checks(),
+    }
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -116,8 +122,8 @@ SETTINGS = {
     "workspace.name": "Default: the folder's name.",
     "workspace.members": "Globs from the root. A match without a `pyproject.toml` is an error that names it.",
     "workspace.exclude": "Globs of folders that are no members although `members` matches them.",
-    "workspace.environments": "Markers: what the lock must cover. Default: every platform the members' Pythons run on.",
-    "workspace.required-environments": "Markers of environments for which every package must have a usable file.",
+    "workspace.environments": "What the lock must cover: markers, or [targets](../how-to/webassembly.md) such as `pyemscripten_2026_0`. Default: every platform the members' Pythons run on.",
+    "workspace.required-environments": "Environments, in the same way, for which every package must have a usable file.",
     "workspace.default-groups": 'Dependency groups that are installed unless `--no-default-groups`; `"all"` for all.',
     "workspace.shared-environment": "`false`: members are alternatives that need not fit together; install them with `-p`, one at a time.",
     "workspace.link-mode": "How files come from the store into `.venv`. `auto` and `farm`: hard links, or copies across devices.",
@@ -325,6 +331,7 @@ WARNINGS = {
     "narrower-sibling": "In a uv workspace whose members share no Python: a member is locked for those of its sibling only.",
     "no-usable-file": "A locked version has no file that any covered environment can use.",
     "no-upload-times": "An index gives no upload times; under a cut-off in time its files count as too new.",
+    "nothing-covered": "An environment of `environments` or `required-environments` is of a Python that no member is for.",
     "outside-environment": "What is to be removed lies outside the environment, and is left alone.",
     "pylock-newer": "A pylock file is of a newer minor version; what is known of it is read.",
     "resolution": "Something odd that the resolver passed over: an unknown extra, a yanked version kept.",
@@ -415,6 +422,26 @@ def _sentence(error: type[PypmError]) -> str:
     if not text or text.startswith(f"{error.__name__}("):
         raise SystemExit(f"docs/generate.py: {error.__module__}.{error.__name__} has no docstring")
     return _prose(text.split("\n\n")[0])
+
+
+# --- doctor --------------------------------------------------------------------------------------
+
+
+def doctor_checks() -> str:
+    """The page of `pypm doctor`'s checks."""
+    lines = ["# Checks of pypm doctor", "", NOTE, ""]
+    lines += [
+        "In the order in which they are told; how to use them: [doctor](../how-to/doctor.md). Those marked with a",
+        "`w` look at a workspace and are left out where there is none.",
+        "",
+        "| group | check | | looks whether, or at |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {check.group} | `{check.name}` | {'`w`' if check.of_workspace else ''} | {cell(check.about)} |"
+        for check in CHECKS
+    ]
+    return "\n".join(lines) + "\n"
 
 
 # --- text ----------------------------------------------------------------------------------------

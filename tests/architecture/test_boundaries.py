@@ -48,6 +48,8 @@ WORLD_ALLOWED = {
     # The one member that reads manifests does so here and nowhere else.
     ("pypm_workspace", "discover"): {"os", "pathlib"},
     ("pypm_workspace", "edit"): {"os", "pathlib", "tempfile"},
+    # The one module that waits for the disk.
+    ("pypm_workspace", "watch"): {"os"},
 }
 PURE_FROM = {
     "pathlib": {"PurePath", "PurePosixPath", "PureWindowsPath"},

@@ -42,13 +42,13 @@ def pages(generate: ModuleType) -> dict[str, str]:
     return made
 
 
-@pytest.mark.parametrize("name", ["commands.md", "settings.md", "error-codes.md"])
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "error-codes.md", "doctor-checks.md"])
 def test_a_generated_page_is_current(name: str, pages: dict[str, str]) -> None:
     assert (REFERENCE / name).read_text(encoding="utf-8") == pages[name], "run python docs/generate.py"
 
 
 def test_every_generated_page_is_tested_here(pages: dict[str, str]) -> None:
-    assert pages.keys() == {"commands.md", "settings.md", "error-codes.md"}
+    assert pages.keys() == {"commands.md", "settings.md", "error-codes.md", "doctor-checks.md"}
 
 
 def test_every_command_and_alias_has_its_place(pages: dict[str, str]) -> None:

@@ -19,15 +19,20 @@ Selection = Mapping[str, str]
 
 def environment(python: str, platform: str) -> dict[str, str]:
     """Marker values of CPython *python* (``3.12.1``) on a ``sys_platform``."""
-    names = {"linux": ("posix", "Linux"), "darwin": ("posix", "Darwin"), "win32": ("nt", "Windows")}
-    os_name, system = names[platform]
+    os_name, system, machine = {
+        "linux": ("posix", "Linux", "x86_64"),
+        "darwin": ("posix", "Darwin", "x86_64"),
+        "win32": ("nt", "Windows", "AMD64"),
+        "emscripten": ("posix", "Emscripten", "wasm32"),
+        "wasi": ("posix", "wasi", "wasm32"),
+    }[platform]
     return {
         "python_full_version": python,
         "python_version": ".".join(python.split(".")[:2]),
         "sys_platform": platform,
         "os_name": os_name,
         "platform_system": system,
-        "platform_machine": "AMD64" if platform == "win32" else "x86_64",
+        "platform_machine": machine,
         "platform_python_implementation": "CPython",
         "implementation_name": "cpython",
         "implementation_version": python,

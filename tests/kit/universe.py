@@ -71,9 +71,19 @@ class Universe:
     directs: Mapping[DirectSource, Direct] = field(default_factory=dict)
     asked: list[Key] = field(default_factory=list)
 
-    def solve(self, request: Request, *, speculate: bool = True, shuffle: int | None = None) -> Outcome:
-        """Run a session to its end; *shuffle* seeds the order and grouping of the answers."""
+    def solve(
+        self,
+        request: Request,
+        *,
+        speculate: bool = True,
+        shuffle: int | None = None,
+        ahead: Sequence[Fact] = (),
+    ) -> Outcome:
+        """Run a session to its end; *shuffle* seeds the order and grouping of the answers, *ahead* is fed
+        before the first step."""
         session = Session(request)
+        if ahead:
+            session.feed(ahead)
         dice = random.Random(shuffle)
         while isinstance(state := session.step(), Needs):
             keys = list(state.keys)

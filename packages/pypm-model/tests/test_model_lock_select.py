@@ -285,6 +285,15 @@ def test_policies_limit_the_choice() -> None:
     assert pick((SDIST,), default=False, allow=frozenset({x})) == SDIST
 
 
+def test_where_nothing_is_built_an_sdist_is_no_file() -> None:
+    wasi = replace(LINUX, markers={**LINUX.markers, "sys_platform": "wasi", "platform_system": "wasi"})
+    assert pick(("a-1.0.tar.gz", "a-1.0-py3-none-any.whl"), wasi) == "a-1.0-py3-none-any.whl"
+    for files in (("a-1.0.tar.gz",), ("a-1.0.tar.gz", "a-1.0-cp312-cp312-win_amd64.whl")):
+        assert pick(files) == "a-1.0.tar.gz"
+        with pytest.raises(NoFileFits, match="and nothing is built there"):
+            pick(files, wasi)
+
+
 def test_all_packages_without_a_file_are_told_at_once() -> None:
     win = "{}-1.0-cp312-cp312-win_amd64.whl".format
     lock = Lock(

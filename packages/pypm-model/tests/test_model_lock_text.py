@@ -108,6 +108,22 @@ def test_what_is_written_reads_back(lock: Lock) -> None:
 
 
 @patient
+@given(st.lists(locks, min_size=2, max_size=4), st.randoms(use_true_random=False))
+def test_what_was_written_before_changes_no_text(several: list[Lock], random: Random) -> None:
+    """Packages that come again, as they were or not, are the same text with a memory and without."""
+    written = lock_text.Written()
+    known: list[LockedPackage] = []
+    for lock in several:
+        mine = {(p.name, p.version, p.source): p for p in lock.packages}
+        for old in random.sample(known, min(2, len(known))):
+            again = replace(old, requires_python=random.choice([old.requires_python, ">=3.99"]))
+            mine[again.name, again.version, again.source] = again
+        lock = replace(lock, packages=tuple(mine.values()))
+        assert lock_text.write(lock, written) == lock_text.write(lock)
+        known += lock.packages
+
+
+@patient
 @given(locks)
 def test_every_parser_agrees(lock: Lock) -> None:
     text = lock_text.write(lock)

@@ -15,6 +15,7 @@ from pypm_model.markers import (
     FALSE,
     NEVER,
     TRUE,
+    TooComplex,
     all_of,
     any_of,
     both,
@@ -22,6 +23,7 @@ from pypm_model.markers import (
     either,
     extra,
     flag,
+    minus,
     negate,
     parse,
     python_bounds,
@@ -241,3 +243,22 @@ def test_nothing_heavy_is_loaded() -> None:
         [sys.executable, "-c", program % (heavy,)], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_what_many_conditions_share_is_not_written_to_be_measured() -> None:
+    """One of the two ways to write it repeats each condition for every path that leads to it."""
+    pairs = [(flag(f"m{n:02}[new]"), flag(f"m{n:02}[old]")) for n in range(60)]
+    given = all_of(negate(both(new, old)) for new, old in pairs)
+    some = both(given, any_of(old for _, old in pairs))
+    found = text(some, given)
+    assert found == " or ".join(f"'m{n:02}[old]' in dependency_groups" for n in range(60))
+    assert both(parse(found), given) == some
+
+
+def test_a_text_that_would_be_endless_is_refused() -> None:
+    odd = FALSE
+    for n in range(40):
+        this = flag(f"p{n:02}")
+        odd = either(minus(odd, this), minus(this, odd))
+    with pytest.raises(TooComplex):
+        text(odd)

@@ -164,6 +164,20 @@ def test_answers_do_not_depend_on_the_order_of_facts(
 
 
 @quick
+@given(universes, roots, roots)
+def test_answers_do_not_depend_on_what_is_known_ahead(
+    packages: dict[str, dict[str, list[str]]], asked: list[str], before: list[str]
+) -> None:
+    """What another request had to know, fed before the first step."""
+    earlier = served(packages)
+    earlier.solve(request(before))
+    ahead = earlier.facts()
+    later = served(packages)
+    assert later.solve(request(asked), ahead=ahead) == served(packages).solve(request(asked))
+    assert not {fact.key for fact in ahead} & set(later.asked), "nothing is asked twice"
+
+
+@quick
 @given(universes, roots, roots, st.randoms(use_true_random=False))
 def test_answers_do_not_depend_on_the_order_of_members(
     packages: dict[str, dict[str, list[str]]], asked: list[str], others: list[str], dice: object
@@ -256,3 +270,43 @@ def test_members_apart_are_solvable_when_each_is(
         for where in POINTS:
             chosen = selected(outcome, where, f"m{number}")
             assert oracle.needed(packages, texts, chosen, where) == set(chosen)
+
+
+WHEELS = (
+    ("py3-none-manylinux_2_17_x86_64",),
+    ("py3-none-win_amd64",),
+    ("py3-none-macosx_11_0_arm64", "py3-none-manylinux_2_17_x86_64"),
+    ("py3-none-any",),
+)
+# No requirement is for a platform: it would have to be met there, and not by what others ask elsewhere.
+unmarked = _requirements(("", "", "", "[x]"), ("",))
+partial_releases = st.builds(
+    Release,
+    st.lists(unmarked, max_size=2),
+    st.just(("x",)),
+    tags=st.sampled_from(WHEELS),
+    sdist=st.booleans(),
+)
+
+
+@quick
+@given(
+    st.fixed_dictionaries(
+        {name: st.dictionaries(st.sampled_from(VERSIONS), partial_releases, min_size=1) for name in NAMES}
+    ),
+    st.lists(unmarked, min_size=1, max_size=4),
+)
+def test_t11_where_an_old_lock_was_parted_decides_nothing(
+    packages: dict[str, dict[str, Release]], asked: list[str]
+) -> None:
+    """Whether files are enough does not hang on the regions they are judged in."""
+    ask = request(asked)
+    parted = replace(ask, preferred_splits=("sys_platform == 'darwin'", "sys_platform == 'win32'"))
+    plain, again = Universe(packages).solve(ask), Universe(packages).solve(parted)
+    assert isinstance(plain, Resolution) == isinstance(again, Resolution)
+    for outcome in (plain, again):
+        if isinstance(outcome, Resolution):
+            universe = Universe(packages)
+            universe.solve(ask)
+            universe.solve(parted)
+            assert verify(ask, outcome, universe.facts()) == ()

@@ -91,7 +91,7 @@ def test_constraints_and_overrides_are_named_and_can_be_relaxed() -> None:
         (
             OLD_LINUX,
             {"required_environments": ("sys_platform == 'win32'",)},
-            "files",
+            "required",
             "requiring a only where it can be used gives a solution: "
             f"a>=2; sys_platform == 'linux' and platform_machine == 'x86_64' in {AT}",
         ),

@@ -233,6 +233,14 @@ def test_t9_does_not_fall_to_a_version_from_before_the_dependency() -> None:
     assert versions(outcome) == {"fastapi": ["0.79"], "starlette": ["0.28"]}
 
 
+def test_t9_not_to_one_from_before_it_either_where_both_are_asked_for() -> None:
+    fastapi = {"0.52": [], "0.109.1": ["starlette>=0.35,<0.36"], "0.110.0": ["starlette>=0.36,<0.37"]}
+    universe = Universe({"fastapi": fastapi, "starlette": {"0.35.1": [], "0.36.3": []}})
+    for asked in (["fastapi", "starlette<=0.36.0"], ["starlette<=0.36.0", "fastapi"]):
+        outcome = solved(universe, request(asked))
+        assert versions(outcome) == {"fastapi": ["0.109.1"], "starlette": ["0.35.1"]}
+
+
 def test_t10_the_newest_version_of_each_python() -> None:
     universe = Universe({"a": {"1.0": Release(python=">=3.8"), "2.0": Release(python=">=3.12")}})
     outcome = solved(universe, request(["a"]))
@@ -302,6 +310,45 @@ def test_t11_a_required_environment_must_have_a_file() -> None:
     assert versions(solved(Universe({"a": {"1.0": linux}}), only_linux)) == {"a": ["1.0"]}
 
 
+def test_t11_a_required_environment_on_a_new_python_must_have_a_file_too() -> None:
+    old = Release(tags=("py3-none-manylinux_2_17_x86_64", "cp314-cp314-win_amd64"), sdist=False)
+    new = Release(tags=("py3-none-manylinux_2_17_x86_64", "cp313-cp313-win_amd64"), sdist=False)
+    windows = "sys_platform == 'win32' and python_version == '3.14'"
+    asked = request(["a"], required_environments=(windows,))
+    outcome = solved(Universe({"a": {"1.0": old, "2.0": new}}), asked)
+    assert parse(edges(outcome, "app", "a")["1.0"]) == parse(windows)
+    story = failed(Universe({"a": {"2.0": new}}), asked).story
+    assert (
+        "every version" not in story[-2].text and "no usable file on Python 3.14 on Windows" in story[-2].text
+    )
+
+
+def test_t11_what_no_version_has_a_file_for_parts_nothing() -> None:
+    """An older version has a file for Windows, none has one for macOS: that is no reason to fail there."""
+    both = Release(tags=("py3-none-manylinux_2_17_x86_64", "py3-none-win_amd64"), sdist=False)
+    linux = Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)
+    outcome = solved(Universe({"a": {"1.0": both, "2.0": linux}}), request(["a"]))
+    assert edges(outcome, "app", "a") == {"1.0": "sys_platform == 'win32'", "2.0": "sys_platform != 'win32'"}
+
+
+def test_t11_a_region_cut_for_another_package_needs_no_more_files() -> None:
+    """Alone, `windows` is locked everywhere; that something else parts macOS changes nothing."""
+    windows = Release(tags=("py3-none-win_amd64",), sdist=False)
+    linux = Release(tags=("py3-none-manylinux_2_17_x86_64", "py3-none-win_amd64"), sdist=False)
+    all_three = Release(tags=("py3-none-any",), sdist=False)
+    universe = Universe({"other": {"1.0": all_three, "2.0": linux}, "windows": {"1.0": windows}})
+    outcome = solved(universe, request(["other", "windows"]))
+    assert edges(outcome, "app", "windows") == {"": ""}
+    assert sorted(edges(outcome, "app", "other")) == ["1.0", "2.0"]
+    # Nor does an old lock that was parted there.
+    again = replace(request(["windows"]), preferred_splits=(DARWIN, "sys_platform != 'darwin'"))
+    assert edges(solved(universe, again), "app", "windows") == {"": ""}
+    # Who asks for it there only, or says that it is required there, has to get it.
+    story = failed(universe, request(["other", f"windows ; {DARWIN}"])).story
+    assert "windows 1.0 (the only version) has no usable file on macOS" in story[-2].text
+    failed(universe, request(["other", "windows"], required_environments=(DARWIN,)))
+
+
 def test_t11_no_build_leaves_wheels_only() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": Release(tags=None)}})
     policy = BuildPolicy(no_build=names("a"))
@@ -323,6 +370,20 @@ def test_t13_a_pin_on_one_platform_permits_it_there_only() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": Release(yanked="")}})
     outcome = solved(universe, request([f"a==2.0; {LINUX}", "a"]))
     assert edges(outcome, "app", "a") == {"1.0": "sys_platform != 'linux'", "2.0": LINUX}
+
+
+def test_t13_a_rejected_parent_spreads_no_permission() -> None:
+    packages = {
+        "a": {"1.0": ["b"], "2.0": ["b==2.0", "c>=9"]},
+        "b": {"1.0": [], "2.0": Release(yanked="broken")},
+        "c": {"1.0": []},
+    }
+    assert versions(solved(Universe(packages), request(["a"]))) == {"a": ["1.0"], "b": ["1.0"]}
+    # A pin in metadata is none of a member's: the version that has it is left out, and said why.
+    packages["a"] = {"2.0": ["b==2.0"]}
+    story = failed(Universe(packages), request(["a"])).story
+    assert "b 2.0 is yanked (broken)" in [reason.text for reason in story]
+    assert versions(solved(Universe(packages), request(["a", "b==2.0"])))["b"] == ["2.0"]
 
 
 def test_t14_extras_that_name_their_own_package() -> None:
@@ -423,19 +484,65 @@ def test_t15_extras_that_exclude_each_other_are_locked_apart_where_nothing_is_sh
     )
 
 
-def test_t15_many_members_with_such_extras_make_no_product_of_cases() -> None:
+@pytest.mark.parametrize("packages", ["one", "own", "deep"])
+def test_t15_many_members_with_such_extras_make_no_product_of_cases(packages: str) -> None:
+    """Whether all of them fight over one package, each over its own, or about what is found late."""
+    shared = {f"p{n}": {v: [f"p{n + 1}"] for v in "12"} for n in range(30)} | {"p30": {"1": []}}
+
+    def solved_for(count: int) -> Resolution:
+        found: dict[str, dict[str, list[str]]] = {**shared, "a": {"1.0": [], "2.0": []}}
+        many = []
+        for n in range(count):
+            extras = {"old": ["a<2"], "new": ["a>=2"]}
+            if packages == "own":
+                found[f"a{n}"] = {"1.0": [], "2.0": []}
+                extras = {"old": [f"a{n}<2"], "new": [f"a{n}>=2"]}
+            if packages == "deep":
+                for side, bound in (("old", "<2"), ("new", ">=2")):
+                    found[f"{side}{n}"] = {"1": [f"inner-{side}{n}"], "2": [f"inner-{side}{n}"]}
+                    found[f"inner-{side}{n}"] = {"1": [f"a{bound}"]}
+                    extras[side] = [f"{side}{n}"]
+            many.append(member(f"m{n:02}", ["p0"], extras=extras, groups={"dev": ["a"]}))
+        asked = Request(tuple(many), shared_environment=False)
+        universe = Universe(found)
+        outcome = solved(universe, asked)
+        assert verify(asked, outcome, universe.facts()) == ()
+        return outcome
+
+    one, some, many = map(solved_for, (1, 10, 20))
+    assert len(many.conflicts) == 20
+    assert len(many.splits) == 2
+    if packages == "deep":
+        # Conflicts found late are gone back from, over items that were entered in the meantime.
+        assert many.steps <= 5 * some.steps
+    else:
+        # New per member is that its four items are entered in each pass, and its own packages chosen.
+        assert (many.steps - some.steps) / 10 <= 12
+        assert many.steps <= one.steps + 19 * 12
+
+
+def test_what_is_left_out_of_a_region_is_solved_together() -> None:
+    """Members that fit neither the first nor each other have their own region, the rest share two."""
+    packages = {"a": {"1.0": [], "2.0": [], "3.0": []}}
+    pins = {"m1": "3", "m2": "2", "m3": "1", "m4": "2", "m5": "3", "m6": "1"}
+    members = tuple(member(name, [f"a=={version}"]) for name, version in pins.items())
+    asked = Request(members, shared_environment=False)
+    universe = Universe(packages)
+    outcome = solved(universe, asked)
+    assert verify(asked, outcome, universe.facts()) == ()
+    assert versions(outcome) == {"a": ["1.0", "2.0", "3.0"]}
+    assert len(outcome.splits) == 3
+
+
+def test_t15_of_two_extras_that_exclude_each_other_it_is_said_how_to_declare_it() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": []}})
-
-    def steps(count: int) -> int:
-        many = [
-            member(f"m{n}", [], extras={"old": ["a<2"], "new": ["a>=2"]}, groups={"dev": ["a"]})
-            for n in range(count)
-        ]
-        outcome = solved(universe, Request(tuple(many), shared_environment=False))
-        assert len(outcome.conflicts) == count
-        return outcome.steps
-
-    assert steps(12) <= 12 * steps(1)
+    outcome = universe.explain(request([], extras={"old": ["a<2"], "new": ["a>=2"]}))
+    assert [hint for hint in outcome.hints if "conflicts" in hint] == [
+        "declaring that app[new] and app[old] exclude each other gives a solution: [resolution] conflicts = "
+        '[[{ member = "app", extra = "new" }, { member = "app", extra = "old" }]]'
+    ]
+    alone = universe.explain(request(["a>=2"], extras={"old": ["a<2"]}))
+    assert not [hint for hint in alone.hints if "conflicts" in hint]
 
 
 def test_t16_members_shadow_the_index_always() -> None:
@@ -539,6 +646,36 @@ def test_t19_the_first_answer_stays() -> None:
         session.feed([universe.answer(key) for key in state.keys])
     assert versions(state) == {"a": ["1.0"]}
     assert session.step() is state
+
+
+def test_t19_what_is_learned_in_one_region_holds_in_it_alone() -> None:
+    """That `e` can have no version is learned before the cut, from requirements that never meet."""
+    packages = {
+        "a": {"1.0": [f"c<2 ; {LINUX}"]},
+        "b": {"1.0": ["c>=2 ; sys_platform != 'linux'"]},
+        "c": {"1.0": ["e==1.0"], "2.0": ["e==2.0"]},
+        "d": {"1.0": ["e==2.0 ; sys_platform == 'win32'", f"e==1.0 ; {LINUX}"]},
+        "e": {"1.0": [], "2.0": []},
+    }
+    outcome = solved(Universe(packages), request(["a", "b", "d"]))
+    assert versions(outcome)["c"] == versions(outcome)["e"] == ["1.0", "2.0"]
+    assert edges(outcome, "d", "e") == {"1.0": LINUX, "2.0": "sys_platform == 'win32'"}
+
+
+def test_t20_a_package_that_two_parted_ways_lead_to_is_there_once_in_each_environment() -> None:
+    packages = {
+        "a": {"1.0": ["c"], "2.0": ["c"]},
+        "b": {"1.0": ["c<2"]},
+        "c": {"1.0": ["d"], "2.0": ["d"]},
+        "d": {"1.0": []},
+    }
+    asked = request(["a<2; python_version < '3.13'", "a>=2; python_version >= '3.13'", f"b; {LINUX}"])
+    outcome = solved(Universe(packages), asked)
+    assert versions(outcome) == {"a": ["1.0", "2.0"], "b": ["1.0"], "c": ["1.0"], "d": ["1.0"]}
+    parted = request(["a", f"b; {LINUX}", "c>=2; sys_platform != 'linux'"])
+    outcome = solved(Universe(packages), parted)
+    assert versions(outcome) == {"a": ["2.0"], "b": ["1.0"], "c": ["1.0", "2.0"], "d": ["1.0"]}
+    assert edges(outcome, "a", "c") == {"1.0": LINUX, "2.0": "sys_platform != 'linux'"}
 
 
 def test_t20_markers_are_short_within_what_the_lock_covers() -> None:

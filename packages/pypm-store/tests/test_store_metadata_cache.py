@@ -27,8 +27,10 @@ from pypm_store.fact_codec import (
     encode_listing,
     encode_metadata,
 )
-from pypm_store.metadata_cache import MetadataCache
+from pypm_store.metadata_cache import SCHEMA, MetadataCache
 from pypm_store.pages import FileRow, Page, PageContent
+
+FILE = f"meta-{SCHEMA}.sqlite"
 
 ONE, OTHER = "identity-one", "identity-other"
 ACME, BETA = NormalizedName("acme"), NormalizedName("beta")
@@ -416,7 +418,7 @@ def test_a_reader_sees_a_page_whole(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "meta-2.sqlite").write_bytes(b"this is no database at all" * 500)
+    (tmp_path / FILE).write_bytes(b"this is no database at all" * 500)
     with MetadataCache(tmp_path) as cache:
         assert cache.warning is not None and cache.warning.code == "cache-damaged"
         cache.put_values("k", {"a": 1})
@@ -428,10 +430,10 @@ def test_damage_found_while_reading_is_set_aside(tmp_path: Path) -> None:
     with MetadataCache(tmp_path) as cache:
         cache.put_pages(ONE, [content_of(NormalizedName(f"p{number}")) for number in range(200)])
         cache.forget_pages(0)
-    with sqlite3.connect(tmp_path / "meta-2.sqlite") as raw:
+    with sqlite3.connect(tmp_path / FILE) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     raw.close()
-    path = tmp_path / "meta-2.sqlite"
+    path = tmp_path / FILE
     data = bytearray(path.read_bytes())
     # All but the first page (with the tables' names) is overwritten.
     data[4096:] = b"\xff" * (len(data) - 4096)
@@ -446,14 +448,14 @@ def test_damage_found_while_reading_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_an_empty_or_foreign_database_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "meta-2.sqlite").touch()
+    (tmp_path / FILE).touch()
     with MetadataCache(tmp_path) as cache:
         cache.put_values("k", {"a": 1})
         assert cache.warning is None
     other = tmp_path / "other"
     other.mkdir()
-    with sqlite3.connect(other / "meta-2.sqlite") as raw:
-        raw.execute("PRAGMA user_version = 2")
+    with sqlite3.connect(other / FILE) as raw:
+        raw.execute(f"PRAGMA user_version = {SCHEMA}")
     raw.close()
     with MetadataCache(other) as cache:
         cache.put_values("k", {"a": 1})

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pypm_index.addresses import redacted
 from pypm_index.errors import GitFailed
+from pypm_index.git_command import NotRun, run_git
 from pypm_model.patterns import pattern
 from pypm_store.locks import holding
 
@@ -30,7 +31,7 @@ class Git:
         self._folder = folder
         # Inside a hook of git these would point every command at the user's own repository.
         inherited = {key: value for key, value in environ.items() if key not in _OWN_VARIABLES}
-        self._environ = {**inherited, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        self._environ = {**inherited, "GIT_TERMINAL_PROMPT": "0"}
 
     def commit_of(self, url: str, ref: str) -> str:
         """The commit that *ref* (a branch, a tag, a commit; empty: the default branch) is now.
@@ -95,7 +96,7 @@ class Git:
         if not (bare / "HEAD").is_file():
             return False
         done = self._process(["-C", str(bare), "cat-file", "-e", f"{commit}^{{commit}}"])
-        return done.returncode == 0
+        return not isinstance(done, NotRun) and done.returncode == 0
 
     def _fetch(self, url: str, bare: Path) -> None:
         if not (bare / "config").is_file():
@@ -111,6 +112,8 @@ class Git:
 
     def _run(self, arguments: list[str], url: str, doing: str) -> str:
         done = self._process(arguments)
+        if isinstance(done, NotRun):
+            raise GitFailed(redacted(url), doing, done.reason)
         if done.returncode != 0:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             reason = next((line for line in said if line.startswith(("fatal:", "error:"))), "")
@@ -118,22 +121,9 @@ class Git:
             raise GitFailed(redacted(url), doing, redacted(reason))
         return done.stdout
 
-    def _process(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        command = ["git", "-c", "core.hooksPath=" + os.devnull, "-c", "advice.detachedHead=false", *arguments]
-        try:
-            return subprocess.run(
-                command,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_SECONDS,
-            )
-        except FileNotFoundError:
-            return subprocess.CompletedProcess(command, 127, "", "fatal: the git command is not installed")
-        except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(command, 124, "", "fatal: it did not end in time")
+    def _process(self, arguments: list[str]) -> subprocess.CompletedProcess[str] | NotRun:
+        quiet = ["-c", "core.hooksPath=" + os.devnull, "-c", "advice.detachedHead=false"]
+        return run_git([*quiet, *arguments], self._environ, seconds=_SECONDS)
 
 
 _OWN_VARIABLES = frozenset(

@@ -68,6 +68,16 @@ class Bars:
 
 
 @record
+class NoWheel:
+    """No version of *what* has a wheel for *target* (in words), where nothing else can be installed; *newest*
+    is the newest version that has one, empty if there is none."""
+
+    what: Term
+    target: str
+    newest: str
+
+
+@record
 class Unknown:
     """None of the indexes *asked* has the package."""
 
@@ -123,4 +133,6 @@ class Ends:
     place: str = ""
 
 
-Claim = Requires | DependsOn | Allows | Bars | Unknown | NoneSuch | Member | Supports | Follows | Ends
+Claim = (
+    Requires | DependsOn | Allows | Bars | NoWheel | Unknown | NoneSuch | Member | Supports | Follows | Ends
+)

@@ -19,14 +19,23 @@ class Place:
     file: str
     line: int | None = None
     column: int | None = None
+    unwritten: bool = False
+    """It is something that would be added to the file, and is in no line of it yet."""
 
     def __str__(self) -> str:
+        if self.unwritten:
+            return f"{self.file} (to be added)"
         text = self.file
         if self.line is not None:
             text += f":{self.line}"
             if self.column is not None:
                 text += f":{self.column}"
         return text
+
+    def to_json(self) -> dict[str, Any]:
+        """The place as data."""
+        found: dict[str, Any] = {"file": self.file, "line": self.line, "column": self.column}
+        return found | ({"unwritten": True} if self.unwritten else {})
 
 
 @dataclass_transform(eq_default=False)
@@ -81,7 +90,7 @@ class PypmError(Exception):
     def to_json(self) -> dict[str, Any]:
         """The error as JSON-ready data: code, message, hint, places and the record's own fields."""
         own = {name: _plain(getattr(self, name)) for name in field_names(self.__class__)}
-        places = [{"file": p.file, "line": p.line, "column": p.column} for p in (*self.places, *self.askers)]
+        places = [place.to_json() for place in (*self.places, *self.askers)]
         return {"code": self.code, "message": str(self), "hint": self.hint, "places": places, **own}
 
 

@@ -51,8 +51,9 @@ class FileClass(NamedTuple):
     *tags* is None for an sdist; for wheels it is what their tags cover, each atom
     ``python|os|machine``: python is ``py3``, ``py310+`` (any Python >= 3.10), ``cp311`` (exactly
     CPython 3.11), ``cp311t`` (free-threaded), ``cp38+`` (abi3: CPython 3.8 and later), ``pp310``;
-    os is a ``sys_platform`` value or ``*``; machine is a ``platform_machine`` value or ``*``
-    (``macosx universal2`` gives both ``x86_64`` and ``arm64``). Sorted, no duplicates.
+    os is a ``sys_platform`` value, a platform of Pyodide (``pyemscripten_2026_0``) or ``*``; machine is a
+    ``platform_machine`` value or ``*`` (``macosx universal2`` gives both ``x86_64`` and ``arm64``). Sorted,
+    no duplicates.
     """
 
     requires_python: str

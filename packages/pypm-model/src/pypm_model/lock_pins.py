@@ -17,14 +17,17 @@ Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
 
 
 def pins_of(lock: Lock) -> Pins:
-    """The versions of a lock, where it has several of a package each with the environments it is for."""
+    """The versions of a lock, where it has several of a package each with the environments (and, if
+    it is split by them, choices) it is for."""
     found: dict[NormalizedName, list[int]] = {}
     for position, package in enumerate(lock.packages):
         if isinstance(package.source, IndexSource):
             found.setdefault(package.name, []).append(position)
     where: Mapping[int, markers.Diagram] = {}
     if any(len(positions) > 1 for positions in found.values()):
-        where = reach(lock, everything(lock))
+        # Of a lock that is split by what is chosen, it is for choices, too, that a version is there.
+        by_choice = any("dependency_groups" in split for split in lock.splits)
+        where = reach(lock, None if by_choice else everything(lock))
 
     def preference(position: int, *, alone: bool) -> Preference:
         package = lock.packages[position]

@@ -95,7 +95,10 @@ class EnvironmentNotCovered(PypmError):
 
     @property
     def hint(self) -> str:
-        return "add it to 'environments' in pypm-workspace.toml and run 'pypm lock'"
+        return (
+            "add it to 'environments' in pypm-workspace.toml and run 'pypm lock'; for another target than "
+            "this machine see 'pypm export --target'"
+        )
 
 
 @record
@@ -314,6 +317,7 @@ class _Chooser:
         self._ranks = {tag: rank for rank, tag in reversed(list(enumerate(environment.tags)))}
         self._known: dict[str, int | None] = {}
         self._build = build
+        self._is_built = not markers.evaluate(markers.WHEELS_ONLY, environment.markers)
 
     def choose(self, package: LockedPackage) -> Artifact | Misfit | None:
         """The file to install; None for members and direct sources, which have none to choose."""
@@ -328,7 +332,7 @@ class _Chooser:
 
     def _choose(self, package: LockedPackage) -> Artifact | Misfit:
         name, policy = package.name, self._build
-        sdists = [file for file in package.files if not file.is_wheel]
+        sdists = [file for file in package.files if not file.is_wheel and self._is_built]
         if not policy.no_binary & {name, NormalizedName("*")}:
             keys = [
                 (key, file)
@@ -337,9 +341,12 @@ class _Chooser:
             ]
             if keys:
                 return min(keys, key=lambda pair: pair[0])[1]
-            reason = "has no wheel for it" if len(sdists) < len(package.files) else "has no wheel"
+            has_wheels = any(file.is_wheel for file in package.files)
+            reason = "has no wheel for it" if has_wheels else "has no wheel"
         else:
             reason = "may not be installed from a wheel"
+        if not self._is_built:
+            return Misfit(name, package.version, f"{reason}, and nothing is built there")
         if not sdists:
             return Misfit(
                 name, package.version, f"{reason} and no sdist" if package.files else "has no files at all"

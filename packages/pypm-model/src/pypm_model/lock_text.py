@@ -70,10 +70,32 @@ FILE = "pypm.lock"
 """The lock's file name, at the root of the workspace."""
 
 
-def write(lock: Lock) -> str:
+class Written:
+    """The packages of the last lock that was written with this, and their lines: those that are the same in
+    the next one need not be put into words again."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[object, ...], tuple[LockedPackage, str]] = {}
+
+    def lines(self, packages: Sequence[LockedPackage]) -> list[str]:
+        """The text of each of *packages*."""
+        known, self._lines = self._lines, {}
+        found = []
+        for package in packages:
+            key = package.name, package.version, package.source
+            entry = known.get(key)
+            if entry is None or entry[0] != package:
+                entry = package, "\n".join(_package(package))
+            self._lines[key] = entry
+            found.append(entry[1])
+        return found
+
+
+def write(lock: Lock, written: Written | None = None) -> str:
     """The text of *lock*; equal locks give equal texts.
 
-    What an index says of a file for the moment (its own Requires-Python, yanked) is not written.
+    What an index says of a file for the moment (its own Requires-Python, yanked) is not written. *written*
+    remembers this lock's packages for the next one.
     """
     lines = [f"format = {FORMAT}"]
     if lock.requires_python:
@@ -88,8 +110,8 @@ def write(lock: Lock) -> str:
                 lines.append(f"{key(name)} = {quoted(value)}")
             else:
                 lines += _list(key(name), map(quoted, value), always=True)
-    for package in sorted(lock.packages, key=package_order):
-        lines += _package(package)
+    packages = sorted(lock.packages, key=package_order)
+    lines += (written if written is not None else Written()).lines(packages)
     lines.append("")
     return "\n".join(lines)
 

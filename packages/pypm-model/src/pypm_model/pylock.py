@@ -8,7 +8,7 @@ dependency group of its own name; with one member chosen, its extras and groups 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import reduce
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
@@ -36,6 +36,14 @@ class GroupNames:
     """(flag, name) of what becomes a dependency group."""
     always: tuple[str, ...]
     """Flags that are taken as set: the chosen member itself."""
+
+    def only(self, flags: Collection[str]) -> GroupNames:
+        """Those of *flags*; the others are taken as unset."""
+        return GroupNames(
+            tuple([pair for pair in self.extras if pair[0] in flags]),
+            tuple([pair for pair in self.groups if pair[0] in flags]),
+            self.always,
+        )
 
 
 def workspace_names(lock: Lock) -> GroupNames:

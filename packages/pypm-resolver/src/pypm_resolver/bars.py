@@ -64,7 +64,7 @@ def _bar_yanked(graph: Graph, node: int, package: Package) -> None:
     for version, where in graph.problem.exact.get(package.name, ()):
         _allow(package, _pinned(package, version) & yanked, allowed, where)
     for version, _, where in graph.problem.preferences.get(package.name, ()):
-        mask = sum(1 << i for i, known in enumerate(package.versions) if known == version)
+        mask = sum(1 << at for at in package.positions(version))
         _allow(package, mask & yanked, allowed, where)
     for index, where in allowed.items():
         yanked &= ~(1 << index)

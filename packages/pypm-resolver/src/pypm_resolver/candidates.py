@@ -13,6 +13,7 @@ from pypm_model.markers import FALSE, Diagram, both, implies
 from pypm_model.names import NormalizedName
 from pypm_model.requests import PrereleasePolicy
 from pypm_model.sources import IndexSource
+from pypm_resolver.choices import is_possible
 from pypm_resolver.package import Package
 from pypm_resolver.problem import Problem
 
@@ -72,10 +73,10 @@ def kept(problem: Problem, package: Package, where: Diagram) -> tuple[int, ...]:
     whole: set[int] = set()
     part: set[int] = set()
     for version, index, marker in problem.preferences.get(package.name, ()):
-        if both(where, marker) == FALSE:
+        if not is_possible(problem, both(where, marker)):
             continue
-        for candidate, known in enumerate(package.versions):
-            if known == version and (not index or package.source(candidate) == IndexSource(index)):
+        for candidate in package.positions(version):
+            if not index or package.source(candidate) == IndexSource(index):
                 (whole if implies(where, marker) else part).add(candidate)
     newest_first = not is_lowest(problem, package.name, where)
     return (

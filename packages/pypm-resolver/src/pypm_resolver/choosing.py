@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, both, implies, minus
+from pypm_model.markers import FALSE, TRUE, Diagram, both, implies, minus
 from pypm_model.names import NormalizedName
 from pypm_resolver.bars import unfit
 from pypm_resolver.candidates import best, in_order, is_lowest, is_mixed, kept
 from pypm_resolver.files import Cover
 from pypm_resolver.fitting import Cut, Fits, Fitting, Misses
 from pypm_resolver.graph import Edge, Graph
+from pypm_resolver.incompatibility import Barred
 from pypm_resolver.package import Package, cover_of
+from pypm_resolver.reach import reach
 from pypm_resolver.reach import scope as scope_of
 
 
@@ -25,14 +27,17 @@ class Choosing:
         self._earlier = earlier
         self._kept: dict[int, tuple[int, ...]] = {}
 
-    def choose(self, node: int, siblings: frozenset[int] | set[int]) -> int | Cut:
-        """The candidate to try next for the package at *node*, or where the region must be cut first."""
+    def choose(self, node: int, siblings: frozenset[int] | set[int]) -> int | Cut | None:
+        """The candidate to try next for the package at *node*, or where the region must be cut first; None
+        if it has been added to the facts that nothing fits."""
         package = self.graph.packages[node]
         allowed = self.solver.bits[node]
         lowest = is_lowest(self.problem, package.name, self.where)
         mixed = is_mixed(self.problem.request.prereleases, package.name)
         scope: Diagram | None = None
         later: Cut | None = None
+        without: int | None = None
+        around: Diagram = FALSE
         if lowest or node in siblings:
             cut = self._cut_for_quality(node, package, lowest, mixed)
             if cut is not None:
@@ -43,7 +48,10 @@ class Choosing:
                 return index
             if scope is None:
                 scope = scope_of(self.graph, node)
-            match self.judge(package, index, cover, scope, allowed):
+                around = self.around(node, scope)
+            match self.judge(package, index, cover, scope, around, allowed):
+                case Fits() if scope != FALSE and both(scope, cover.files) == FALSE:
+                    without = index if without is None else without
                 case Fits():
                     return index
                 case Cut() as cut:
@@ -52,16 +60,34 @@ class Choosing:
                     later = later or cut
         if later is not None:
             return later
+        if without is not None:
+            return without
         assert scope is not None
-        return Cut(scope)
+        return self.without_files(node, allowed, scope)
+
+    def without_files(self, node: int, mask: int, scope: Diagram) -> Cut | None:
+        """What to do about candidates that have no file in *scope*: cut it out of the region; None if it is
+        all of it, and they are barred now. (That is so only where files are judged for a wider region.)"""
+        if not implies(self.where, scope):
+            return Cut(scope)
+        self.graph.add(((node, mask),), Barred("files"), TRUE)
+        return None
+
+    def around(self, node: int, scope: Diagram) -> Diagram:
+        """Where the package at *node* must have a file: in *scope*, where it is needed in the region, or in
+        what would be that in the wider region that files are judged for."""
+        if self.fitting.around == self.where:
+            return scope
+        return reach(self.graph, self.fitting.around).get(node, FALSE)
 
     def judge(
-        self, package: Package, index: int, cover: Cover, scope: Diagram, allowed: int
+        self, package: Package, index: int, cover: Cover, scope: Diagram, around: Diagram, allowed: int
     ) -> Fits | Misses | Cut:
-        """Whether a candidate serves *scope*, *allowed* being what could be chosen instead."""
+        """Whether a candidate serves *scope* and has a file in *around*, *allowed* being what could be chosen
+        instead."""
         stable = not package.prereleases >> index & 1
         others = allowed & ~(1 << index) & ~(package.prereleases if stable else 0)
-        return self.fitting.judge(package, cover, scope, others)
+        return self.fitting.judge(package, cover, scope, around, others)
 
     def _first(self, node: int, package: Package) -> tuple[int, ...]:
         found = self._kept.get(node)

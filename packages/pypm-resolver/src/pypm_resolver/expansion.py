@@ -47,14 +47,7 @@ class Expansion:
         key = self.graph.keys[node]
         match key[0]:
             case "item":
-                if (node, 0) in self.graph.edges:
-                    return None
-                dependencies = self.universe.of_item(self.graph.item(node))
-                missing = self._unlisted(dependencies)
-                if missing:
-                    return Missing(tuple(dict.fromkeys(missing)))
-                self._follow(node, ((node, 1),), 0, dependencies)
-                return None
+                return self.look_at_item(node)
             case "extra":
                 owner = self.graph.owner(node)
                 if not solver.is_fixed(owner):
@@ -62,6 +55,17 @@ class Expansion:
                 return self.look_ahead(owner, solver.bits[owner].bit_length() - 1)
             case _:
                 return self.look_ahead(node, solver.bits[node].bit_length() - 1)
+
+    def look_at_item(self, node: int) -> Missing | None:
+        """Add what an item asks for, before or after it is entered."""
+        if (node, 0) in self.graph.edges:
+            return None
+        dependencies = self.universe.of_item(self.graph.item(node))
+        missing = self._unlisted(dependencies)
+        if missing:
+            return Missing(tuple(dict.fromkeys(missing)))
+        self._follow(node, ((node, 1),), 0, dependencies)
+        return None
 
     def look_ahead(self, node: int, index: int) -> Missing | Cut | None:
         """Add what comes with a candidate that is about to be chosen.
@@ -91,11 +95,13 @@ class Expansion:
 
     def _unlisted(self, dependencies: tuple[Dependency, ...]) -> list[Key]:
         """Listings that must be fed before *dependencies* can be added."""
+        if self.universe.has_all(dependencies):
+            return []
         missing: list[Key] = []
         for dependency in dependencies:
             if dependency.refused or dependency.name in self.problem.members:
                 continue
-            if both(self.where, dependency.marker) != FALSE:
+            if self.graph.inside(dependency.marker) != FALSE:
                 package = self.universe.package(dependency.name)
                 if not isinstance(package, Package):
                     missing += package
@@ -168,8 +174,8 @@ class Expansion:
     ) -> None:
         """Add the dependencies kept under (node, slot): one incompatibility each with *terms*."""
         problem = self.problem
-        where = self.where
-        active = [d for d in dependencies if both(where, d.marker) != FALSE]
+        graph = self.graph
+        active = [d for d in dependencies if graph.inside(d.marker) != FALSE]
         edges: list[Edge] = []
         masks: dict[int, tuple[Diagram, int]] = {}
         for dependency in active:
@@ -184,9 +190,11 @@ class Expansion:
             assert isinstance(package, Package)
             target = self._target(package)
             allowed = package.bits(dependency.specifier, dependency.source)
-            self.graph.add(
-                (*terms, (target, self.solver.everything[target] & ~allowed)), dependency.cause, marker
-            )
+            outside = self.solver.everything[target] & ~allowed
+            if target == terms[0][0]:
+                graph.add((*terms, (target, outside)), dependency.cause, marker)
+            else:
+                graph.depend(terms, target, outside, dependency.cause, marker)
             edges.append(Edge(target, marker, allowed))
             if masks.setdefault(target, (marker, allowed)) != (marker, allowed):
                 self.siblings.add(target)

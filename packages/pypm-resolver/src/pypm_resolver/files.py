@@ -8,6 +8,9 @@ Two questions, kept apart because they are answered with different rigour:
 - *files*: where there is a file, built (a wheel whose tags fit) or to be built (an sdist). A version
   without an sdist is never usable on all platforms there could be, so this is only asked of
   the environments that are expected to work (`Expected`).
+
+Where nothing can be built (Pyodide, WASI: `pypm_model.targets`), an sdist is no file. That is only looked at
+by locks that are for such a system by name: all others would be slower for it, and say the same.
 """
 
 from __future__ import annotations
@@ -19,12 +22,17 @@ from typing import NamedTuple
 from pypm_model.facts import FileClass
 from pypm_model.markers import (
     FALSE,
+    TRUE,
+    WHEELS_ONLY,
     Diagram,
+    all_of,
     any_of,
     both,
     coverage,
     either,
     implies,
+    minus,
+    negate,
     parse,
     python_bounds,
     requires_python,
@@ -33,6 +41,7 @@ from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.specifiers import Clause, InvalidSpecifier
 from pypm_model.specifiers import parse as parse_specifier
+from pypm_model.targets import points, wheels_only
 from pypm_model.versions import key_of
 
 SETTLED_PYTHON = (3, 13)
@@ -100,11 +109,11 @@ def strict_region(specifier: str) -> Diagram:
 
 
 @lru_cache(maxsize=65536)
-def class_cover(files: FileClass) -> Cover:
-    """Where files of one kind can be used."""
+def class_cover(files: FileClass, wasm: bool = False) -> Cover:
+    """Where files of one kind can be used; *wasm* says whether it is looked at where nothing is built."""
     strict = strict_region(files.requires_python)
     if files.tags is None:
-        return Cover(strict, strict, strict)
+        return Cover(strict, minus(strict, WHEELS_ONLY) if wasm else strict, strict)
     pythons = any_of(_pythons(python) for python in sorted({tag.split("|")[0] for tag in files.tags}))
     return Cover(strict, both(strict, coverage(files.tags)), both(strict, pythons))
 
@@ -123,36 +132,46 @@ def _pythons(tag: str) -> Diagram:
 
 
 def covers(
-    classes: tuple[tuple[FileClass, int], ...], every: int, *, wheels: bool = True, sdists: bool = True
+    classes: tuple[tuple[FileClass, int], ...],
+    every: int,
+    *,
+    wheels: bool = True,
+    sdists: bool = True,
+    wasm: bool = False,
 ) -> tuple[tuple[Cover, int], ...]:
     """The versions in the mask *every*, grouped by where they can be used.
 
-    *wheels* and *sdists* say which kinds may be used at all. Groups are disjoint, in no special order.
+    *wheels* and *sdists* say which kinds may be used at all, *wasm* whether it is told where nothing is
+    built. Groups are disjoint, in no special order.
     """
     # 1. Most versions have an sdist or a pure wheel: it serves all there is under its Requires-Python, and
     #    what the other files with the same text cover need not be known.
     serves: dict[Diagram, int] = {}
     others: list[tuple[Diagram, FileClass, int]] = []
+    built: list[tuple[Diagram, FileClass, int]] = []
     for files, mask in classes:
         if not (sdists if files.tags is None else wheels):
             continue
         strict = strict_region(files.requires_python)
-        if files.tags is None or (_PURE in files.tags and implies(strict, _PYTHON_3)):
-            serves[strict] = serves.get(strict, 0) | mask
-        else:
+        if files.tags is not None and not (_PURE in files.tags and implies(strict, _PYTHON_3)):
             others.append((strict, files, mask))
+        elif files.tags is None and wasm:
+            built.append((strict, files, mask))
+        else:
+            serves[strict] = serves.get(strict, 0) | mask
     groups: dict[Cover, int] = {NOWHERE: every}
     for strict, mask in serves.items():
         groups = _joined(groups, mask, Cover(strict, strict, strict))
     # 2. Covers only grow, so a version whose files serve all of a Requires-Python is done with it.
-    for strict, files, mask in others:
+    for strict, files, mask in (*built, *others):
         todo = mask & ~serves.get(strict, 0)
+        here = class_cover(files, wasm).files if wasm else strict
         if todo:
             for cover, versions in groups.items():
-                if versions & todo and implies(strict, cover.files):
+                if versions & todo and implies(here, cover.files):
                     todo &= ~versions
         if todo:
-            groups = _joined(groups, todo, class_cover(files))
+            groups = _joined(groups, todo, class_cover(files, wasm))
     return tuple(groups.items())
 
 
@@ -184,19 +203,41 @@ def _join(first: Cover, second: Cover) -> Cover:
 
 
 @record
+class Needed:
+    """Environments in which no version may be without a file."""
+
+    where: Diagram
+    counts: Diagram
+    """The environments that are looked at."""
+    at: tuple[Diagram, ...]
+    """How to cut a region of which only a part is concerned, the best way first."""
+
+
+class Place(NamedTuple):
+    """A platform on which another version is better than none."""
+
+    where: Diagram
+    """The environments that are looked at."""
+    marker: Diagram
+
+
+@record
 class Expected:
     """The environments in which a version is expected to have a file."""
 
     settled: Diagram
     """Pythons that count."""
-    platforms: tuple[Diagram, ...]
-    """Better another version than none on one of these; each within *settled*."""
-    required: tuple[Diagram, ...]
-    """No version without a file somewhere in each of these, as the user wrote them."""
+    platforms: tuple[Place, ...]
+    """Better another version than none on one of these."""
+    required: tuple[Needed, ...]
+    """No version without a file somewhere in each of these."""
+    wasm: bool
+    """Whether the lock is for a system where nothing is built."""
 
 
-def expected(where: Diagram, required: tuple[str, ...]) -> Expected:
-    """What to expect of files for a lock that covers *where*, with the user's required environments."""
+def expected(where: Diagram, environments: tuple[str, ...], required: tuple[str, ...]) -> Expected:
+    """What to expect of files for a lock that covers *where*, which *environments* name; *required* are the
+    user's required environments."""
     lowest, _ = python_bounds(where)
     found = re.match(r"(\d+)\.(\d+)", lowest or "")
     newest = max(SETTLED_PYTHON, (int(found[1]), int(found[2])) if found else SETTLED_PYTHON)
@@ -204,8 +245,24 @@ def expected(where: Diagram, required: tuple[str, ...]) -> Expected:
         f"python_full_version < '{newest[0]}.{newest[1] + 1}'"
         " and platform_python_implementation == 'CPython' and implementation_name == 'cpython'"
     )
-    return Expected(
-        settled,
-        tuple(both(parse(marker), settled) for marker in PLATFORMS),
-        tuple(parse(marker) for marker in required),
-    )
+    regions = [parse(marker) for marker in required]
+    wasm = [
+        (part, system)
+        for part, system in wheels_only([*map(parse, environments), *regions])
+        if both(part, where) != FALSE
+    ]
+    # Which Python has a wheel is known of each there: none is too new to be settled.
+    places = [Place(both(marker, settled), marker) for marker in map(parse, PLATFORMS)]
+    places += [Place(all_of((point, part, _CPYTHON)), point) for part, _ in wasm for point in points(part)]
+    needed = [_needed(region, where, settled) for region in regions if not implies(region, WHEELS_ONLY)]
+    needed += [Needed(part, _CPYTHON, (negate(system), negate(part))) for part, system in wasm]
+    return Expected(settled, tuple(places), tuple(needed), bool(wasm))
+
+
+_CPYTHON = parse("platform_python_implementation == 'CPython'")
+
+
+def _needed(region: Diagram, where: Diagram, settled: Diagram) -> Needed:
+    """What is needed in *region*: on Pythons that count; on all if it is of other ones only."""
+    counts = settled if both(both(region, where), settled) != FALSE else TRUE
+    return Needed(region, counts, (negate(region),))

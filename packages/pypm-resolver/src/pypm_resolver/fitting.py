@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypm_model.markers import FALSE, Diagram, all_of, any_of, both, implies, minus, negate, parse
 from pypm_model.records import record
-from pypm_resolver.files import PLATFORMS, Cover, Expected
+from pypm_resolver.files import Cover, Expected, Needed
 from pypm_resolver.package import Package
 
 
@@ -28,15 +28,16 @@ FITS = Fits()
 MISSES = Misses()
 
 _SYSTEMS = tuple(parse(f"sys_platform == '{system}'") for system in ("linux", "darwin", "win32"))
-_PLATFORM_MARKERS = tuple(parse(marker) for marker in PLATFORMS)
 
 
 class Fitting:
     """Judges covers for one region; answers for the whole region are remembered."""
 
-    def __init__(self, where: Diagram, expected: Expected) -> None:
+    def __init__(self, where: Diagram, expected: Expected, around: Diagram | None = None) -> None:
+        """*around* is a wider region, for which a candidate needs a file instead."""
         self.where = where
         self.expected = expected
+        self.around = where if around is None else around
         self._whole: dict[Cover, bool] = {}
         self._barred: dict[Cover, str] = {}
 
@@ -51,20 +52,20 @@ class Fitting:
     def _barring(self, cover: Cover) -> str:
         if both(self.where, cover.strict) == FALSE:
             return "python" if cover.strict != FALSE or cover.files != FALSE else "files"
-        if both(self.where, cover.files) == FALSE:
+        if both(self.around, cover.files) == FALSE:
             return "files"
-        for marker in self.expected.required:
-            if self._misses(marker, cover, self.where) and self._is_all(marker, self.where):
+        for needed in self.expected.required:
+            if self._misses(needed, cover, self.around) and self._is_all(needed, self.where):
                 return "required"
         return ""
 
-    def _misses(self, marker: Diagram, cover: Cover, scope: Diagram) -> bool:
+    def _misses(self, needed: Needed, cover: Cover, scope: Diagram) -> bool:
         """Whether a required environment in *scope* has no file at all."""
-        part = all_of((scope, marker, self.expected.settled))
+        part = all_of((scope, needed.where, needed.counts))
         return part != FALSE and both(part, cover.files) == FALSE
 
-    def _is_all(self, marker: Diagram, scope: Diagram) -> bool:
-        return implies(both(scope, self.expected.settled), marker)
+    def _is_all(self, needed: Needed, scope: Diagram) -> bool:
+        return implies(both(scope, needed.counts), needed.where)
 
     def is_whole(self, cover: Cover) -> bool:
         """Whether versions with this cover leave nothing to ask for in the region."""
@@ -80,13 +81,16 @@ class Fitting:
         return not (
             implies(scope, cover.strict)
             and both(scope, cover.files) != FALSE
-            and not any(self._misses(marker, cover, scope) for marker in expected.required)
+            and not any(self._misses(needed, cover, scope) for needed in expected.required)
             and implies(both(scope, expected.settled), cover.pythons)
-            and all(implies(both(scope, platform), cover.files) for platform in expected.platforms)
+            and all(implies(both(scope, place.where), cover.files) for place in expected.platforms)
         )
 
-    def judge(self, package: Package, cover: Cover, scope: Diagram, others: int) -> Fits | Misses | Cut:
-        """Whether a version with this cover serves *scope*, the part of the region that needs it.
+    def judge(
+        self, package: Package, cover: Cover, scope: Diagram, around: Diagram, others: int
+    ) -> Fits | Misses | Cut:
+        """Whether a version with this cover serves *scope*, the part of the region that needs it; a file it
+        must have somewhere in *around*.
 
         *others* are the candidates that could be chosen instead: what no other one covers either is
         nothing to cut a region for, unless Requires-Python or a required environment is at stake.
@@ -94,38 +98,35 @@ class Fitting:
         if scope == FALSE or self.is_whole(cover):
             return FITS
         expected = self.expected
-        if both(scope, cover.strict) == FALSE or both(scope, cover.files) == FALSE:
+        if both(scope, cover.strict) == FALSE or both(around, cover.files) == FALSE:
             return MISSES
         if not implies(scope, cover.strict):
             return Cut(cover.strict)
-        for marker in expected.required:
-            if self._misses(marker, cover, scope):
-                return MISSES if self._is_all(marker, scope) else self._cut((negate(marker), scope))
+        for needed in expected.required:
+            if self._misses(needed, cover, around):
+                return MISSES if self._is_all(needed, scope) else self._cut((*needed.at, scope))
         missing = minus(both(scope, expected.settled), cover.pythons)
-        if missing != FALSE and self._rescued(package, cover, missing, others):
+        if self._rescued(package, cover, missing, others) != FALSE:
             return self._cut((cover.pythons, cover.files))
         lacking = [
             p
-            for p in (both(scope, platform) for platform in expected.platforms)
+            for p in (both(scope, place.where) for place in expected.platforms)
             if not implies(p, cover.files)
         ]
-        missing = minus(any_of(lacking), cover.files)
-        if missing != FALSE and self._rescued(package, cover, missing, others):
+        missing = self._rescued(package, cover, minus(any_of(lacking), cover.files), others)
+        if missing != FALSE:
             systems = [
                 s
                 for s in _SYSTEMS
                 if both(s, missing) != FALSE and implies(both(s, self._expected(scope)), any_of(lacking))
             ]
-            platforms = [p for p in expected.platforms if both(p, missing) != FALSE]
-            lacks = (*systems, *(self._marker(p) for p in platforms))
+            places = [place.marker for place in expected.platforms if both(place.where, missing) != FALSE]
+            lacks = (*systems, *places)
             return self._cut((*map(negate, lacks), cover.files))
         return FITS
 
     def _expected(self, scope: Diagram) -> Diagram:
-        return both(scope, any_of(self.expected.platforms))
-
-    def _marker(self, platform: Diagram) -> Diagram:
-        return next(m for m in _PLATFORM_MARKERS if implies(platform, m))
+        return both(scope, any_of(place.where for place in self.expected.platforms))
 
     def _cut(self, markers: tuple[Diagram, ...]) -> Fits | Cut:
         for marker in markers:
@@ -133,8 +134,9 @@ class Fitting:
                 return Cut(marker)
         return FITS
 
-    def _rescued(self, package: Package, cover: Cover, missing: Diagram, others: int) -> bool:
-        return any(
-            mask & others and other != cover and both(other.files, missing) != FALSE
-            for other, mask in package.covers
-        )
+    def _rescued(self, package: Package, cover: Cover, missing: Diagram, others: int) -> Diagram:
+        """The part of *missing* in which one of *others* has a file."""
+        if missing == FALSE:
+            return FALSE
+        files = (other.files for other, mask in package.covers if mask & others and other != cover)
+        return both(missing, any_of(files))

@@ -3,9 +3,9 @@ incompatibilities made from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
-from pypm_model.markers import FALSE, TRUE, Diagram, both, implies
+from pypm_model.markers import FALSE, TRUE, Diagram, both
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_resolver.incompatibility import Cause, Incompatibility, Structure
@@ -37,22 +37,23 @@ _CONSTANT: frozenset[Diagram] = frozenset()
 class Graph:
     """Nodes, the edges followed from them, and the solver that decides about them.
 
-    *rivals* are members whose items are not entered here, because another one is installed alone;
-    *ranks* says which packages choose earlier or later than their turn. Edges are kept under a node and a
-    slot: the candidate they belong to, for an extra that of its package, 0 for items.
+    *entered* are the items that are entered from the root (`pypm_resolver.choices`), *first* those of them
+    that count most; *ranks* says which packages choose earlier or later than their turn. Edges are kept
+    under a node and a slot: the candidate they belong to, for an extra that of its package, 0 for items.
     """
 
     def __init__(
         self,
         universe: Universe,
         where: Diagram,
-        rivals: frozenset[NormalizedName],
+        entered: Mapping[ItemKey, bool],
         ranks: dict[NodeKey, int],
+        first: Container[ItemKey] = (),
     ) -> None:
         self.universe = universe
         self.problem = universe.problem
         self.where = where
-        self.rivals = rivals
+        self.entered = entered
         self.solver = Solver()
         self.keys: list[NodeKey] = []
         self.packages: dict[int, Package] = {}
@@ -64,10 +65,14 @@ class Graph:
         """(extra, node) by package."""
         self._ranks = ranks
         self._nodes: dict[NodeKey, int] = {}
+        self.choices: list[int] = []
+        """Nodes of items that are entered in a part of the region only, those of *first* first."""
+        self._inside: dict[Diagram, Diagram] = {}
         for item in self.problem.items.values():
             self._add_node(("item", *item.key), 1)
         for item in self.problem.items.values():
             self._enter(item)
+        self.choices.sort(key=lambda node: self.item(node).key not in first)
 
     def node(self, key: NodeKey) -> int:
         """The node with this key; KeyError if there is none yet."""
@@ -117,7 +122,9 @@ class Graph:
 
     def add(self, terms: Iterable[tuple[int, int]], cause: Cause, marker: Diagram) -> None:
         """Add a leaf that holds under *marker*; terms that are always true are dropped, one that is
-        never true drops the leaf."""
+        never true drops the leaf. So does one that never will be: what is ruled out before the first
+        decision is so for good, and nothing can follow from the leaf. That is the better half of what
+        members ask, who ask for much the same."""
         inside = both(self.where, marker)
         if inside == FALSE:
             return
@@ -127,13 +134,34 @@ class Graph:
             known = merged.get(node)
             merged[node] = term if known is None else known & term
         kept: list[tuple[int, int]] = []
+        bits = everything if self.solver.level else self.solver.bits
         for node, term in merged.items():
-            if not term:
+            if not term & bits[node]:
                 return
             if term != everything[node]:
                 kept.append((node, term))
         varies = _CONSTANT if inside == self.where else frozenset((marker,))
         self.solver.add(Incompatibility(tuple(kept), cause, varies, marker))
+
+    def depend(
+        self, terms: tuple[tuple[int, int], ...], target: int, outside: int, cause: Cause, marker: Diagram
+    ) -> None:
+        """`add` for the usual leaf, of which there are thousands: *terms*, of nodes that are not the target
+        and none of them always true, lead out of the states *outside* of the target."""
+        inside = self.inside(marker)
+        bits = self.solver.everything if self.solver.level else self.solver.bits
+        if not outside & bits[target] or inside == FALSE:
+            return
+        kept = terms if outside == self.solver.everything[target] else (*terms, (target, outside))
+        varies = _CONSTANT if inside == self.where else frozenset((marker,))
+        self.solver.add(Incompatibility(kept, cause, varies, marker))
+
+    def inside(self, marker: Diagram) -> Diagram:
+        """The part of the region where *marker* holds."""
+        found = self._inside.get(marker)
+        if found is None:
+            found = self._inside[marker] = both(self.where, marker)
+        return found
 
     def _add_node(self, key: NodeKey, versions: int) -> int:
         node = self._nodes[key] = self.solver.add_node(versions, self._ranks.get(key, 1))
@@ -145,10 +173,8 @@ class Graph:
         if item.key[1]:
             member = self._nodes[("item", item.key[0], "", "")]
             self.add(((node, 1), (member, 2)), Structure(), TRUE)
-        if item.key[0] in self.rivals:
-            return
-        where = both(item.flag, item.where)
-        if both(self.where, where) == FALSE:
-            return
-        marker = item.where if implies(self.where, item.flag) else item.flag
-        self.add(((node, 2),), Structure(), marker)
+        is_constant = self.entered.get(item.key)
+        if is_constant:
+            self.add(((node, 2),), Structure(), item.where)
+        elif is_constant is not None:
+            self.choices.append(node)

@@ -11,17 +11,19 @@ from pypm_model.claims import (
     DependsOn,
     Member,
     NoneSuch,
+    NoWheel,
     Requires,
     Term,
     Unknown,
 )
 from pypm_model.facts import Direct, Listing
-from pypm_model.markers import TRUE, Diagram, describe, simplify
+from pypm_model.markers import FALSE, TRUE, WHEELS_ONLY, Diagram, both, describe, implies, simplify
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, IndexSource, PathSource, UrlSource
+from pypm_model.targets import words
 from pypm_model.versions import sort_key
 from pypm_resolver.files import lower_bound
 from pypm_resolver.grounds import Statement
@@ -159,11 +161,24 @@ class Lines:
                 setting = self._ruled_out(package, mask)
                 if setting:
                     return [self._bar(package, mask, setting, "")]
+                if implies(self.where, WHEELS_ONLY):
+                    return [self._no_wheel(package, mask)]
                 inside = simplify(self.where, self.problem.where)
                 detail = describe(self.where if inside == TRUE else inside)
             case "build":
                 detail = ""
         return [self._bar(package, mask, barred.kind, detail)]
+
+    def _no_wheel(self, package: Package, mask: int) -> Line:
+        """That versions have no wheel where nothing is built, and which is the newest that has."""
+        having = 0
+        for cover, versions in package.covers:
+            if both(self.where, cover.files) != FALSE:
+                having |= versions
+        what = self._term(package, mask)
+        with_one = self._term(package, having).versions
+        claim = NoWheel(what, words(self.where, self.problem.environment), with_one[-1] if with_one else "")
+        return Line(claim, package.name)
 
     def _python(self, package: Package, mask: int) -> list[Line]:
         """What Python versions need at least: one line, since it is more than there is anyway."""

@@ -8,7 +8,7 @@ from pypm_model.facts import Absent, Direct, DirectKey, FileClass, Listing, Meta
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import BuildPolicy
-from pypm_model.sources import IndexSource, Source
+from pypm_model.sources import IndexSource, PathSource, Source
 from pypm_model.specifiers import InvalidSpecifier, bits, lenient
 from pypm_model.versions import is_prerelease, sort_key
 from pypm_resolver.files import Cover, covers
@@ -40,7 +40,9 @@ class Package:
         name: NormalizedName,
         facts: tuple[tuple[Listing | Absent | Direct, Source | None], ...],
         build: BuildPolicy,
+        wasm: bool = False,
     ) -> None:
+        """*wasm*: the lock is for a system too where nothing is built (`pypm_resolver.files`)."""
         self.name = name
         versions: list[str] = []
         keys: list[str] = []
@@ -58,7 +60,7 @@ class Package:
                     self.prereleases |= fact.prereleases << offset
                     self.yanked |= fact.yanked << offset
                     self.too_new |= fact.too_new << offset
-                    found = _listing_covers(fact, wheels, sdists)
+                    found = _listing_covers(fact, wheels, sdists, wasm)
                     groups += [(cover, mask << offset) for cover, mask in found]
                 case Direct():
                     versions.append(fact.version)
@@ -66,7 +68,8 @@ class Package:
                     if is_prerelease(fact.version):
                         self.prereleases |= 1 << offset
                     files = FileClass(fact.requires_python, fact.tags if fact.is_wheel else None)
-                    groups += [(cover, mask << offset) for cover, mask in covers(((files, 1),), 1)]
+                    found = covers(((files, 1),), 1, wasm=wasm and not is_folder(fact.source))
+                    groups += [(cover, mask << offset) for cover, mask in found]
                 case Absent():
                     pass
             origins.append(Origin(fact, pinned, offset, len(versions)))
@@ -77,6 +80,7 @@ class Package:
         self.every = (1 << len(versions)) - 1
         self._bits: dict[tuple[str, Source | None], int] = {}
         self._keys: dict[int, MetadataKey | DirectKey] = {}
+        self._positions: dict[str, tuple[int, ...]] = {}
 
     def bits(self, specifier: str, source: Source | None = None) -> int:
         """The candidates *specifier* allows; with *source*, only those that come from it."""
@@ -90,6 +94,17 @@ class Package:
                 keys = self.keys[origin.offset : origin.end]
                 found |= _bits(specifier, versions, keys) << origin.offset
             self._bits[(specifier, source)] = found
+        return found
+
+    def positions(self, version: str) -> tuple[int, ...]:
+        """The candidates of *version*, as it is spelled: several if it comes from several places."""
+        found = self._positions.get(version)
+        if found is None:
+            at, places = -1, []
+            for _ in range(self.versions.count(version)):
+                at = self.versions.index(version, at + 1)
+                places.append(at)
+            found = self._positions[version] = tuple(places)
         return found
 
     def origin(self, index: int) -> Origin:
@@ -131,16 +146,23 @@ class Package:
         return tuple(asked)
 
 
-_known: dict[tuple[int, bool, bool], tuple[weakref.ref[Listing], tuple[tuple[Cover, int], ...]]] = {}
+_known: dict[tuple[int, bool, bool, bool], tuple[weakref.ref[Listing], tuple[tuple[Cover, int], ...]]] = {}
 """Covers by the identity of a listing, for a process that resolves again and again (a watcher): making
 them is a quarter of a resolution. An entry goes with its listing."""
 
 
-def _listing_covers(listing: Listing, wheels: bool, sdists: bool) -> tuple[tuple[Cover, int], ...]:
-    key = (id(listing), wheels, sdists)
+def is_folder(source: Source) -> bool:
+    """Whether *source* is a folder of the workspace's own: installed as it lies there, like a member."""
+    return isinstance(source, PathSource) and not source.sha256
+
+
+def _listing_covers(
+    listing: Listing, wheels: bool, sdists: bool, wasm: bool
+) -> tuple[tuple[Cover, int], ...]:
+    key = (id(listing), wheels, sdists, wasm)
     known = _known.get(key)
     if known is None or known[0]() is not listing:
-        found = covers(listing.classes, listing.all, wheels=wheels, sdists=sdists)
+        found = covers(listing.classes, listing.all, wheels=wheels, sdists=sdists, wasm=wasm)
         known = _known[key] = (weakref.ref(listing, lambda _: _known.pop(key, None)), found)
     return known[1]
 

@@ -81,7 +81,7 @@ class Problem:
         self.environment: Diagram = covered
         """Without the choices members, extras and groups leave."""
         self.where: Diagram = both(covered, self._exclusions())
-        self.expected: Expected = expected(covered, request.required_environments)
+        self.expected: Expected = expected(covered, request.environments, request.required_environments)
         self.preferences = {
             name: tuple((p.version, p.index, parse(p.marker)) for p in preferences)
             for name, preferences in request.preferences
@@ -128,7 +128,10 @@ class Problem:
     def _optional(self, listed: dict[ItemKey, tuple[Ask, ...]]) -> frozenset[ItemKey]:
         """Items whose flag is a variable; also finds `self._rivals`, the sets of item sets of which
         at most one may be active."""
+        self._rivals: list[list[list[ItemKey]]] = []
         keys = list(listed)
+        if not self.request.conflicts:
+            return frozenset(() if self.request.shared_environment else keys)
         holders: dict[ItemKey, set[ItemKey]] = {key: {key} for key in keys}
         direct = {key: self._included(key, asks) & holders.keys() for key, asks in listed.items()}
         for key in keys:
@@ -139,7 +142,6 @@ class Problem:
                     seen.add(inner)
                     holders[inner].add(key)
                     open_keys.append(inner)
-        self._rivals: list[list[list[ItemKey]]] = []
         optional: set[ItemKey] = set()
         for conflict in self.request.conflicts:
             sets = [

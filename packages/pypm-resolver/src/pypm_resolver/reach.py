@@ -6,8 +6,10 @@ from pypm_model.markers import FALSE, Diagram, all_of, both, either, implies
 from pypm_resolver.graph import Graph
 
 
-def reach(graph: Graph) -> dict[int, Diagram]:
-    """Where each node is needed, by what the present partial solution has chosen."""
+def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
+    """Where each node is needed, by what the present partial solution has chosen; *within* all of the region
+    that is solved (None), a part of it, or, as if that were chosen there too, a wider one."""
+    whole = graph.where if within is None else within
     known: dict[int, Diagram] = {}
     changed: list[int] = []
 
@@ -19,9 +21,11 @@ def reach(graph: Graph) -> dict[int, Diagram]:
             changed.append(node)
 
     for item in graph.problem.items.values():
-        if item.key[0] in graph.rivals:
+        if item.key not in graph.entered:
             continue
-        where = all_of((graph.where, item.flag, item.where))
+        if all_of((graph.where, item.flag, item.where)) == FALSE:
+            continue
+        where = all_of((whole, item.flag, item.where))
         if where != FALSE:
             grow(graph.node(("item", *item.key)), where)
     solver = graph.solver
@@ -41,11 +45,11 @@ def reach(graph: Graph) -> dict[int, Diagram]:
                 continue
             edges = graph.edges.get((node, solver.bits[owner].bit_length() - 1), ())
         for edge in edges:
-            inside = both(where, edge.marker)
+            needed = both(where, edge.marker)
             for other in edge.joint:
-                inside = both(inside, known.get(other, FALSE))
-            if inside != FALSE:
-                grow(edge.target, inside)
+                needed = both(needed, known.get(other, FALSE))
+            if needed != FALSE:
+                grow(edge.target, needed)
     return known
 
 
@@ -74,7 +78,7 @@ def _is_needed_everywhere(graph: Graph, node: int) -> bool:
 
 def _is_entered_everywhere(graph: Graph, node: int) -> bool:
     key = graph.keys[node]
-    if key[0] != "item" or key[1] in graph.rivals:
+    if key[0] != "item":
         return False
     item = graph.item(node)
-    return implies(graph.where, both(item.flag, item.where))
+    return item.key in graph.entered and implies(graph.where, both(item.flag, item.where))

@@ -7,21 +7,29 @@ may be due to requirements that never hold together, and then the region is cut 
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, both, implies
+from collections.abc import Container, Mapping
+
+from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
+from pypm_resolver.choices import entered
 from pypm_resolver.choosing import Choosing
 from pypm_resolver.expansion import Expansion, Missing
 from pypm_resolver.files import strict_region
 from pypm_resolver.fitting import MISSES, Cut, Fitting
 from pypm_resolver.graph import Graph, NodeKey
-from pypm_resolver.incompatibility import Incompatibility
+from pypm_resolver.incompatibility import Incompatibility, Structure, leaves
 from pypm_resolver.package import Package, cover_of
+from pypm_resolver.problem import ItemKey
 from pypm_resolver.reach import reach
 from pypm_resolver.universe import Universe
 
 PATIENCE = 5
 """Conflicts between two packages after which the rejected one is chosen before the other."""
+
+
+Pair = tuple[ItemKey, ItemKey]
+"""Two extras or groups of one member, sorted."""
 
 
 @record
@@ -39,6 +47,24 @@ class Found:
     """Candidates by name, what no environment of the region needs left out."""
     reach: dict[NodeKey, Diagram]
     """Where each node is needed; what is needed nowhere is left out."""
+    left: tuple[ItemKey, ...] = ()
+    """Items that do not go with those entered before them: it is found for the part without them."""
+    pairs: tuple[Pair, ...] = ()
+    """Pairs that are known to exclude each other because of that."""
+
+
+@record
+class Exclude:
+    """Pairs of extras or groups of one member exclude each other wherever both are active."""
+
+    pairs: tuple[Pair, ...]
+
+
+@record
+class Apart:
+    """Nothing is left of the region without the items that do not go with others."""
+
+    left: tuple[ItemKey, ...]
 
 
 class Exhausted:
@@ -46,32 +72,35 @@ class Exhausted:
 
 
 EXHAUSTED = Exhausted()
-Outcome = Missing | Failed | Cut | Found | Exhausted
+Outcome = Missing | Failed | Cut | Found | Exclude | Apart | Exhausted
 
 
 class Region:
     """One search; `advance` goes on until something is needed or the end is reached.
 
-    *rivals* are members whose items are not entered here, because another one is installed alone;
-    *earlier* the candidates regions solved before have chosen, by name; *ranks*, shared by all regions,
-    which packages choose first.
+    *entered* are the items it is about, *first* those of them that are entered before others; *earlier* the
+    candidates regions solved before have chosen, by name; *ranks*, shared by all regions,
+    which packages choose first. With *around*, a wider region, it is enough that a candidate has a file
+    there, where nothing that is allowed has one here.
     """
 
     def __init__(
         self,
         universe: Universe,
         where: Diagram,
-        rivals: frozenset[NormalizedName],
+        entered: Mapping[ItemKey, bool],
+        first: Container[ItemKey],
         earlier: dict[NormalizedName, list[int]],
         ranks: dict[NodeKey, int],
         budget: int,
+        around: Diagram | None = None,
     ) -> None:
         self.universe = universe
         self.problem = universe.problem
         self.where = where
-        self.graph = Graph(universe, where, rivals, ranks)
+        self.graph = Graph(universe, where, entered, ranks, first)
         self.solver = self.graph.solver
-        self.fitting = Fitting(where, self.problem.expected)
+        self.fitting = Fitting(where, self.problem.expected, around)
         self.expansion = Expansion(self.graph, self.fitting)
         self.choosing = Choosing(self.graph, self.fitting, earlier)
         self.rejections: dict[int, int] = {}
@@ -80,6 +109,11 @@ class Region:
         self._budget = budget
         self._steps = 0
         self._clashes: dict[tuple[int, int], int] = {}
+        self._entered = 0
+        """How many of the graph's choices have been looked at since decisions were last taken back."""
+        self._has_chosen = False
+        self._looked_at: list[int] = []
+        self._blamed: dict[int, Pair | None] = {}
 
     @property
     def steps(self) -> int:
@@ -100,6 +134,7 @@ class Region:
                 if proof is not None:
                     return Failed(proof)
                 if solver.conflicts != before:
+                    self._entered = 0
                     self._note_conflict()
             if self.steps > self._budget:
                 return EXHAUSTED
@@ -111,14 +146,32 @@ class Region:
                 if solver.fixed:
                     solver.fixed.pop(0)
                 continue
-            # 3. Choose a version for the next package.
+            # 3. Enter the next item, if it goes with those before it; others are for another region.
+            missing = self._enter()
+            if missing is not None:
+                return missing
+            if not solver.settled or solver.fixed:
+                continue
+            if not self._has_chosen:
+                unfit = self._without_left()
+                if unfit is not None:
+                    return unfit
+                if self._entered < len(self.graph.choices):
+                    continue
+            # 4. Choose a version for the next package.
             node = solver.next_open()
             if node is None:
-                return self._finish()
+                finished = self._finish()
+                if finished is None:
+                    continue
+                return finished
+            self._has_chosen = True
             choice = self.choosing.choose(node, self.expansion.siblings)
+            if choice is None:
+                continue
             if isinstance(choice, Cut):
                 return choice
-            # 4. Look at what it brings before choosing it: a version that clashes with what is
+            # 5. Look at what it brings before choosing it: a version that clashes with what is
             # chosen already is left out without going back.
             stopped = self.expansion.look_ahead(node, choice)
             if stopped is not None:
@@ -128,6 +181,99 @@ class Region:
                     solver.decide(node, choice)
             else:
                 self._note_rejection(node)
+
+    def _enter(self) -> Missing | None:
+        """Decide that one more item is active, unless what it asks for clashes with those that are."""
+        choices, solver = self.graph.choices, self.solver
+        while self._entered < len(choices) and solver.settled:
+            node = choices[self._entered]
+            if solver.bits[node] == solver.everything[node]:
+                missing = self.expansion.look_at_item(node)
+                if missing is not None:
+                    return missing
+                if not solver.settled:
+                    return None
+                solver.decide(node, 0)
+            self._entered += 1
+        return None
+
+    def _left(self) -> list[int]:
+        """Nodes of the items that do not go with the others."""
+        return [node for node in self.graph.choices if not self.solver.bits[node] & 1]
+
+    def _without_left(self) -> Apart | Exclude | None:
+        """What to do before the region is solved without the items that are left out."""
+        left = self._left()
+        if left == self._looked_at:
+            return None
+        self._looked_at = left
+        pairs = self._pairs(left)
+        if pairs and len(pairs) == len(left):
+            return Exclude(tuple(dict.fromkeys(pairs)))
+        keys = tuple(self.graph.item(node).key for node in left)
+        rest = minus(self.where, any_of(self.problem.items[key].flag for key in keys))
+        return None if entered(self.problem, rest) else Apart(keys)
+
+    def _pairs(self, left: list[int]) -> tuple[Pair, ...]:
+        """The pairs that exclude each other, one for each item that is left out because of such a one."""
+        if self.problem.request.shared_environment:
+            return ()
+        new = [node for node in left if node not in self._blamed]
+        for node in new:
+            self._blamed[node] = self.pair(self.solver.blame(node))
+        unsure = [node for node in new if self._blamed[node] is None]
+        for node in unsure:
+            self._blamed[node] = self._pair_alone(node)
+        if unsure:
+            self._take_back()
+        return tuple(pair for node in left if (pair := self._blamed[node]) is not None)
+
+    def _blamed_pairs(self) -> tuple[Pair, ...]:
+        """Of the items that are left out in the end, the pairs that are plain without searching anew."""
+        if self.problem.request.shared_environment:
+            return ()
+        pairs = {self._blamed.get(node) or self.pair(self.solver.blame(node)): None for node in self._left()}
+        return tuple(pair for pair in pairs if pair is not None)
+
+    def _pair_alone(self, node: int) -> Pair | None:
+        """The pair, if what has been added so far says that its own member's items leave no room for it."""
+        member = self.graph.keys[node][1]
+        own = [n for n in self.graph.choices if self.graph.keys[n][1] == member and n != node]
+        self._take_back()
+        for each in (*own, node):
+            while not self.solver.settled:
+                if self.solver.propagate() is not None:
+                    return None
+            if self.solver.bits[each] == self.solver.everything[each]:
+                self.solver.decide(each, 0)
+        while not self.solver.settled:
+            if self.solver.propagate() is not None:
+                return None
+        return None if self.solver.bits[node] & 1 else self.pair(self.solver.blame(node))
+
+    def _take_back(self) -> None:
+        self.solver.restart()
+        self._entered = 0
+
+    def pair(self, proof: Incompatibility) -> Pair | None:
+        """The two extras or groups of one member that the proof hangs on, if it is these that exclude each
+        other in all of the region, and members do not share an environment."""
+        if self.problem.request.shared_environment:
+            return None
+        found = leaves(proof)
+        if any(leaf.markers for leaf in found):
+            return None
+        nodes = {node for node, _ in proof.terms}
+        entries = (leaf for leaf in found if isinstance(leaf.cause, Structure) and len(leaf.terms) == 1)
+        nodes |= {leaf.terms[0][0] for leaf in entries}
+        if any(self.graph.keys[node][0] != "item" for node in nodes):
+            return None
+        active = [self.graph.item(node).key for node in nodes]
+        pair = sorted(key for key in active if key[1] or key[2])
+        if len(pair) != 2 or len({key[0] for key in active}) != 1:
+            return None
+        known = any(set(pair) <= set(conflict.items) for conflict in self.problem.request.conflicts)
+        return None if known else (pair[0], pair[1])
 
     def _note_conflict(self) -> None:
         conflict = self.solver.last_conflict
@@ -154,11 +300,17 @@ class Region:
                 continue
             self._ranks[self.graph.keys[node]] = rank
             self.solver.rerank(node, rank)
-        self.solver.restart()
+        self._take_back()
 
-    def _finish(self) -> Found | Cut:
-        """Everything is chosen: check the files against where each package is really needed."""
-        reached = reach(self.graph)
+    def _finish(self) -> Found | Cut | Apart | None:
+        """Everything is chosen: check the files against where each package is really needed; None if one has
+        none there, which is a fact now."""
+        left = tuple(self.graph.item(node).key for node in self._left())
+        inside = minus(self.where, any_of(self.problem.items[key].flag for key in left))
+        if left and not entered(self.problem, inside):
+            return Apart(left)
+        pairs = self._blamed_pairs()
+        reached = reach(self.graph, inside)
         chosen: dict[NormalizedName, int] = {}
         for node, package in self.graph.packages.items():
             scope = reached.get(node, FALSE)
@@ -171,10 +323,11 @@ class Region:
                 return Cut(strict if both(scope, strict) != FALSE else scope)
             if not self.fitting.is_whole(cover):
                 allowed = self.choosing.alternatives(node, package)
-                verdict = self.choosing.judge(package, index, cover, scope, allowed)
+                around = self.choosing.around(node, scope)
+                verdict = self.choosing.judge(package, index, cover, scope, around, allowed)
                 if verdict is MISSES:
-                    return Cut(scope)
+                    return self.choosing.without_files(node, 1 << index, scope)
                 if isinstance(verdict, Cut):
                     return verdict
             chosen[package.name] = index
-        return Found(chosen, {self.graph.keys[node]: where for node, where in reached.items()})
+        return Found(chosen, {self.graph.keys[node]: where for node, where in reached.items()}, left, pairs)

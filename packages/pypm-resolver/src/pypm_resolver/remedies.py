@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pypm_model.markers import FALSE, Diagram, any_of, both, implies, requires_python, text
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import replace
-from pypm_model.requests import Ask, MemberRequest, Origin, PrereleasePolicy, Request
+from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Remedy
 from pypm_model.specifiers import InvalidSpecifier, merge, without_upper_bounds
@@ -15,6 +15,7 @@ from pypm_resolver.grounds import Grounds, Statement
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
 from pypm_resolver.lines import bounds, origin_key
 from pypm_resolver.package import Package
+from pypm_resolver.problem import ItemKey, flag_name
 from pypm_resolver.region import Region
 from pypm_resolver.wording import of_requirement
 
@@ -53,6 +54,7 @@ class _Remedies:
             said = f"without {name} there is a solution: check its spelling, or name the index that has it"
             yield Remedy("spelling", excluded, said, name)
         yield from self._split()
+        yield from self._parted()
         yield from self._overrides()
 
     # Requirements
@@ -235,6 +237,20 @@ class _Remedies:
             "that gives a solution",
         )
 
+    def _parted(self) -> Iterator[Remedy]:
+        """Two extras or groups that exclude each other may be declared to."""
+        keys = (self.region.graph.keys[statement.item] for statement, _ in self.asked)
+        items = list(dict.fromkeys((NormalizedName(m), e, g) for _, m, e, g in keys))
+        if len(items) != 2 or not all(extra or group for _, extra, group in items):
+            return
+        sides = ", ".join(_side(item) for item in items)
+        yield Remedy(
+            "conflict",
+            replace(self.request, conflicts=(*self.request.conflicts, Conflict(tuple(items)))),
+            f"declaring that {' and '.join(map(flag_name, items))} exclude each other gives a solution: "
+            f"[resolution] conflicts = [[{sides}]]",
+        )
+
     def _overrides(self) -> Iterator[Remedy]:
         names = {
             statement.cause.requirement.name: statement
@@ -265,6 +281,14 @@ class _Remedies:
 
     def _owner(self, statement: Statement) -> str:
         return self.region.graph.packages[statement.terms[0][0]].name
+
+
+def _side(item: ItemKey) -> str:
+    """A member's extra or group as ``conflicts`` has it."""
+    member, extra, group = item
+    kind, name = ("extra", extra) if extra else ("group", group)
+    home = "" if member == ROOT else f'member = "{member}", '
+    return f'{{ {home}{kind} = "{name}" }}'
 
 
 _NOWHERE = Origin(ROOT, "", "")

@@ -14,6 +14,7 @@ from pypm_model.claims import (
     Follows,
     Member,
     NoneSuch,
+    NoWheel,
     Requires,
     Supports,
     Term,
@@ -42,6 +43,12 @@ def said(claim: Claim) -> str:
             return f"a constraint allows only {requirement}"
         case Bars():
             return _bars(claim)
+        case NoWheel(what, target, newest):
+            if not newest:
+                return f"no version of {what.label} has a wheel for {target}"
+            have = "has" if is_one(what) else "have"
+            told = f"the newest version with one is {newest}"
+            return f"{of_versions(what)} {have} no wheel for {target}: {told}"
         case Unknown(name, asked):
             return f"no index has a package named {name}" + (f" (asked: {', '.join(asked)})" if asked else "")
         case NoneSuch(name, specifier, newest):

@@ -33,6 +33,10 @@ else:
     explain = later("pypm_resolver.explain")
 
 
+_PREPARED = 3
+"""Rounds in which a session that was fed ahead is missing something before it guesses what else it will."""
+
+
 class Session:
     """One resolution of *request*."""
 
@@ -40,6 +44,9 @@ class Session:
         self._knowledge = Knowledge()
         self._apart: tuple[Conflict, ...] = ()
         """Extras and groups that were found to exclude each other."""
+        self._rounds = 0
+        """How often facts were missing."""
+        self._has_begun = self._is_prepared = False
         self._begin(request)
         self._outcome: Resolution | Unsolvable | Undecided | None = None
 
@@ -50,11 +57,14 @@ class Session:
         self._regions: Regions | None = None
 
     def feed(self, facts: Iterable[Fact]) -> None:
-        """Answer some of what was asked, in any order; a second answer to a key is not looked at."""
+        """Answer some of what was asked, in any order; a second answer to a key is not looked at. What is fed
+        before the first step is taken to be nearly all that will be asked."""
+        self._is_prepared = self._is_prepared or not self._has_begun
         self._knowledge.feed(facts)
 
     def step(self) -> Needs | Resolution | Unsolvable | Undecided:
         """Go on as far as the facts allow. `Needs` until the end; then always the same outcome."""
+        self._has_begun = True
         while self._outcome is None:
             needs = self._go_on()
             if needs is not None:
@@ -75,6 +85,9 @@ class Session:
         state = regions.advance()
         match state:
             case Missing(keys=keys):
+                self._rounds += 1
+                if self._is_prepared and self._rounds <= _PREPARED:
+                    return Needs(keys)
                 guesses = self._prefetch.keys(regions.current)
                 return Needs(keys, tuple(key for key in guesses if key not in keys))
             case Impossible(region=region, proof=proof):

@@ -154,6 +154,26 @@ class Solver:
                     latest = step
         return latest.node if latest is not None else None
 
+    def blame(self, node: int) -> Incompatibility:
+        """What keeps *node*, which is ruled out, from being selected: apart from its own, the terms are of
+        decisions."""
+        history = self._history[node]
+        cause = history[-1].cause
+        assert cause is not None, "nobody decides that something is not selected"
+        incompatibility = cause
+        while True:
+            latest: Step | None = None
+            for other, term in incompatibility.terms:
+                if other != node:
+                    step = self._satisfier(other, term)
+                    if step.cause is not None and (latest is None or step.index > latest.index):
+                        latest = step
+            if latest is None or latest.cause is None:
+                return incompatibility
+            incompatibility = resolve(
+                incompatibility, latest.cause, latest.node, self.everything[latest.node]
+            )
+
     def restart(self) -> None:
         """Take back every decision; what was learned stays."""
         self._undo(0)

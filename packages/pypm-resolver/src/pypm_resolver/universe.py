@@ -51,6 +51,7 @@ class Universe:
         self._dependencies: dict[tuple[Key, str], tuple[Dependency, ...]] = {}
         self._joint: dict[Key, tuple[NormalizedName, ...]] = {}
         self._items: dict[ItemKey, tuple[Dependency, ...]] = {}
+        self._complete: set[int] = set()
 
     def listings(self, name: NormalizedName) -> tuple[ListingKey, ...]:
         """The listings that are needed to know all candidates of *name*, in order."""
@@ -82,9 +83,20 @@ class Universe:
                     facts.append((self.knowledge.directs[DirectKey(name, pin.source)], pin.source))
                 case _:
                     pass
-        package = Package(name, tuple(facts), self.problem.request.build)
+        package = Package(name, tuple(facts), self.problem.request.build, self.problem.expected.wasm)
         self._packages[name] = package
         return package
+
+    def has_all(self, dependencies: tuple[Dependency, ...]) -> bool:
+        """Whether all candidates of all *dependencies* are known: asked again for each region."""
+        key = id(dependencies)  # they live as long as this does
+        if key in self._complete:
+            return True
+        for dependency in dependencies:
+            if dependency.name not in self._packages and dependency.name not in self.problem.members:
+                return False
+        self._complete.add(key)
+        return True
 
     def of_item(self, item: Item) -> tuple[Dependency, ...]:
         """What a member, extra or group asks for, in the order written."""

@@ -7,7 +7,7 @@ sample hit it; a few sampled environments are walked besides, on the marker text
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain, combinations
 
@@ -17,6 +17,7 @@ from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
     FALSE,
     TRUE,
+    WHEELS_ONLY,
     Diagram,
     InvalidMarker,
     all_of,
@@ -40,6 +41,7 @@ from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains, lenient
+from pypm_model.targets import wheels_only
 from pypm_resolver.files import lower_bound
 from pypm_resolver.problem import Problem
 
@@ -92,6 +94,7 @@ class _Check:
             self.by_name.setdefault(package.name, []).append(position)
         self.violations: list[Violation] = []
         self.reach: dict[Node, Diagram] = {}
+        self._sorted_edges: dict[Node, dict[NormalizedName, list[Edge]]] = {}
         for conflict in resolution.conflicts:
             self._check_conflict(conflict)
         self.problem = Problem(replace(request, conflicts=(*request.conflicts, *resolution.conflicts)))
@@ -164,6 +167,15 @@ class _Check:
             return next((edges for group, edges in package.groups if group == node[2]), ())
         return package.dependencies
 
+    def _edges_to(self, node: Node, name: NormalizedName) -> Sequence[Edge]:
+        """Those edges of *node* that lead to *name*."""
+        by_name = self._sorted_edges.get(node)
+        if by_name is None:
+            by_name = self._sorted_edges[node] = {}
+            for edge in self._edges(node):
+                by_name.setdefault(edge.name, []).append(edge)
+        return by_name.get(name, ())
+
     def _targets(self, edge: Edge) -> list[int]:
         return [
             position
@@ -181,7 +193,10 @@ class _Check:
         for extra, group, asks in parts:
             node = (position, extra, group)
             for ask in asks:
-                who = f"{_flag(member.name, extra, group)} ({ask.origin})"
+
+                def who(ask: Ask = ask, extra: str = extra, group: str = group) -> str:
+                    return f"{_flag(member.name, extra, group)} ({ask.origin})"
+
                 self._check_requirement(node, ask.requirement, parse(ask.requirement.marker), who, ask)
 
     def _check_package(self, position: int, package: LockedPackage) -> None:
@@ -203,7 +218,7 @@ class _Check:
         for requirement in fact.requires:
             marker = requirement.marker
             base = _under(marker, frozenset())
-            self._check_requirement((position, "", ""), requirement, base, label, None)
+            self._check_requirement((position, "", ""), requirement, base, lambda: label, None)
             if "extra" not in marker:
                 continue
             names = [extra for extra, _ in package.extras if f"'{extra}'" in marker]
@@ -212,7 +227,10 @@ class _Check:
             for some in chain.from_iterable(combinations(names, size) for size in range(1, most + 1)):
                 less = any_of(_under(marker, frozenset(some) - {extra}) for extra in some)
                 inside = minus(_under(marker, frozenset(some)), less)
-                who = f"{package.name}[{','.join(some)}] {package.version}"
+
+                def who(some: tuple[NormalizedName, ...] = some) -> str:
+                    return f"{package.name}[{','.join(some)}] {package.version}"
+
                 self._check_requirement(self._together(position, some), requirement, inside, who, None)
 
     def _together(self, position: int, extras: tuple[str, ...]) -> Node:
@@ -223,8 +241,9 @@ class _Check:
         return node
 
     def _check_requirement(
-        self, node: Node, requirement: Requirement, marker: Diagram, who: str, ask: Ask | None
+        self, node: Node, requirement: Requirement, marker: Diagram, who: Callable[[], str], ask: Ask | None
     ) -> None:
+        """*who* says whose requirement it is, if there is something to say."""
         name = requirement.name
         reached = self.reach.get(node, FALSE)
         if marker == FALSE or reached == FALSE or name in self.request.excludes:
@@ -237,22 +256,20 @@ class _Check:
             self._check_served(node, one, where, who, ask)
 
     def _check_served(
-        self, node: Node, requirement: Requirement, where: Diagram, who: str, ask: Ask | None
+        self, node: Node, requirement: Requirement, where: Diagram, who: Callable[[], str], ask: Ask | None
     ) -> None:
         name = requirement.name
         if name in self.members:
             where = both(where, requires_python(self.members[name].requires_python))
         # Several edges may bring the extras: each of them has to come everywhere.
         left: dict[NormalizedName | None, Diagram] = dict.fromkeys((None, *requirement.extras), where)
-        for edge in self._edges(node):
-            if edge.name != name:
-                continue
+        for edge in self._edges_to(node, name):
             inside = both(where, parse(edge.marker))
             if inside == FALSE:
                 continue
             targets = self._targets(edge)
             if len(targets) != 1:
-                text = f"{who} needs {name}: {len(targets)} entries answer to its edge"
+                text = f"{who()} needs {name}: {len(targets)} entries answer to its edge"
                 self._say("ambiguous", name, text)
                 return
             brought = self._brought(edge, requirement, targets[0])
@@ -260,7 +277,9 @@ class _Check:
             self._check_version(self.packages[targets[0]], requirement, who, ask)
         bare = self._real(any_of(left.values()))
         if bare != FALSE:
-            text = f"{who} needs {_words(requirement)}, and the lock selects nothing for it {describe(bare)}"
+            text = (
+                f"{who()} needs {_words(requirement)}, and the lock selects nothing for it {describe(bare)}"
+            )
             self._say("missing", name, text)
 
     def _brought(
@@ -279,16 +298,16 @@ class _Check:
         return (None, *(e for e in requirement.extras if e in edge.extras or e not in known))
 
     def _check_version(
-        self, package: LockedPackage, requirement: Requirement, who: str, ask: Ask | None
+        self, package: LockedPackage, requirement: Requirement, who: Callable[[], str], ask: Ask | None
     ) -> None:
         if ask is not None and package.name in self.members:
             return
         if package.version and not _allows(requirement.specifier, package.version):
-            text = f"{who} needs {_words(requirement)}, and the lock selects {package.version}"
+            text = f"{who()} needs {_words(requirement)}, and the lock selects {package.version}"
             self._say("specifier", package.name, text)
         source = ask.source if ask is not None else None
         if isinstance(source, IndexSource) and source != package.source and package.name not in self.members:
-            text = f"{who} needs {package.name} from {source.index}, and the lock has it from elsewhere"
+            text = f"{who()} needs {package.name} from {source.index}, and the lock has it from elsewhere"
             self._say("source", package.name, text)
 
     def _check_constraints(self, package: LockedPackage, where: Diagram, label: str) -> None:
@@ -310,15 +329,33 @@ class _Check:
         build = self.request.build
         wheels = package.name not in build.no_binary and "*" not in build.no_binary
         sdists = package.name not in build.no_build and "*" not in build.no_build
-        usable = (
+        # Sdists, which serve most, come last.
+        usable = [
             files
-            for files, mask in reversed(listing.classes)  # sdists, which serve most, come last
+            for files, mask in reversed(listing.classes)
             if mask & bit and (sdists if files.tags is None else wheels)
-        )
+        ]
         if all(disjoint(where, _region(files)) for files in usable):
             self._say("files", package.name, f"{label} has no file for any environment it is locked for")
+        for needed, built in self._needed:
+            inside = self._real(both(where, needed))
+            found = (files for files in usable if built or files.tags is not None)
+            if inside != FALSE and all(disjoint(inside, _region(files)) for files in found):
+                self._say("files", package.name, f"{label} has no file {describe(inside)}, and needs one")
         if listing.too_new & bit:
             self._say("files", package.name, f"{label} is newer than allowed")
+
+    @cached_property
+    def _needed(self) -> list[tuple[Diagram, bool]]:
+        """Environments for each of which a file is needed, and whether it may be one that is built."""
+        request = self.request
+        asked = [parse(marker) for marker in (*request.environments, *request.required_environments)]
+        found = [(both(part, _CPYTHON), False) for part, _ in wheels_only(asked)]
+        for marker in request.required_environments:
+            region = minus(both(parse(marker), _CPYTHON), WHEELS_ONLY)
+            settled = both(region, self.problem.expected.settled)
+            found.append((settled if both(settled, self.where) != FALSE else region, True))
+        return found
 
     def _check_ambiguity(self) -> None:
         for name, positions in self.by_name.items():
@@ -350,36 +387,51 @@ class _Check:
 
     def _check_samples(self, regions: Sequence[Diagram]) -> None:
         """Walk single environments by the texts: one in each of *regions*."""
-        for region in regions:
-            environment = sample(region)
-            if environment is None:
-                continue
-            self._check_sample(environment)
-
-    def _check_sample(self, environment: Mapping[str, str]) -> None:
-        texts: dict[str, bool] = {}
-        flags = {
-            flag
-            for member in self.members.values()
-            for flag in _flags(member)
-            if self.request.shared_environment and not self.request.conflicts
-        }
-        if not flags:
+        if not self.request.shared_environment or self.request.conflicts:
             return
-        seen: set[Node] = set()
-        open_nodes = [node for node, where in self._roots() if evaluate(where, environment, flags)]
+        flags = {flag for member in self.members.values() for flag in _flags(member)}
+        roots: dict[Diagram, list[Node]] = {}
+        for node, where in self._roots():
+            roots.setdefault(where, []).append(node)
+        steps: dict[Node, list[tuple[str, Sequence[Node]]]] = {}
+        for region in regions if flags else ():
+            environment = sample(region)
+            if environment is not None:
+                self._check_sample(environment, flags, roots, steps)
+
+    def _steps(self, node: Node) -> list[tuple[str, Sequence[Node]]]:
+        """Where a walk goes from *node*, by the text of the marker under which it does."""
+        found: dict[str, dict[Node, None]] = {}
+        for edge in self._edges(node):
+            for position in self._targets(edge):
+                nodes = [(position, "", ""), *[(position, str(extra), "") for extra in edge.extras]]
+                found.setdefault(edge.marker, {}).update(dict.fromkeys(nodes))
+        return [(marker, tuple(nodes)) for marker, nodes in found.items()]
+
+    def _check_sample(
+        self,
+        environment: Mapping[str, str],
+        flags: set[str],
+        roots: Mapping[Diagram, list[Node]],
+        steps: dict[Node, list[tuple[str, Sequence[Node]]]],
+    ) -> None:
+        """*steps* are those known from other samples."""
+        texts: dict[str, bool] = {}
+        open_nodes = [
+            node for where, some in roots.items() if evaluate(where, environment, flags) for node in some
+        ]
+        seen = set(open_nodes)
         while open_nodes:
             node = open_nodes.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            for edge in self._edges(node):
-                if edge.marker not in texts:
-                    texts[edge.marker] = evaluate(parse(edge.marker), environment, flags)
-                if not texts[edge.marker]:
-                    continue
-                for position in self._targets(edge):
-                    open_nodes += [(position, "", ""), *((position, extra, "") for extra in edge.extras)]
+            if node not in steps:
+                steps[node] = self._steps(node)
+            for marker, targets in steps[node]:
+                if marker not in texts:
+                    texts[marker] = evaluate(parse(marker), environment, flags)
+                if texts[marker]:
+                    fresh = [target for target in targets if target not in seen]
+                    seen.update(fresh)
+                    open_nodes += fresh
         selected: dict[NormalizedName, int] = {}
         for position, extra, group in seen:
             if not extra and not group:
@@ -403,6 +455,9 @@ def _under(marker: str, extras: frozenset[str]) -> Diagram:
     return without_extras(whole, extras) if "extra" in marker else whole
 
 
+_CPYTHON = parse("platform_python_implementation == 'CPython'")
+
+
 def _region(files: FileClass) -> Diagram:
     """Where files of one kind can be used."""
     return both(coverage(files.tags), requires_python(lower_bound(files.requires_python)))
@@ -422,6 +477,7 @@ def _flag(member: NormalizedName, extra: str, group: str) -> str:
     return group_flag(member, NormalizedName(group)) if group else member_flag(member)
 
 
+@lru_cache(maxsize=65536)
 def _allows(specifier: str, version: str) -> bool:
     if not specifier:
         return True

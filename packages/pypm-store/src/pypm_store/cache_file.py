@@ -82,6 +82,16 @@ class CacheFile:
 
         return self._guarded(transaction)
 
+    def version(self) -> tuple[int, int]:
+        """Another value means that another connection has written to the file since, or that another file
+        has taken its place: one that was removed is begun anew here, for a process that stays."""
+        with self._lock:
+            if self.folder is not None and not os.path.exists(self._path):
+                self._connection.close()
+                self.generation += 1
+                self._connection = self._connect()
+        return self.generation, self.read("PRAGMA data_version")[0][0]
+
     def compact(self) -> None:
         """Gives unused space back to the disk, unless others are using the file."""
         with self._lock, suppress(sqlite3.OperationalError):

@@ -43,8 +43,9 @@ from pypm_store.pages import SETTLED, FileRow, Page, PageContent
 
 __all__ = ["CacheUnusable", "FileRow", "MetadataCache", "Page", "PageContent"]
 
-SCHEMA = 2
-"""Part of the file's name: another schema is another file, both can live in one folder."""
+SCHEMA = 3
+"""Part of the file's name: another schema is another file, both can live in one folder. It counts up when
+tables change, and when what is kept in them means something else (3: platforms of Pyodide in atoms)."""
 
 _CHUNK = 500
 

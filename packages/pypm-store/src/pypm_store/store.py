@@ -8,7 +8,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/leases/                        which environment uses which trees
     v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
-    v1/meta-2.sqlite                  what indexes said (`pypm_store.metadata_cache`)
+    v1/meta-3.sqlite                  what indexes said (`pypm_store.metadata_cache`)
 
 The number is the layout's: a store written by a newer pypm has another folder and is left alone.
 

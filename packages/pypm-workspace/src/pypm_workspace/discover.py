@@ -18,8 +18,8 @@ from pypm_workspace.discovery import PROJECT, WORKSPACE, Discovery
 from pypm_workspace.errors import NoWorkspace
 from pypm_workspace.faults import Fault, InvalidManifest
 from pypm_workspace.globs import includes
-from pypm_workspace.inputs import FileSeen, FolderSeen
-from pypm_workspace.snapshot import Snapshot
+from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
+from pypm_workspace.snapshot import Known
 from pypm_workspace.toml_reading import Table, read_toml
 from pypm_workspace.workspace import Workspace
 
@@ -180,7 +180,7 @@ class UnreadableManifest(PypmError):
 def discover(
     root: str | os.PathLike[str],
     *,
-    snapshot: Snapshot | None = None,
+    snapshot: Known | None = None,
     edited: Mapping[str, str] | None = None,
 ) -> Workspace:
     """The workspace at *root* (a folder `find_root` gave).
@@ -193,8 +193,34 @@ def discover(
     `InvalidWorkspace` (several of these), `NoWorkspace` or `UnreadableManifest`.
     """
     base = os.path.abspath(root)
-    usable = snapshot if snapshot is not None and snapshot.root == base else None
-    return Discovery(_Disk(base) if edited is None else _EditedDisk(base, edited), usable).run()
+    usable = _usable(snapshot, base)
+    disk = _Disk(base)
+    if edited is None:
+        return Discovery(disk, usable).run()
+    return Discovery(_EditedDisk(base, edited), usable, disk.read).run()
+
+
+@record
+class Looked:
+    """How a discovery ended, and what it had looked at by then."""
+
+    outcome: Workspace | PypmError
+    inputs: Inputs
+
+
+def look(root: str, snapshot: Known | None = None) -> Looked:
+    """`discover` for one who looks again when something changes: an error is an outcome, and it, too, hangs
+    on what was looked at."""
+    base = os.path.abspath(root)
+    discovery = Discovery(_Disk(base), _usable(snapshot, base))
+    try:
+        return Looked(discovery.run(), discovery.inputs)
+    except PypmError as error:
+        return Looked(error, discovery.inputs)
+
+
+def _usable(snapshot: Known | None, base: str) -> Known | None:
+    return snapshot if snapshot is not None and snapshot.root == base else None
 
 
 class _Disk:

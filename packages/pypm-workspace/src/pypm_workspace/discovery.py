@@ -20,7 +20,7 @@ from pypm_workspace.faults import Complaints, Fault, InvalidManifest
 from pypm_workspace.globs import Segments, covers, has_magic, is_absolute, name_matches, split
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
 from pypm_workspace.places import Places
-from pypm_workspace.snapshot import Remembered, Snapshot
+from pypm_workspace.snapshot import Known, Remembered
 from pypm_workspace.toml_reading import Table, read_toml
 from pypm_workspace.workspace import Workspace
 
@@ -73,15 +73,18 @@ class Disk(Protocol):
 class Discovery:
     """The state of one run: what was read, seen and found wrong."""
 
-    def __init__(self, disk: Disk, snapshot: Snapshot | None) -> None:
+    def __init__(
+        self, disk: Disk, snapshot: Known | None, on_disk: Callable[[str], bytes | None] | None = None
+    ) -> None:
         self.disk = disk
+        self.on_disk = None if on_disk is None else (lambda path: _shown(on_disk, path))
         self.root = disk.root
         self.snapshot = snapshot
         self.files: dict[str, FileSeen] = {}
         self.folders: dict[str, FolderSeen] = {}
         self.remembered: dict[str, Remembered] = {}
         self.texts: dict[str, str] = {}
-        self.places = Places(self.text)
+        self.places = Places(self.text, self.on_disk)
         self.faults: list[Fault] = []
         self.errors: list[PypmError] = []
         self.warnings: list[Warned] = []
@@ -131,13 +134,11 @@ class Discovery:
                 *(w for entry in remembered for w in entry.warnings),
                 *checked.warnings,
             ),
-            inputs=Inputs(
-                tuple(self.files[path] for path in sorted(self.files)),
-                tuple(self.folders[path] for path in sorted(self.folders)),
-            ),
+            inputs=self.inputs,
             remembered=remembered,
             state=state,
             read=self.text,
+            on_disk=self.on_disk,
         )
 
     def stop_if_wrong(self) -> None:
@@ -145,6 +146,14 @@ class Discovery:
         errors = [*([InvalidManifest(tuple(self.faults))] if self.faults else []), *self.errors]
         if errors:
             raise errors[0] if len(errors) == 1 else InvalidWorkspace(tuple(errors))
+
+    @property
+    def inputs(self) -> Inputs:
+        """What was looked at so far."""
+        return Inputs(
+            tuple(self.files[path] for path in sorted(self.files)),
+            tuple(self.folders[path] for path in sorted(self.folders)),
+        )
 
     # reading
 
@@ -210,11 +219,7 @@ class Discovery:
     def text(self, path: str) -> str:
         """The text of a manifest for finding lines; as it was read in this run, if it was."""
         if path not in self.texts:
-            try:
-                data = self.disk.read(path)
-            except PypmError:  # it is only to be shown
-                data = None
-            self.texts[path] = (data or b"").decode("utf-8-sig", "replace")
+            self.texts[path] = _shown(self.disk.read, path)
         return self.texts[path]
 
     # members' folders
@@ -356,3 +361,12 @@ def _state(kind: str, remembered: Mapping[str, Remembered], members: list[Member
         digest.update(f"\n{path} {remembered[path].digest}".encode())
     digest.update("\n".join(member.path for member in members).encode())
     return digest.hexdigest()
+
+
+def _shown(read: Callable[[str], bytes | None], path: str) -> str:
+    """What *read* has at *path*, for showing lines of it."""
+    try:
+        data = read(path)
+    except PypmError:
+        data = None
+    return (data or b"").decode("utf-8-sig", "replace")

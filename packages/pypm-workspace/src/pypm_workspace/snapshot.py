@@ -9,15 +9,16 @@ same: reading 1,000 members back takes about 15 ms.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol, Self
 from zlib import crc32
 
 from pypm_model import names
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
-from pypm_model.records import field_names, record
+from pypm_model.records import field_names, record, replace
 from pypm_model.requirements import Requirement
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_workspace.checks import Checked
@@ -86,6 +87,73 @@ class Remembered:
     member: Member | None
     settings: Settings | None
     warnings: tuple[Warned, ...] = ()
+
+
+class Known(Protocol):
+    """What is known from earlier of the manifests of one workspace."""
+
+    @property
+    def root(self) -> str:
+        """Of the workspace, absolute."""
+
+    def digest(self, path: str) -> str | None:
+        """The digest *path* had, or None if it was not read."""
+
+    def trusts(self, seen: FileSeen) -> bool:
+        """Whether *seen*, freshly looked at, proves that the file still has its digest."""
+
+    def recall(self, seen: FileSeen) -> Remembered | None:
+        """What was remembered of the file, as seen now; None if there is nothing."""
+
+    def checked(self, state: str) -> Checked | None:
+        """The result of the checks, if they were made in *state*."""
+
+
+class Held:
+    """What this process itself remembers: the entries as they are."""
+
+    def __init__(
+        self,
+        root: str,
+        remembered: Iterable[Remembered],
+        state: str,
+        checked: Checked,
+        *,
+        began_ns: int,
+    ) -> None:
+        """*began_ns* is the time when the files began to be read."""
+        self.root = root
+        self._entries = {entry.seen.path: entry for entry in remembered}
+        self._state = state
+        self._checked = checked
+        self._began_ns = began_ns
+        self._suspects: Collection[str] = ()
+
+    def doubting(self, paths: Collection[str]) -> Self:
+        """The same, but what it has of *paths* is read again whatever the files' times say."""
+        doubting = copy(self)
+        doubting._suspects = paths
+        return doubting
+
+    def digest(self, path: str) -> str | None:
+        entry = self._entries.get(path)
+        return entry.digest if entry is not None else None
+
+    def trusts(self, seen: FileSeen) -> bool:
+        entry = self._entries.get(seen.path)
+        return (
+            entry is not None
+            and entry.seen == seen
+            and 0 <= seen.mtime_ns < self._began_ns - RACY_NS
+            and seen.path not in self._suspects
+        )
+
+    def recall(self, seen: FileSeen) -> Remembered | None:
+        entry = self._entries.get(seen.path)
+        return entry if entry is None or entry.seen == seen else replace(entry, seen=seen)
+
+    def checked(self, state: str) -> Checked | None:
+        return self._checked if state == self._state else None
 
 
 class Snapshot:

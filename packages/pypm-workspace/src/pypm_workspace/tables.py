@@ -8,9 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pypm_model import names, specifiers
 from pypm_model.markers import InvalidMarker
-from pypm_model.markers import parse as parse_marker
 from pypm_model.patterns import pattern
 from pypm_model.specifiers import InvalidSpecifier
+from pypm_model.targets import environment_marker
 from pypm_workspace.moments import moment, seconds
 
 _export_name = pattern(r"pylock\.toml|pylock\.[^.]+\.toml|.+\.txt")
@@ -29,10 +29,11 @@ def _all_groups(value: Any) -> Any:
     return ["*"] if value == "all" else value
 
 
-def _marker(value: Any) -> Any:
+def _environment(value: Any) -> Any:
+    """The name of a target becomes its marker."""
     if isinstance(value, str):
         try:
-            parse_marker(value)
+            return environment_marker(value)
         except InvalidMarker as error:
             raise ValueError(str(error)) from None
     return value
@@ -64,7 +65,7 @@ def _cut_off(value: Any) -> Any:
 
 
 Groups = Annotated[list[str], BeforeValidator(_all_groups)]
-Marker = Annotated[str, BeforeValidator(_marker)]
+Environment = Annotated[str, BeforeValidator(_environment)]
 Range = Annotated[str, BeforeValidator(_range)]
 Name = Annotated[str, BeforeValidator(valid_name)]
 
@@ -79,8 +80,8 @@ class WorkspaceTable(_Strict):
     name: Annotated[str, Field(min_length=1)] | None = None
     members: list[str] = []
     exclude: list[str] = []
-    environments: list[Marker] = []
-    required_environments: list[Marker] = []
+    environments: list[Environment] = []
+    required_environments: list[Environment] = []
     default_groups: Groups = ["dev"]
     shared_environment: bool = True
     link_mode: Literal["auto", "farm", "hardlink", "reflink", "copy"] = "auto"

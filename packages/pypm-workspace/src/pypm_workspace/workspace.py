@@ -49,6 +49,8 @@ class Workspace:
     """Digest over all manifests."""
     read: Callable[[str], str] = field(compare=False, repr=False)
     """The text of a file of the workspace, by its relative path; empty if it cannot be read."""
+    on_disk: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
+    """As `read`, for the files as they are, where the workspace is one that there would be."""
     absent: tuple[str, ...] = ()
     """Folders of members that are not in this checkout, and stand in for themselves as far as the lock
     knows them."""
@@ -157,7 +159,7 @@ class Workspace:
 
     @cached_property
     def _places(self) -> Places:
-        return Places(self.read)
+        return Places(self.read, self.on_disk)
 
     def _conflicts(self) -> tuple[Conflict, ...]:
         root = self.by_path.get(".")

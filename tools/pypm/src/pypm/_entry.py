@@ -52,6 +52,8 @@ def program() -> None:
         from posix import _exit
     except ImportError:
         from nt import _exit  # type: ignore[attr-defined,no-redef,unused-ignore]
+    if _split(sys.argv[1:])[1] == "doctor":
+        _without_environment()
     code = main()
     try:
         sys.stdout.flush()
@@ -91,6 +93,24 @@ def _run(verb: str, rest: list[str]) -> int:
     from pypm.cli.main import run
 
     return run(verb, rest)
+
+
+def _without_environment() -> None:
+    """Begins again where PYTHONHOME or PYTHONPATH decides what is imported: `doctor` has to say so, and may
+    not fall over it. What only PYTHONPATH leads to is looked for last."""
+    try:
+        from posix import environ, execv
+    except ImportError:
+        return
+    flags = sys.flags
+    if flags.ignore_environment or not (environ.get(b"PYTHONHOME") or environ.get(b"PYTHONPATH")):
+        return
+    script = (
+        f"import sys; sys.path += [p for p in {sys.path!r} if p not in sys.path]\n"
+        "from pypm._entry import program; program()"
+    )
+    options = ["-E", "-P", *(["-B"] if flags.dont_write_bytecode else [])]
+    execv(sys.executable, [sys.executable, *options, "-c", script, *sys.argv[1:]])
 
 
 def _help() -> str:

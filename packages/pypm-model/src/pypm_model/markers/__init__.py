@@ -15,7 +15,7 @@ True
 
 from __future__ import annotations
 
-from pypm_model.markers.coverage import atoms, coverage
+from pypm_model.markers.coverage import WHEELS_ONLY, atoms, coverage
 from pypm_model.markers.describe import describe
 from pypm_model.markers.diagram import (
     FALSE,
@@ -37,6 +37,7 @@ from pypm_model.markers.inquiry import (
     exists,
     extra,
     flag,
+    hangs_on,
     is_python_only,
     python_bounds,
     variables,
@@ -50,6 +51,7 @@ __all__ = [
     "FALSE",
     "NEVER",
     "TRUE",
+    "WHEELS_ONLY",
     "Diagram",
     "InvalidMarker",
     "TooComplex",
@@ -67,6 +69,7 @@ __all__ = [
     "exists",
     "extra",
     "flag",
+    "hangs_on",
     "implies",
     "is_python_only",
     "minus",

@@ -4,6 +4,8 @@ An *atom* is ``python|os|machine`` (see `pypm_model.facts.FileClass`). From the 
 to atoms goes what ``packaging.tags`` accepts on each platform: ``cp311`` is CPython 3.11 alone, ``abi3`` all
 later CPythons, ``py310`` all Pythons from 3.10 on. How old a system may be (``manylinux_2_17``,
 ``macosx_11_0``) is nothing a marker knows and is left out; so is the C library (``musllinux`` is Linux).
+A platform of Pyodide goes with one Python (`pypm_model.pyemscripten`), and is kept in the atom for that. WASI
+has no tags: there only wheels for every platform are of use.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from pypm_model import pyemscripten
 from pypm_model.markers import python_axis
 from pypm_model.markers.atoms import equal
-from pypm_model.markers.diagram import FALSE, TRUE, Diagram, any_of, both
+from pypm_model.markers.diagram import FALSE, TRUE, Diagram, any_of, both, implies, negate
 from pypm_model.markers.inquiry import is_python_only
 from pypm_model.markers.python_axis import HIGHEST, Cut
 from pypm_model.patterns import pattern
@@ -28,8 +31,6 @@ _platform = pattern(
     r"|(?P<darwin>macosx_[0-9]+_[0-9]+_)"
     r"|(?P<android>android_[0-9]+_)"
     r"|(?P<ios>ios_[0-9]+_[0-9]+_)"
-    r"|(?P<emscripten>(?:emscripten|pyodide|pyemscripten)_(?:[0-9]+_)*)"
-    r"|(?P<wasi>wasi_(?:[a-z0-9]+_)*)"
     r"|(?P<freebsd>freebsd_(?P<major>[0-9]+)_(?:[a-z0-9]+_)*)"
 )
 _MAC_MACHINES = {
@@ -43,6 +44,10 @@ _MAC_MACHINES = {
 }
 _WINDOWS_MACHINES = {"win32": "x86", "win_amd64": "AMD64", "win_arm64": "ARM64"}
 _ANDROID_MACHINES = {"arm64_v8a": "aarch64", "armeabi_v7a": "armv7l", "x86": "i686", "x86_64": "x86_64"}
+
+
+WHEELS_ONLY = any_of([equal("sys_platform", "emscripten"), equal("sys_platform", "wasi")])
+"""Where nothing is built, not even an sdist that may be."""
 
 
 @lru_cache(maxsize=8192)
@@ -77,12 +82,34 @@ def _place(place: str) -> Diagram:
     os, _, machine = place.partition("|")
     if not os or not machine:
         return FALSE
-    system = TRUE if os == "*" else equal("sys_platform", os)
+    if "emscripten_" in os:
+        system = both(equal("sys_platform", "emscripten"), _pythons_of(os))
+    else:
+        system = TRUE if os == "*" else equal("sys_platform", os)
     return system if machine == "*" else both(system, equal("platform_machine", machine))
 
 
+@lru_cache(maxsize=256)
+def _pythons_of(platform: str) -> Diagram:
+    """The Pythons that a platform of Pyodide goes with. One that is not known here is for other Pythons than
+    those that are: newer ones, or, where the tag says no more than the compiler, any."""
+    known = pyemscripten.pythons(platform)
+    if known:
+        return any_of(_minor(python) for python in known)
+    every = [each.python for each in pyemscripten.PLATFORMS.values()]
+    if platform.startswith(pyemscripten.PREFIX):
+        return python_axis.diagram([((max(every)[0], max(every)[1] + 1, 0, 0, 0), HIGHEST)])
+    return negate(any_of(map(_minor, every)))
+
+
+def _minor(python: tuple[int, int]) -> Diagram:
+    major, minor = python
+    return python_axis.diagram([((major, minor, 0, 0, 0), (major, minor + 1, 0, 0, 0))])
+
+
 class WheelsFor:
-    """The wheels that some environment of *region* can use: ``filename in WheelsFor(region)``.
+    """The wheels that some environment of *region* can use: ``filename in WheelsFor(region)``; and whether
+    an sdist is of use in one: ``is_built``.
 
     A lock asks this of every file of every release; what was answered for a tail of tags, and for an
     atom, is remembered.
@@ -91,6 +118,7 @@ class WheelsFor:
     def __init__(self, region: Diagram) -> None:
         self._region = region
         self._names_places = not is_python_only(region)
+        self.is_built = not implies(region, WHEELS_ONLY)
         self._tails: dict[str, bool] = {}
         self._atoms: dict[str, bool] = {}
 
@@ -106,7 +134,7 @@ class WheelsFor:
         if known is None:
             python, _, place = atom.partition("|")
             known = both(_pythons(python), self._region) != FALSE
-            if known and self._names_places:
+            if known and (self._names_places or "emscripten_" in place):
                 known = both(both(_pythons(python), _place(place)), self._region) != FALSE
             self._atoms[atom] = known
         return known
@@ -203,6 +231,8 @@ def _places(platform: str) -> tuple[str, ...]:
         return ("*|*",)
     if platform in _WINDOWS_MACHINES:
         return (f"win32|{_WINDOWS_MACHINES[platform]}",)
+    if pyodide := pyemscripten.canonical(platform):
+        return (f"{pyodide}|wasm32",)
     match = _platform.match(platform)
     if match is None:
         return ()
@@ -219,7 +249,5 @@ def _places(platform: str) -> tuple[str, ...]:
             return (f"android|{known}",) if known else ()
         case "ios":
             return (f"ios|{machine.split('_iphone')[0]}",)
-        case "emscripten" | "wasi" as os:
-            return (f"{os}|{machine}",)
         case _:
             return (f"freebsd{match['major']}|{machine}",)

@@ -215,7 +215,7 @@ def substitute(d: Diagram, values: Mapping[int, str | bool]) -> Diagram:
     for variable in values:
         mask |= 1 << variable
     done: dict[Diagram, Diagram] = {}
-    for old in reachable(d, mask):
+    for old in _left_by(d, mask, values):
         variable, children = _variable[old], _children[old]
         if variable in values:
             child = _answer(old, values[variable])
@@ -223,6 +223,22 @@ def substitute(d: Diagram, values: Mapping[int, str | bool]) -> Diagram:
         else:
             done[old] = node(variable, _keys[old], tuple([done.get(c, c) for c in children]))
     return done.get(d, d)
+
+
+def _left_by(d: Diagram, mask: int, values: Mapping[int, str | bool]) -> list[Diagram]:
+    """`reachable` by the answers in *values*: where most of a thousand flags have one, that is little."""
+    if not _support[d] & mask:
+        return []
+    found = {d}
+    stack = [d]
+    while stack:
+        old = stack.pop()
+        variable = _variable[old]
+        for child in (_answer(old, values[variable]),) if variable in values else _children[old]:
+            if child not in found and _support[child] & mask:
+                found.add(child)
+                stack.append(child)
+    return sorted(found)
 
 
 def _answer(d: Diagram, value: str | bool) -> Diagram:

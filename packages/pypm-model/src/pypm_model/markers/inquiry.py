@@ -49,6 +49,11 @@ def exists(d: Diagram, names: Iterable[str]) -> Diagram:
     return quantify(d, [_flag_number(name) for name in names])
 
 
+def hangs_on(d: Diagram, name: str) -> bool:
+    """Whether *d* asks the flag *name*."""
+    return bool(support(d) >> _flag_number(name) & 1)
+
+
 def _flag_number(name: str) -> int:
     set_ = "dependency_groups"
     return number(Variable(SET_RANK + SETS.index(set_), set_, literal=normalize(name)))

@@ -55,6 +55,7 @@ ALIASES: dict[tuple[str, str], tuple[str, str]] = {
     ("platform_system", "Android"): ("sys_platform", "android"),
     ("platform_system", "Emscripten"): ("sys_platform", "emscripten"),
     ("platform_system", "AIX"): ("sys_platform", "aix"),
+    ("platform_system", "wasi"): ("sys_platform", "wasi"),
     ("implementation_name", "cpython"): ("platform_python_implementation", "CPython"),
     ("implementation_name", "pypy"): ("platform_python_implementation", "PyPy"),
     ("implementation_name", "graalpy"): ("platform_python_implementation", "GraalVM"),
@@ -68,12 +69,12 @@ _IMPLIED: dict[str, dict[str, dict[str, str]]] = {
         "linux": {"os_name": "posix", "platform_system": "Linux"},
         "darwin": {"os_name": "posix", "platform_system": "Darwin"},
         "android": {"os_name": "posix", "platform_system": "Android"},
-        "emscripten": {"os_name": "posix", "platform_system": "Emscripten"},
+        "emscripten": {"os_name": "posix", "platform_system": "Emscripten", "platform_machine": "wasm32"},
         "aix": {"os_name": "posix", "platform_system": "AIX"},
         # ``platform.system()`` tells an iPhone from an iPad, and carries a version on Cygwin.
         "ios": {"os_name": "posix"},
         "cygwin": {"os_name": "posix"},
-        "wasi": {"os_name": "posix"},
+        "wasi": {"os_name": "posix", "platform_system": "wasi", "platform_machine": "wasm32"},
     },
     "platform_python_implementation": {
         "CPython": {"implementation_name": "cpython"},
@@ -92,7 +93,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "os_name": ("posix", "nt", "java"),
     "platform_system": (
         *("Linux", "Darwin", "Windows", "Android", "iOS", "iPadOS", "Emscripten", "AIX", "Java", "SunOS"),
-        *("FreeBSD", "OpenBSD", "NetBSD"),
+        *("FreeBSD", "OpenBSD", "NetBSD", "wasi"),
     ),
     "platform_machine": (
         *("x86_64", "AMD64", "amd64", "aarch64", "arm64", "ARM64", "i386", "i586", "i686", "x86", "arm"),

@@ -96,7 +96,7 @@ def show(common: Common, report: EditReport, sign: str, dry_run: bool) -> None:
             "lock-diff": report.diff.to_json(),
             "sync": report.sync.to_json() if report.sync else None,
             "dry-run": dry_run,
-        }
+        } | ({"exports": list(report.exports)} if report.exports else {})
         sys.stdout.write(json.dumps(data, sort_keys=True) + "\n")
         return
     if common.quiet:
@@ -106,5 +106,7 @@ def show(common: Common, report: EditReport, sign: str, dry_run: bool) -> None:
         say(f"{each.file}: {sign} {each.requirement}{source}{' (not written)' if dry_run else ''}")
     for line in diff_lines(report.diff):
         say(line)
+    for file in report.exports:
+        say(f"Wrote {file}")
     if report.sync is not None:
         say(sync_lines(report.sync)[0])

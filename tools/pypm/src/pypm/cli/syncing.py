@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pypm._stamp import key_of, nothing_to_do
 from pypm.cli.arguments import UsageError
 from pypm.cli.options import Common, world
 from pypm.cli.render.report import diff_lines, say, sync_lines
+from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, SyncReport
@@ -36,13 +37,13 @@ def show(common: Common, report: SyncReport) -> None:
             say(line)
 
 
-def pylock_options(file: str, selection: Selection, **how: Any) -> PylockOptions:
+def pylock_options(file: str, selection: Selection, how: InstallOptions) -> PylockOptions:
     """*how* to install from a pylock file. Raises a usage error for what such a file does not know."""
     from pypm.ops.pylock_sync import PylockOptions
 
     if selection.members or selection.only_groups:
         raise UsageError("--lock goes with neither --member nor --only-group: a pylock file knows no members")
-    return PylockOptions(file=file, selection=selection, **how)
+    return PylockOptions(file, selection, how)
 
 
 def sync_from(common: Common, options: PylockOptions) -> int:

@@ -20,19 +20,26 @@ def show(common: Common, report: UpdateReport) -> None:
     """Tells what was done."""
     if common.json:
         data = {
-            "written": [{"file": file, "requirement": text} for file, text in report.written],
+            "written": [
+                {"file": each.file, "requirement": each.requirement}
+                | ({"catalog": True} if each.catalog else {})
+                for each in report.written
+            ],
             "lock-diff": report.diff.to_json(),
             "sync": report.sync.to_json() if report.sync else None,
             "dry-run": report.dry_run,
-        }
+        } | ({"exports": list(report.exports)} if report.exports else {})
         sys.stdout.write(json.dumps(data, sort_keys=True) + "\n")
         return
     if common.quiet:
         return
-    for file, text in report.written:
-        say(f"{file}: {text}{' (not written)' if report.dry_run else ''}")
+    for each in report.written:
+        where = " in [catalog], for all who ask for the bare name" if each.catalog else ""
+        say(f"{each.file}: {each.requirement}{where}{' (not written)' if report.dry_run else ''}")
     lines = diff_lines(report.diff)
     for line in lines or ["Nothing to change: pypm.lock stays as it is"]:
         say(line)
+    for file in report.exports:
+        say(f"Wrote {file}")
     if report.sync is not None:
         say(sync_lines(report.sync)[0])

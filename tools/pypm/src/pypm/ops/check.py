@@ -30,19 +30,25 @@ CHECKS: dict[str, Check] = {
 """By the name the user says."""
 
 
+_FEW = 12
+"""Checks that are all named in an error."""
+
+
 class UnknownCheck(PypmError):
     """There is no check of that name."""
 
     code: ClassVar[str] = "unknown-check"
     exit: ClassVar[int] = 2
     name: str
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"there is no check {self.name!r}, only {', '.join(CHECKS)}"
+        only = f", only {', '.join(self.known)}" if len(self.known) <= _FEW else ""
+        return f"there is no check {self.name!r}{only}"
 
     @property
     def hint(self) -> str | None:
-        return nearest(self.name, list(CHECKS))
+        return nearest(self.name, self.known)
 
 
 @record
@@ -75,7 +81,7 @@ def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
     """Runs the checks *names*, or all. Nothing is changed, no index asked."""
     unknown = next((name for name in names if name not in CHECKS), None)
     if unknown is not None:
-        raise UnknownCheck(unknown)
+        raise UnknownCheck(unknown, tuple(CHECKS))
     chosen = tuple(name for name in CHECKS if not names or name in names)
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:

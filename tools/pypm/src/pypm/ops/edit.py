@@ -18,7 +18,7 @@ from pypm.ops.tools import Tools
 from pypm.ops.wanted import Origin, Wanted, parsed, wanted
 from pypm.ops.world import World
 from pypm.ops.writing import write_all
-from pypm_model.errors import Place, PypmError
+from pypm_model.errors import PypmError
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
@@ -84,6 +84,8 @@ class EditReport:
     written: tuple[Written, ...]
     diff: LockDiff
     sync: SyncReport | None
+    exports: tuple[str, ...] = ()
+    """Files of ``[lock] export`` that were written."""
 
 
 def add(world: World, options: EditOptions) -> EditReport:
@@ -206,13 +208,7 @@ def edited(
 
 def locked_with(tools: Tools, workspace: Workspace, manifests: Mapping[str, str]) -> Locked:
     """The lock that the edited manifests would have."""
-    try:
-        return lock_workspace(tools, discover(workspace.root, edited=manifests), Locking())
-    except PypmError as error:
-        # Lines of a text that was never written lead nowhere.
-        places = (Place(p.file) if p.file in manifests else p for p in error.askers)
-        error.askers = tuple(dict.fromkeys(places))
-        raise
+    return lock_workspace(tools, discover(workspace.root, edited=manifests), Locking())
 
 
 def _bounded(each: Wanted, options: EditOptions, workspace: Workspace, locked: Locked) -> str:
@@ -252,7 +248,7 @@ def _finish(
     changes = diff(locked.old, locked.lock)
     if options.dry_run:
         return EditReport(written, changes, None)
-    report = write_all(
+    done = write_all(
         world, workspace, manifests, locked, SyncOptions(stamp_key=key_of([])) if options.sync else None
     )
-    return EditReport(written, changes, report)
+    return EditReport(written, changes, done.sync, done.exports)

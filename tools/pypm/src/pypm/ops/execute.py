@@ -101,7 +101,7 @@ def run_task(
     jobs = plan_runs(workspace, members, name, arguments)
     if not jobs:
         return None
-    check_order(jobs)
+    check_order(jobs, lambda run: _written(workspace, run))
     environment = process_environment(Path(workspace.root) / VENV, world.environ)
     environment["PYP_WORKSPACE_ROOT"] = workspace.root
     alone = len(jobs) == 1
@@ -130,8 +130,8 @@ def plan_runs(
             found = _needed(workspace, member, need, everyone, pairs)
             if found is None:
                 raise UnknownNeed(task.name, need, workspace.place(task.written))
-            after |= found
-        after.discard(run)
+            # Run once for all members, a task is not before itself in those it depends on.
+            after |= found - {run} if need.startswith("^") else found
         given = " ".join(map(shlex.quote, arguments)) if run in wanted and arguments else ""
         folder = "." if member is None else member.path
         cwd = str(Path(workspace.root) / folder)
@@ -167,6 +167,13 @@ def _run(workspace: Workspace, member: Member | None, name: str) -> Run | None:
     if task.scope == "workspace" or member is None:
         return Run(ROOT, name)
     return Run(member.name, name)
+
+
+def _written(workspace: Workspace, run: Run) -> Place:
+    """Where the task of *run* is written."""
+    task = _task(workspace, workspace.by_name.get(NormalizedName(run.member)), run.task)
+    assert task is not None
+    return workspace.place(task.written)
 
 
 def _task(workspace: Workspace, member: Member | None, name: str) -> Task | None:

@@ -15,12 +15,15 @@ from pypm_index.addresses import without_userinfo
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
+from pypm_model.lock_target import narrowed
 from pypm_model.lock_toml import InvalidToml, loads
 from pypm_model.locks import Lock, LockedPackage
+from pypm_model.markers import Diagram, InvalidMarker, parse
 from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
 from pypm_model.records import record
 from pypm_model.requirements_file import to_requirements
 from pypm_model.sources import IndexSource
+from pypm_model.targets import UnknownTarget, environment_marker
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
@@ -39,6 +42,18 @@ class OneMemberOnly(PypmError):
 
     def __str__(self) -> str:
         return f"a pylock file is of the whole workspace or of one member, not of {len(self.members)}"
+
+
+class NoTarget(PypmError):
+    """What is to be exported for is neither a target nor a marker."""
+
+    code: ClassVar[str] = "no-target"
+    exit: ClassVar[int] = 2
+    target: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"--target {self.target}: {self.reason}"
 
 
 class ExportStale(PypmError):
@@ -71,6 +86,8 @@ class Form:
     editable: bool = True
     members: bool = True
     """False: only what members need from elsewhere."""
+    target: str = ""
+    """The name of a target, or a marker: only what the selection needs there. Empty: all the lock is for."""
 
 
 def form_of(file: str) -> str:
@@ -80,6 +97,9 @@ def form_of(file: str) -> str:
 
 def exported(tools: Tools, workspace: Workspace, lock: Lock, form: Form, known: Addresses = NOWHERE) -> str:
     """The text of *lock*. Indexes are asked for addresses that are not *known*."""
+    if form.target:
+        roots = roots_of(tools.world, workspace, lock, form.selection)
+        lock = narrowed(lock, form.target, _region(form.target), roots)
     text, missing = _text(tools, workspace, lock, form, known)
     if missing:
         found = tools.catalog.locate(
@@ -137,8 +157,16 @@ def _text(
     return _pylock(tools, workspace, lock, form, locate), missing
 
 
+def _region(target: str) -> Diagram:
+    try:
+        return parse(environment_marker(target))
+    except (InvalidMarker, UnknownTarget) as error:
+        raise NoTarget(target, str(error)) from None
+
+
 def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: Locate) -> str:
-    """The PEP 751 text. What the selection chooses are the default groups; all others can be asked for."""
+    """The PEP 751 text. What the selection chooses are the default groups; all others can be asked for, but
+    for one target, which was looked at for the selection only."""
     if form.selection.members:
         members = selected_members(tools.world, workspace, form.selection)
         if len(members) != 1:
@@ -151,6 +179,8 @@ def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: 
         chosen |= {member_flag(root.member)} if root.project else set()
         chosen |= {extra_flag(root.member, extra) for extra in root.extras}
         chosen |= {group_flag(root.member, group) for group in root.groups}
+    if form.target:
+        names = names.only(chosen)
     return to_pylock(
         lock,
         names,

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _SECONDS = 60
 _under_way = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _TAIL = 4096
+_ABANDONED = 30.0
+"""Seconds after which a lock of the index is taken to be left behind."""
+_STEP = 1.0
+"""Seconds without news after which a rebase is taken to wait for its user."""
 
 
 class NoRepository(PypmError):
@@ -91,6 +95,17 @@ class Repository:
         """Whether a merge, a rebase or the like is under way."""
         return any((self.git_folder / name).exists() for name in _under_way)
 
+    def is_at_work(self, now: float) -> bool:
+        """Whether git is changing the checkout at this moment (*now*, seconds since the epoch): it holds the
+        lock of its index, or is between two steps of a rebase. A lock that somebody was killed with is not
+        waited for."""
+        if _age(self.git_folder / "index.lock", now) < _ABANDONED:
+            return True
+        steps = ("rebase-merge", "rebase-apply", "sequencer")
+        if not any((self.git_folder / name).exists() for name in steps):
+            return False
+        return min(_age(self.git_folder / name, now) for name in ("HEAD", "index", *steps)) < _STEP
+
     def has_merged(self) -> bool:
         """Whether the last thing that happened to HEAD was a merge. Read from the log that git keeps, so
         that nothing has to be started to know that it was not."""
@@ -105,23 +120,20 @@ class Repository:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs git in the folder; raises `GitRefused` if that is not possible."""
-        import subprocess
+        from pypm_index.git_command import NotRun, run_git
 
-        try:
-            return subprocess.run(
-                ["git", *arguments],
-                cwd=self.folder,
-                env={**self._environ, "LC_ALL": "C.UTF-8"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_SECONDS,
-            )
-        except FileNotFoundError:
-            raise GitRefused(arguments[0], "the git command is not installed") from None
-        except subprocess.TimeoutExpired:
-            raise GitRefused(arguments[0], f"it took more than {_SECONDS} seconds") from None
+        done = run_git(arguments, self._environ, seconds=_SECONDS, folder=self.folder)
+        if isinstance(done, NotRun):
+            raise GitRefused(arguments[0], done.reason)
+        return done
+
+
+def _age(path: Path, now: float) -> float:
+    """Seconds since *path* was changed; endless if it is not there."""
+    try:
+        return now - path.stat().st_mtime
+    except OSError:
+        return float("inf")
 
 
 def git_folder(folder: Path) -> Path | None:

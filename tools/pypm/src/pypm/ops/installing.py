@@ -26,7 +26,7 @@ from pypm_workspace.configuration import Settings
 
 @record
 class InstallOptions:
-    """How to install."""
+    """How to install: the same from our lock and from anyone's."""
 
     inexact: bool = False
     reinstall: tuple[str, ...] = ()

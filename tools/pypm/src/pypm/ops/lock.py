@@ -7,7 +7,6 @@ from typing import Any
 
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error
-from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import LOCK, open_workspace
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
@@ -17,7 +16,7 @@ from pypm_model.errors import PypmError
 from pypm_model.freshness import Stale
 from pypm_model.lock_diff import LockDiff, diff
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
-from pypm_model.lock_text import read
+from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.sources import MemberSource
@@ -117,22 +116,22 @@ def problem_of(
     """Why the lock, or what is kept in step with it, is not what the manifests (of the members *names*,
     if given) ask for; None if it is."""
     try:
-        reasons, unsound = check_lock(tools, workspace, names)
+        judged = check_lock(tools, workspace, names)
     except (LockMissing, LockConflicted, LockUnreadable) as error:
         return error
-    if reasons:
-        return stale_error(workspace, reasons)
-    return unsound or _export_problem(tools, workspace)
+    if judged.reasons:
+        return stale_error(workspace, judged.reasons)
+    return judged.unsound or _export_problem(tools, workspace, judged.lock)
 
 
-def _export_problem(tools: Tools, workspace: Workspace) -> PypmError | None:
-    """Which exports are out of step with the lock, which is there and fits. In a checkout of some members
+def _export_problem(tools: Tools, workspace: Workspace, lock: Lock) -> PypmError | None:
+    """Which exports are out of step with *lock*, which fits. In a checkout of some members
     that is not asked: the exports are of all."""
     if not workspace.settings.lock_export or workspace.absent:
         return None
     from pypm.ops.exporting import ExportStale, stale_exports
 
-    stale = stale_exports(tools, workspace, read(lock_text(workspace) or "", LOCK))
+    stale = stale_exports(tools, workspace, lock)
     return ExportStale(stale) if stale else None
 
 

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from pypm.ops.locking import (
-    LockMissing,
     check_lock,
     covered,
     request_of,
     stale_error,
 )
-from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.opening import open_workspace
 from pypm.ops.regions import Regions
 from pypm.ops.resolving import run
 from pypm.ops.toolbox import open_tools
@@ -25,7 +23,6 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.facts import Fact, Listing, Metadata
 from pypm_model.lock_pins import pins_of
 from pypm_model.lock_reach import everything, reach
-from pypm_model.lock_text import read
 from pypm_model.locks import Lock, LockedPackage, Manifest
 from pypm_model.markers import Diagram
 from pypm_model.names import ROOT, NormalizedName, normalize
@@ -142,15 +139,12 @@ def explain_lock(world: World, name: str) -> Explanation:
     and what the index raises."""
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
-        text = lock_text(workspace)
-        if text is None:
-            raise LockMissing(LOCK)
-        reasons, unsound = check_lock(tools, workspace)
-        if reasons:
-            raise stale_error(workspace, reasons)
-        if unsound:
-            raise unsound
-        lock = read(text, LOCK)
+        judged = check_lock(tools, workspace)
+        if judged.reasons:
+            raise stale_error(workspace, judged.reasons)
+        if judged.unsound:
+            raise judged.unsound
+        lock = judged.lock
         wanted = normalize(name)
         if all(package.name != wanted for package in lock.packages):
             raise NotInLock(wanted)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.opening import LOCK
+from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
 from pypm_model import markers
 from pypm_model.artifacts import Artifact
@@ -17,8 +18,7 @@ from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
-from pypm_model.lock_soundness import flaw
-from pypm_model.lock_text import read, write
+from pypm_model.lock_text import write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
 from pypm_model.names import NormalizedName, normalize
@@ -28,6 +28,7 @@ from pypm_model.resolutions import Resolution
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
+from pypm_workspace.configuration import Written
 from pypm_workspace.workspace import Workspace
 
 SHOWN = 4
@@ -121,6 +122,32 @@ def _told(member: str, reasons: Sequence[tuple[Stale, Place]]) -> str:
     return f"{member or 'the workspace'} ({place}): {'; '.join(clauses)}"
 
 
+class NothingCovered(PypmError):
+    """All `environments` are of Pythons that no member is for: a lock of them would be empty."""
+
+    code: ClassVar[str] = "nothing-covered"
+    environments: tuple[str, ...]
+    requires_python: tuple[str, ...]
+    """Of the members, each once."""
+    place: Place
+
+    def __str__(self) -> str:
+        asked = " | ".join(self.environments)
+        return f"no member is for an environment of {asked}: requires-python is {self._pythons}"
+
+    @property
+    def _pythons(self) -> str:
+        return " and ".join(self.requires_python)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return (self.place,)
+
+    @property
+    def hint(self) -> str:
+        return "change `environments`, or what Python the members require"
+
+
 class UnknownUpgrade(PypmError):
     """A package to be upgraded is not in the lock."""
 
@@ -135,11 +162,12 @@ class UnknownUpgrade(PypmError):
 def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     """The lock that fits *workspace*; nothing is written. Raises what resolving raises."""
     text = lock_text(workspace)
+    read = tools.retained.read
     if how.frozen:
         if text is None:
             raise LockMissing(LOCK)
-        return Locked(read(text, LOCK), text, None, text, ())
-    old = old_lock(tools.world, workspace, text, merges=not how.locked)
+        return Locked(read(text), text, None, text, ())
+    old = old_lock(tools.world, workspace, text, merges=not how.locked, retained=tools.retained)
     wanted = {normalize(name) for name in how.upgrade_packages}
     if unknown := wanted - old.names:
         raise UnknownUpgrade(tuple(sorted(unknown)))
@@ -148,16 +176,17 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
     asked = reasons or how.upgrade or wanted or how.prefer or how.preferences
     if old.lock is not None and text is not None and not asked:
-        unsound = flaw(old.lock)
-        if not unsound and (old.is_resolved or not old.is_merge):
+        flawed = unsound(tools.world, workspace.root, text, old.lock)
+        if not flawed and (old.is_resolved or not old.is_merge):
             return Locked(old.lock, text, old.lock, text, ())
-        if unsound and how.locked:
-            raise unsound
+        if flawed and how.locked:
+            raise flawed
     if how.locked:
         if text is None:
             raise LockMissing(LOCK)
-        read(text, LOCK)
+        read(text)
         raise stale_error(workspace, reasons)
+    _check_environments(tools, workspace, plain)
     request = plain
     if not how.upgrade:
         others = {name: found for name, found in old.pins if name not in wanted}
@@ -166,10 +195,27 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
     new = resolved(tools, workspace, request, settings, old)
-    made = write(new)
+    made = write(new, tools.retained.written)
     if old.amid_merge:
         remember(tools.world, workspace, made)
     return Locked(new, made, old.first, text, reasons)
+
+
+def _check_environments(tools: Tools, workspace: Workspace, request: Request) -> None:
+    """Warns of environments in which no member can be installed. Raises `NothingCovered` if all are such."""
+    ranges = sorted({member.requires_python for member in request.members})
+    pythons = markers.any_of(map(markers.requires_python, ranges))
+    lost = [e for e in request.environments if markers.disjoint(markers.parse(e), pythons)]
+    if lost and len(lost) == len(request.environments):
+        settings = workspace.settings.file or "pyproject.toml"
+        table = "workspace" if settings.endswith("pypm-workspace.toml") else "tool.uv"
+        place = workspace.place(Written(settings, f"{table}.environments[0]"))
+        raise NothingCovered(tuple(lost), tuple(ranges), place)
+    inside = covered(request)
+    lost += [e for e in request.required_environments if markers.disjoint(markers.parse(e), inside)]
+    for marker in lost:
+        message = f"nothing is locked for {marker}: no member is for such an environment"
+        tools.world.listener(Warned("nothing-covered", message))
 
 
 def resolved(
@@ -178,7 +224,7 @@ def resolved(
     """The lock that *request* gives."""
     from pypm.ops.resolving import resolve
 
-    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener)
+    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
     return complete(resolution, request, settings, tools, old.files)
 
 
@@ -206,27 +252,37 @@ def write_lock(workspace: Workspace, locked: Locked) -> None:
         write_atomically(Path(workspace.root) / LOCK, locked.text, fsync=True)
 
 
+@record
+class Judged:
+    """The lock as it is, what makes it stale (nothing if it fits), and what is wrong with it in itself."""
+
+    lock: Lock
+    reasons: tuple[Stale, ...]
+    unsound: LockUnsound | None
+
+
 def check_lock(
     tools: Tools, workspace: Workspace, members: Collection[NormalizedName] | None = None
-) -> tuple[tuple[Stale, ...], LockUnsound | None]:
-    """What makes the lock stale, none if it fits; and what is wrong in itself. Raises `LockMissing`,
-    `LockConflicted`, `LockUnreadable`; asks no index.
+) -> Judged:
+    """The lock of *workspace*, judged. Raises `LockMissing`, `LockConflicted`, `LockUnreadable`; asks no
+    index.
 
     Of members only those named *members* are judged, if given, and none that is absent.
     """
     text = lock_text(workspace)
     if text is None:
         raise LockMissing(LOCK)
-    lock = read(text, LOCK)
+    lock = tools.retained.read(text)
     request = request_of(tools, workspace, lock)
     reasons = stale(lock, request, settings_of(request, more_settings(workspace)))
     absent = {workspace.by_path[path].name for path in workspace.absent}
-    return tuple(
+    told = tuple(
         reason
         for reason in reasons
         if not reason.member
         or (reason.member not in absent and (members is None or reason.member in members))
-    ), flaw(lock)
+    )
+    return Judged(lock, told, unsound(tools.world, workspace.root, text, lock))
 
 
 def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
@@ -248,7 +304,8 @@ def complete(
 ) -> Lock:
     """*resolution* as a lock: with every file that a covered environment can use, and the manifests.
     *known* are files of old locks by digest."""
-    usable = WheelsFor(covered(request))
+    region = covered(request)
+    usable = tools.retained.usable(region)
     wanted = [
         (package.name, package.version, package.source.index)
         for package in resolution.packages
@@ -264,7 +321,18 @@ def complete(
                 if not all(file.sha256 for file in found):
                     # The index gives no digests: the files themselves have to be looked at, once.
                     found = tools.catalog.settle(package.name, package.version, index)
-                kept = _kept(package, found, usable, request, tools)
+                binaries = request.build.no_binary
+                kept = tools.retained.kept(
+                    (package.name, package.version, index),
+                    found,
+                    (region, binaries),
+                    lambda: _kept(package.name, found, usable, binaries),  # noqa: B023 (called at once)
+                )
+                if not kept:
+                    message = (
+                        f"{package.name} {package.version} has no file that any covered environment can use"
+                    )
+                    tools.world.listener(Warned("no-usable-file", message))
                 packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
             case MemberSource():
                 packages.append(_with_manifest(package, members[package.name]))
@@ -293,34 +361,27 @@ def _with_manifest(package: LockedPackage, member: MemberRequest) -> LockedPacka
 
 
 def _kept(
-    package: LockedPackage,
-    files: Sequence[Artifact],
-    usable: WheelsFor,
-    request: Request,
-    tools: Tools,
-) -> list[Artifact]:
-    """Files of a release that some covered environment can use, sorted by name.
-
-    A file without a sha256 cannot be locked; if that leaves none, the package is reported.
-    """
+    name: NormalizedName, files: Sequence[Artifact], usable: WheelsFor, no_binary: Collection[str]
+) -> tuple[Artifact, ...]:
+    """Files of a release that some covered environment can use, sorted by name. A file without a sha256
+    cannot be locked."""
     kept = []
     for file in files:
         if not file.sha256 or (file.yanked is not None and any(f.yanked is None for f in files)):
             continue
-        if file.is_wheel and (request.build.no_binary & {package.name, "*"}):
+        if file.is_wheel and (name in no_binary or "*" in no_binary):
             continue
-        if file.is_wheel and file.filename not in usable:
+        if not (file.filename in usable if file.is_wheel else usable.is_built):
             continue
         kept.append(replace(file, requires_python="", yanked=None))
-    if not kept:
-        message = f"{package.name} {package.version} has no file that any covered environment can use"
-        tools.world.listener(Warned("no-usable-file", message))
-    return sorted(kept, key=lambda file: file.filename)
+    return tuple(sorted(kept, key=lambda file: file.filename))
 
 
 def _merged(file: Artifact, known: Mapping[str, Artifact]) -> Artifact:
     """*file* with the facts this index does not give and another did before: a mirror without sizes
     or upload times must not change the lock."""
+    if file.size is not None and file.uploaded and file.path:
+        return file
     before = known.get(file.sha256)
     if before is None:
         return file

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from pypm.ops.git import GitRefused, NoRepository, Repository
 from pypm.ops.opening import LOCK, merges_file
+from pypm.ops.retained import Retained
 from pypm.ops.world import World
 from pypm_model.artifacts import Artifact
 from pypm_model.lock_conflicts import salvage
@@ -19,7 +20,7 @@ from pypm_model.lock_sides import sides
 from pypm_model.lock_text import read
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
-from pypm_model.records import as_dict, record, replace
+from pypm_model.records import as_dict, field, record, replace
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
@@ -42,6 +43,8 @@ class OldLock:
     amid_merge: bool = False
     """There was a merge just now: whatever is locked next is to be remembered as no product of it."""
 
+    pins_of: Callable[[Lock], Pins] = field(default=pins_of, compare=False, repr=False)
+
     @property
     def first(self) -> Lock | None:
         """What a new lock is compared with."""
@@ -50,7 +53,7 @@ class OldLock:
     @cached_property
     def pins(self) -> Pins:
         """The versions to keep."""
-        every = [pins_of(lock) for lock in self.parents]
+        every = [self.pins_of(lock) for lock in self.parents]
         if len(every) == 1 and not self.salvaged:
             return every[0]
         return union([*every, self.salvaged])
@@ -81,18 +84,26 @@ def lock_text(workspace: Workspace) -> str | None:
         return None
 
 
-def old_lock(world: World, workspace: Workspace, text: str | None, *, merges: bool = True) -> OldLock:
+def old_lock(
+    world: World,
+    workspace: Workspace,
+    text: str | None,
+    *,
+    merges: bool = True,
+    retained: Retained | None = None,
+) -> OldLock:
     """What *text*, of the workspace's lock file, gives the next lock.
 
     The sides of a merge are asked of git: a conflict's text has lost half of what they were, and one
     that merged cleanly does not show that it was. Where git has nothing to tell, the sides of the
     conflict are read; of what does not read, the versions that stand in it are kept. Without *merges*
-    only the text itself is looked at.
+    only the text itself is looked at. *retained* may know the text already.
     """
+    retained = retained if retained is not None else Retained()
     if text is None:
         return OldLock()
     try:
-        lock = read(text, LOCK)
+        lock = retained.read(text)
     except (LockConflicted, LockUnreadable) as fault:
         lock = None
         conflicted = isinstance(fault, LockConflicted)
@@ -103,7 +114,7 @@ def old_lock(world: World, workspace: Workspace, text: str | None, *, merges: bo
         driven = _Noted(_digest(text), by_driver=True) == _noted(world, workspace)
         return replace(of_sides(*texts), lock=lock, is_resolved=driven)
     if lock is not None:
-        return OldLock(lock, (lock,), amid_merge=amid)
+        return OldLock(lock, (lock,), amid_merge=amid, pins_of=retained.pins)
     return replace(of_sides(*sides(text)), is_merge=False, amid_merge=amid)
 
 

@@ -28,17 +28,18 @@ def open_store(world: World) -> Store:
     return Store.open(environ=world.environ)
 
 
-def open_workspace(world: World) -> Workspace:
+def open_workspace(world: World, *, remember: bool = True) -> Workspace:
     """The workspace around the current folder; its warnings are sent to the listener.
 
-    Parsed manifests are remembered beside the store, so that a run with one changed manifest parses one.
+    Parsed manifests are remembered beside the store, so that a run with one changed manifest parses one;
+    without *remember* nothing is written.
     """
     found = find_root(world.cwd, world.environ)
     remembered = _snapshot_file(world, found.root)
     snapshot = _read_snapshot(remembered)
     workspace = discover(found.root, snapshot=snapshot)
-    if snapshot is None or not _covers(snapshot, workspace):
-        _keep(remembered, workspace.snapshot())
+    if remember and (snapshot is None or not _covers(snapshot, workspace)):
+        keep(remembered, workspace.snapshot())
     for warning in workspace.warnings:
         world.listener(warning)
     return workspace
@@ -94,6 +95,11 @@ def merges_file(world: World, root: str) -> Path:
     return _snapshot_file(world, root).with_suffix(".merged.json")
 
 
+def sound_file(world: World, root: str) -> Path:
+    """Where it is remembered which lock of the workspace at *root* was found sound."""
+    return _snapshot_file(world, root).with_suffix(".sound.json")
+
+
 def _read_snapshot(file: Path) -> Snapshot | None:
     try:
         return members_from_snapshot(file.read_bytes(), written_ns=file.stat().st_mtime_ns)
@@ -107,10 +113,10 @@ def _covers(snapshot: Snapshot, workspace: Workspace) -> bool:
     return trusted and snapshot.checked(workspace.state) is not None
 
 
-def _keep(file: Path, data: bytes) -> None:
-    """Keeps a snapshot where that is possible: it saves time, nothing hangs on it."""
+def keep(file: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Keeps what was found out where that is possible: it saves time, nothing hangs on it."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, data)
+        write_atomically(file, data, mode=mode)
     except OSError:
         pass

@@ -58,13 +58,14 @@ class PylockMissing(PypmError):
 
 
 @record
-class PylockOptions(InstallOptions):
+class PylockOptions:
     """What to install from which file, and how."""
 
     file: str = "pylock.toml"
     """Relative to the current folder."""
     selection: Selection = Selection()
     """Extras and groups of the file; it knows no members."""
+    how: InstallOptions = InstallOptions()
 
 
 def sync_pylock(world: World, options: PylockOptions) -> SyncReport:
@@ -98,7 +99,7 @@ def sync_pylock(world: World, options: PylockOptions) -> SyncReport:
             pins,
             interpreter,
             Target(venv, workspace.name if workspace else tools.root.name, link_mode_of(tools.settings)),
-            options,
+            options.how,
             agreed=lambda: _check_and_fetch(
                 tools, [one for one in files.located if one.artifact.sha256 in used], files.archives
             ),
@@ -111,7 +112,7 @@ def sync_pylock(world: World, options: PylockOptions) -> SyncReport:
         lock_diff=LockDiff(),
         members=0,
         packages=done.packages,
-        dry_run=options.dry_run,
+        dry_run=options.how.dry_run,
     )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from pypm.ops.retained import Retained
 from pypm_index.catalog import Catalog
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
 from pypm_model.requests import Origin, Request
-from pypm_model.resolutions import Outcome, Reason, Resolution, Undecided, Unsolvable
+from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, UrlSource
 from pypm_resolver.session import Session
 from pypm_resolver.verify import verify
+
+if TYPE_CHECKING:
+    from pypm.ops.story import Told
 
 Locate = Callable[[Origin], Place]
 _SHOWN = 3
@@ -26,7 +30,8 @@ class CannotResolve(PypmError):
 
     code: ClassVar[str] = "conflict"
     summary: str
-    reasons: tuple[tuple[str, tuple[Place, ...]], ...]
+    lines: tuple[Told, ...]
+    """The last one is the contradiction, which *summary* says."""
     region: str
     hints: tuple[str, ...]
     names: tuple[NormalizedName, ...]
@@ -36,7 +41,12 @@ class CannotResolve(PypmError):
 
     @property
     def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
-        return self.reasons
+        return tuple((line.text, line.places) for line in self.lines[:-1])
+
+    def to_json(self) -> dict[str, Any]:
+        found = super().to_json()
+        del found["lines"]
+        return {**found, "story": [line.to_json() for line in self.lines]}
 
     @property
     def hint(self) -> str | None:
@@ -78,13 +88,26 @@ class UnsoundResolution(PypmError):
         return tuple((text, ()) for text in self.violations[1:10])
 
 
-def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listener) -> Resolution:
+def resolve(
+    request: Request,
+    catalog: Catalog,
+    place: Locate,
+    listener: Listener,
+    retained: Retained | None = None,
+) -> Resolution:
     """The answer to *request*, checked. Raises `CannotResolve`, `ResolutionUndecided`,
     `UnsoundResolution`, and what the index raises."""
     facts: list[Fact] = []
     listener(Started("resolve"))
     try:
-        state = run(Session(request), catalog, facts)
+        session = Session(request)
+        if retained is not None and retained.keys:
+            # What an earlier run had to know is at hand, and will be asked for: all at once, ahead of the
+            # rounds in which it would be met. What may be asked for early changes no outcome.
+            catalog.request((), speculative=retained.keys)
+            facts += catalog.wait()
+            session.feed(facts)
+        state = run(session, catalog, facts)
     except PypmError as error:
         error.askers = error.askers or _askers(request, error, place)
         raise
@@ -100,6 +123,8 @@ def resolve(request: Request, catalog: Catalog, place: Locate, listener: Listene
                 raise UnsoundResolution(tuple(str(v) for v in violations))
             for warning in state.warnings:
                 listener(Warned("resolution", warning))
+            if retained is not None:
+                retained.learn(state, facts)
             return state
 
 
@@ -131,18 +156,15 @@ def with_hints(unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, 
 
 def conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
     """The error that tells *unsolvable*."""
-    *before, last = unsolvable.story
+    from pypm.ops.story import told
+
     return CannotResolve(
-        last.text.removeprefix("so "),  # it ends the story there, and begins it here
-        tuple((reason.text, _places(reason, place)) for reason in before),
+        unsolvable.story[-1].text.removeprefix("so "),  # it ends the story there, and begins it here
+        tuple(told(reason, place) for reason in unsolvable.story),
         unsolvable.region,
         unsolvable.hints,
         unsolvable.names,
     )
-
-
-def _places(reason: Reason, place: Locate) -> tuple[Place, ...]:
-    return tuple(_unique(place(origin) for origin in (*(a.origin for a in reason.asks), *reason.origins)))
 
 
 def _askers(request: Request, error: PypmError, place: Locate) -> tuple[Place, ...]:

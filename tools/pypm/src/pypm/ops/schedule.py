@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import ClassVar
 
-from pypm_model.errors import PypmError
+from pypm_model.errors import Place, PypmError
 from pypm_model.records import field, record
 
 
@@ -48,18 +48,27 @@ class Finished:
 
 
 class TaskCycle(PypmError):
-    """Tasks that wait for each other."""
+    """Tasks that wait for each other, or for themselves."""
 
     code: ClassVar[str] = "task-cycle"
     exit: ClassVar[int] = 2
     cycle: tuple[str, ...]
+    """Ends with the one it begins with."""
+    tables: tuple[Place, ...]
+    """Where the tasks are written."""
 
     def __str__(self) -> str:
-        return f"tasks wait for each other: {' -> '.join(self.cycle)}"
+        if len(self.cycle) == 2:
+            return f"{self.tables[0]}: task {self.cycle[0]} needs itself"
+        return f"{self.tables[0]}: tasks wait for each other: {' -> '.join(self.cycle)}"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return self.tables
 
 
-def check_order(jobs: Mapping[Run, Job]) -> None:
-    """Raises `TaskCycle` if some jobs can never start."""
+def check_order(jobs: Mapping[Run, Job], place: Callable[[Run], Place]) -> None:
+    """Raises `TaskCycle` if some jobs can never start; *place* tells where the task of a run is written."""
     done: set[Run] = set()
     for start in sorted(jobs):
         path: list[Run] = []
@@ -70,7 +79,9 @@ def check_order(jobs: Mapping[Run, Job]) -> None:
                 done.add(path.pop())
                 continue
             if run in path:
-                raise TaskCycle((*map(str, path[path.index(run) :]), str(run)))
+                cycle = path[path.index(run) :]
+                places = tuple(dict.fromkeys(map(place, cycle)))
+                raise TaskCycle((*map(str, cycle), str(run)), places)
             if run in done:
                 continue
             path.append(run)

@@ -36,11 +36,12 @@ from pypm_workspace.workspace import Workspace
 
 
 @record
-class SyncOptions(InstallOptions):
+class SyncOptions:
     """What to install, and how."""
 
     selection: Selection = Selection()
     locking: Locking = Locking()
+    how: InstallOptions = InstallOptions()
     stamp_key: str | None = None
     """Leave a stamp under this key (`pypm._stamp.key_of`); None: no stamp."""
 
@@ -125,7 +126,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         pins,
         interpreter,
         Target(venv, workspace.name, link_mode_of(workspace.settings), asked_by_members(lock)),
-        options,
+        options.how,
         agreed=write,
     )
     report = SyncReport(
@@ -136,11 +137,11 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         diff(locked.old, lock) if locked.is_new else LockDiff(),
         lock.member_count,
         done.packages,
-        options.dry_run,
+        options.how.dry_run,
         exports,
     )
     in_step = writes or not workspace.settings.lock_export
-    if options.stamp_key is not None and in_step and not (options.dry_run or workspace.absent):
+    if options.stamp_key is not None and in_step and not (options.how.dry_run or workspace.absent):
         _leave_stamp(workspace, interpreter, venv, options.stamp_key, report)
     compile_later(tools, done, interpreter)
     return report

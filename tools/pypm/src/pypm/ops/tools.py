@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pypm.ops.opening import indexes_of, open_store
+from pypm.ops.retained import Retained
 from pypm.ops.world import World
 from pypm_model.names import NormalizedName
 from pypm_model.requests import BuildPolicy
@@ -42,9 +43,15 @@ class Tools:
     """
 
     def __init__(
-        self, world: World, workspace: Workspace | None, describe: Callable[[Tools, BuildNeed], bytes]
+        self,
+        world: World,
+        workspace: Workspace | None,
+        describe: Callable[[Tools, BuildNeed], bytes],
+        retained: Retained | None = None,
     ) -> None:
         self.world = world
+        self.retained = retained if retained is not None else Retained()
+        """What an earlier run in this process has left."""
         self.workspace = workspace
         self._describe = describe
         self._stack = ExitStack()
@@ -83,6 +90,8 @@ class Tools:
         """What indexes, interpreters and builds said before."""
         from pypm_store.metadata_cache import MetadataCache
 
+        if self.retained.cache is not None:
+            return self.retained.cache
         return self._stack.enter_context(MetadataCache(self.store.path))
 
     @cached_property

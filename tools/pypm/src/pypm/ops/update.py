@@ -30,6 +30,7 @@ from pypm_model.sources import IndexSource
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.versions import sort_key
 from pypm_workspace import edit
+from pypm_workspace.catalog_edit import with_range
 from pypm_workspace.configuration import Member
 from pypm_workspace.discover import discover
 from pypm_workspace.edges import asked_by
@@ -66,14 +67,25 @@ class UpdateOptions:
 
 
 @record
+class Rewritten:
+    """A requirement that was rewritten in *file*; *catalog*: as the catalog's range, for all who ask for
+    the bare name."""
+
+    file: str
+    requirement: str
+    catalog: bool = False
+
+
+@record
 class UpdateReport:
     """What became of the manifests, the lock and the environment."""
 
-    written: tuple[tuple[str, str], ...]
-    """(file, requirement) of each that was rewritten."""
+    written: tuple[Rewritten, ...]
     diff: LockDiff
     sync: SyncReport | None
     dry_run: bool = False
+    exports: tuple[str, ...] = ()
+    """Files of ``[lock] export`` that were written."""
 
 
 def update(world: World, options: UpdateOptions) -> UpdateReport:
@@ -92,7 +104,7 @@ def _done(
     world: World,
     workspace: Workspace,
     manifests: Mapping[str, str],
-    written: tuple[tuple[str, str], ...],
+    written: tuple[Rewritten, ...],
     locked: Locked,
     options: UpdateOptions,
 ) -> UpdateReport:
@@ -100,41 +112,56 @@ def _done(
     if options.dry_run:
         return UpdateReport(written, changes, None, True)
     how = SyncOptions(stamp_key=key_of([])) if options.sync else None
-    return UpdateReport(written, changes, write_all(world, workspace, manifests, locked, how))
+    done = write_all(world, workspace, manifests, locked, how)
+    return UpdateReport(written, changes, done.sync, exports=done.exports)
 
 
 def _latest(
     tools: Tools, workspace: Workspace, options: UpdateOptions
-) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+) -> tuple[dict[str, str], tuple[Rewritten, ...]]:
     """The manifests with requirements rewritten, by path, and what was rewritten in them."""
     members = selected_members(tools.world, workspace, Selection(members=options.members))
     names = {normalize(name) for name in options.names}
-    asks = [(member, *entry) for member in members for entry in _asks(workspace, member)]
+    asks = dict.fromkeys(entry for member in members for entry in _asks(workspace, member))
     missing = names - {requirement.name for _, _, requirement in asks}
     if missing:
         raise NobodyAsks(tuple(sorted(missing)))
-    asks = [ask for ask in asks if not names or ask[2].name in names]
-    found = listings(tools, dict.fromkeys((requirement.name, "") for _, _, requirement in asks))
+    wanted = [ask for ask in asks if not names or ask[2].name in names]
+    found = listings(tools, dict.fromkeys((requirement.name, "") for _, _, requirement in wanted))
     root = Path(workspace.root)
     manifests: dict[str, str] = {}
     written = []
-    for member, target, requirement in asks:
+    for file, target, requirement in wanted:
         latest = newest(found[requirement.name]) if requirement.name in found else ""
         if not latest or _allows(requirement, latest):
             continue
-        new = to_text(requirement._replace(specifier=raised(requirement, latest)))
-        manifest = manifests.get(member.file) or edit.read_manifest(root / member.file)
-        manifests[member.file] = edit.add(manifest, new, target, file=member.file)
-        written.append((member.file, new))
+        raised_to = raised(requirement, latest)
+        new = to_text(requirement._replace(specifier=raised_to))
+        manifest = manifests.get(file) or edit.read_manifest(root / file)
+        if target is None:
+            manifests[file] = with_range(manifest, requirement.name, raised_to, file=file)
+        else:
+            manifests[file] = edit.add(manifest, new, target, file=file)
+        written.append(Rewritten(file, new, target is None))
     return manifests, tuple(written)
 
 
-def _asks(workspace: Workspace, member: Member) -> list[tuple[Target, Requirement]]:
-    """What *member* asks indexes for with a range of its own, and in which list."""
-    found: dict[tuple[Target, Requirement], None] = {}
-    for _, _, asked in asked_by(member):
+_Ask = tuple[str, Target | None, Requirement]
+"""The file, the list in it (None: it is the catalog), and what is asked."""
+
+
+def _asks(workspace: Workspace, member: Member) -> list[_Ask]:
+    """What *member* asks indexes for with a range, and where the range is written."""
+    catalog = {entry.name: entry for entry in workspace.settings.catalog}
+    found: dict[_Ask, None] = {}
+    for kind, _, asked in asked_by(member):
         requirement = asked.requirement
-        if requirement.name in workspace.by_name or requirement.url or not requirement.specifier:
+        if requirement.name in workspace.by_name or requirement.url:
+            continue
+        if not requirement.specifier:
+            entry = catalog.get(requirement.name)
+            if entry is not None and entry.specifier and kind != "build":
+                found[entry.written.file, None, Requirement(entry.name, (), entry.specifier, "", "")] = None
             continue
         # By where it is written: what a group includes is another's.
         match undotted(asked.table):
@@ -146,7 +173,7 @@ def _asks(workspace: Workspace, member: Member) -> list[tuple[Target, Requiremen
                 target = Target("group", name)
             case _:
                 continue  # what builds the member, and a list that only uv knows
-        found[target, requirement] = None
+        found[member.file, target, requirement] = None
     return list(found)
 
 

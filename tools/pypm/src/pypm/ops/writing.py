@@ -12,9 +12,19 @@ from pypm.ops.opening import LOCK
 from pypm.ops.sync import SyncOptions, SyncReport, sync
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
+from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 from pypm_workspace.discover import discover
 from pypm_workspace.workspace import Workspace
+
+
+@record
+class Done:
+    """What was done besides the manifests and the lock."""
+
+    exports: tuple[str, ...]
+    """Files of ``[lock] export`` that were written."""
+    sync: SyncReport | None
 
 
 def write_all(
@@ -23,7 +33,7 @@ def write_all(
     manifests: Mapping[str, str],
     locked: Locked,
     how: SyncOptions | None,
-) -> SyncReport | None:
+) -> Done:
     """Writes *manifests* (texts by path), the lock and its exports, and syncs as *how* says, if it does;
     puts every file back if one of these fails.
 
@@ -36,8 +46,8 @@ def write_all(
             write_atomically(root / file, text, fsync=True)
         there = discover(workspace.root) if exports and manifests else workspace
         with open_tools(world, there) as tools:
-            write_in_step(tools, there, locked)
-        return None if how is None else sync(world, how)
+            written = write_in_step(tools, there, locked)
+        return Done(written, None if how is None else sync(world, how))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pypm._stamp import key_of
 from pypm.cli.arguments import option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import arguments_of, pylock_options, show, sync_from
+from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
@@ -20,13 +21,13 @@ from pypm.ops.sync import SyncOptions, sync
 )
 def command(common: Common, selection: Selection, dry_run: bool, force: bool, lock_file: str | None) -> int:
     """Make .venv exactly what pypm.lock says, or fail if the lock is not what the manifests give."""
+    how = InstallOptions(dry_run=dry_run, force=force)
     if lock_file is not None:
-        return sync_from(common, pylock_options(lock_file, selection, dry_run=dry_run, force=force))
+        return sync_from(common, pylock_options(lock_file, selection, how))
     options = SyncOptions(
         selection=selection,
         locking=Locking(locked=True),
-        dry_run=dry_run,
-        force=force,
+        how=how,
         stamp_key=key_of(arguments_of(selection, False)),
     )
     with world(common) as here:

@@ -23,6 +23,11 @@ from pypm.ops.selection import Selection
     option("--no-hashes", help="Leave hashes out of requirements.txt."),
     option("--no-editable", help="Members as ordinary folders."),
     option("--no-members", help="Only what members need from elsewhere."),
+    option(
+        "--target",
+        metavar="TARGET",
+        help="Only what TARGET needs: pyemscripten_2026_0 (Pyodide), wasi, or a marker.",
+    ),
     option("--frozen", help="Take the lock as it is."),
     SELECTION,
     COMMON,
@@ -35,6 +40,7 @@ def command(
     no_hashes: bool,
     no_editable: bool,
     no_members: bool,
+    target: str | None,
     frozen: bool,
 ) -> int:
     """Write the lock as pylock.toml (PEP 751) or as a requirements file with hashes.
@@ -44,7 +50,7 @@ def command(
     """
     if form is None:
         form = form_of(output or "")
-    what = Form(form, selection, not no_hashes, not no_editable, not no_members)
+    what = Form(form, selection, not no_hashes, not no_editable, not no_members, target or "")
     with world(common) as here:
         text = export(here, ExportOptions(what, output, frozen))
     if output is None:

@@ -6,6 +6,7 @@ from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, Words, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import pylock_options, show, sync_from
+from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection
 from pypm.ops.sync import SyncOptions, sync
@@ -55,24 +56,7 @@ def command(
 
     What is not in the lock is removed. With nothing to do it costs a few stats.
     """
-    if lock_file is not None:
-        if frozen or locked or upgrade or upgrade_packages:
-            raise UsageError("--lock goes with no option about pypm.lock")
-        from_file = pylock_options(
-            lock_file,
-            selection,
-            inexact=inexact,
-            reinstall=reinstall_packages,
-            reinstall_all=reinstall,
-            dry_run=dry_run,
-            force=force,
-            editable=not no_editable,
-            compile=compile_,
-        )
-        return sync_from(common, from_file)
-    options = SyncOptions(
-        selection=selection,
-        locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
+    how = InstallOptions(
         inexact=inexact,
         reinstall=reinstall_packages,
         reinstall_all=reinstall,
@@ -80,6 +64,15 @@ def command(
         force=force,
         editable=not no_editable,
         compile=compile_,
+    )
+    if lock_file is not None:
+        if frozen or locked or upgrade or upgrade_packages:
+            raise UsageError("--lock goes with no option about pypm.lock")
+        return sync_from(common, pylock_options(lock_file, selection, how))
+    options = SyncOptions(
+        selection=selection,
+        locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
+        how=how,
         stamp_key=key_of(words),
     )
     with world(common) as here:

@@ -1,0 +1,38 @@
+"""The git command started, by who fetches repositories and by who asks the user's own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pypm_model.records import record
+
+
+@record
+class NotRun:
+    """The command did not come to an end of its own, for this reason."""
+
+    reason: str
+
+
+def run_git(
+    arguments: Sequence[str], environ: Mapping[str, str], *, seconds: float, folder: Path | None = None
+) -> subprocess.CompletedProcess[str] | NotRun:
+    """What ``git ARGUMENTS`` said, in English and as UTF-8 text, and how it ended. It is asked nothing on
+    the terminal and stopped after *seconds*; *folder* is where it runs."""
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env={**environ, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+        )
+    except FileNotFoundError:
+        return NotRun("the git command is not installed")
+    except subprocess.TimeoutExpired:
+        return NotRun(f"it took more than {seconds:g} seconds")

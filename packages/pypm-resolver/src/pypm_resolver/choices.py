@@ -1,0 +1,44 @@
+"""Which members, extras and groups a region is about.
+
+A *choice* is what is installed together: where members share an environment any items, else items of one
+member, alone. A region of the diagrams holds more than that, since a flag knows nothing of the others; what
+nobody can choose is nothing to solve.
+"""
+
+from __future__ import annotations
+
+from pypm_model.markers import FALSE, Diagram, assume, both, hangs_on, implies
+from pypm_model.names import NormalizedName
+from pypm_resolver.problem import Item, ItemKey, Problem, flag_name
+
+
+def entered(problem: Problem, where: Diagram) -> dict[ItemKey, bool]:
+    """The items that are active for some choice in *where*, in the problem's order: whether they are for
+    every one. Empty: nobody can choose anything in *where*."""
+    if problem.request.shared_environment or len(problem.members) < 2:
+        return {i.key: implies(where, i.flag) for i in problem.items.values() if _is_active(i, where)}
+    names = {item.key: flag_name(item.key) for item in problem.items.values()}
+    asked = [key for key, name in names.items() if hangs_on(where, name)]
+    nobody = assume(where, {names[key]: False for key in asked})
+    own: dict[NormalizedName, list[ItemKey]] = {}
+    for key in asked:
+        own.setdefault(key[0], []).append(key)
+    alone = {
+        member: assume(where, {names[key]: False for key in asked if key[0] != member}) for member in own
+    }
+    found = [item for item in problem.items.values() if _is_active(item, alone.get(item.key[0], nobody))]
+    only = {item.key[0] for item in found}
+    one = alone.get(only.pop(), nobody) if len(only) == 1 else None
+    return {item.key: one is not None and implies(one, item.flag) for item in found}
+
+
+def is_possible(problem: Problem, where: Diagram) -> bool:
+    """Whether there is an environment in *where* for something that can be chosen."""
+    if where == FALSE or problem.request.shared_environment:
+        return where != FALSE
+    return bool(entered(problem, where))
+
+
+def _is_active(item: Item, where: Diagram) -> bool:
+    """Whether *item* is active somewhere in *where*."""
+    return both(where, both(item.flag, item.where)) != FALSE

@@ -1,0 +1,58 @@
+"""``pypm watch``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pypm._stamp import key_of
+from pypm.cli.arguments import UsageError, option, verb
+from pypm.cli.options import COMMON, SELECTION, Common, world
+from pypm.cli.render.watching import show_event
+from pypm.cli.syncing import arguments_of
+from pypm.ops.ending import Ending
+from pypm.ops.selection import Selection
+from pypm.ops.sync import SyncOptions
+from pypm.ops.watch import WatchOptions, watch
+from pypm.ops.watch_events import Trouble, WatchEvent
+from pypm.ops.watch_task import WatchTask
+
+
+@verb(
+    option("--sync", help="Bring the environment in step with each lock."),
+    option("--run", name="task", metavar="TASK", help="After each lock (and sync): `pypm run TASK`."),
+    option("--poll", help="Look at the files again and again, where a file system tells nothing."),
+    SELECTION,
+    COMMON,
+)
+def command(common: Common, selection: Selection, sync: bool, task: str | None, poll: bool) -> int:
+    """Stay, and lock again whenever a manifest, the workspace's file or the lock changes.
+
+    The lock is written only if it is another one, and is the one `pypm lock` would write. Conflicts are
+    told as they appear and when they are mended. With --json each event is one line on stdout.
+
+    Members, extras and groups are those of --sync and --run. Ctrl-C ends it.
+    """
+    if not sync and task is None and selection != Selection():
+        raise UsageError("members, extras and groups go with --sync or --run")
+    ending = Ending()
+
+    def tell(event: WatchEvent) -> None:
+        if common.json:
+            sys.stdout.write(json.dumps(event.to_json(), sort_keys=True) + "\n")
+            sys.stdout.flush()
+        elif not common.quiet or isinstance(event, Trouble):
+            show_event(event)
+
+    with ending, world(common) as here:
+        arguments = arguments_of(selection, frozen=False)
+        # What `pypm run` syncs first is then in step already.
+        syncing = SyncOptions(selection=selection, stamp_key=key_of(arguments)) if sync else None
+        running = None
+        if task is not None:
+            argv = (sys.executable, "-m", "pypm", "run", *arguments, "--", task)
+            running = WatchTask(argv, Path.cwd(), here.environ, quiet=common.json)
+        options = WatchOptions(syncing, running, task or "", poll)
+        watch(here, options, tell, ending)
+    return ending.code or 0

@@ -1,0 +1,53 @@
+"""The folder of native plugins: whoever may write it chooses what pypm runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pypm.ops.doctor.finding import Said, issue, note, ok
+from pypm.ops.doctor.patient import Patient
+
+
+def plugins(patient: Patient) -> Iterator[Said]:
+    """The folder of plugins: native code that pypm runs."""
+    chosen = patient.environ.get("PYPM_HOME", "")
+    home = Path(chosen).expanduser() if chosen else patient.home / ".pypm"
+    if not home.is_dir():
+        yield ok(f"there is no {home}")
+        return
+    if os.name != "posix":
+        yield ok(str(home))
+        return
+    quiet = True
+    folder = home / "plugins"
+    for place in (home, folder, *(sorted(folder.iterdir()) if folder.is_dir() else ())):
+        if place.is_symlink() or not place.exists():
+            continue
+        status = place.stat()
+        if status.st_mode & stat.S_IWOTH:
+            quiet = False
+            yield issue(
+                f"everybody may write {place}: they choose what pypm runs", f"chmod o-w {place}", _shut(place)
+            )
+        elif status.st_uid not in (os.geteuid(), 0):
+            quiet = False
+            yield issue(
+                f"{place} belongs to another user (uid {status.st_uid})", f"sudo chown $(id -un) {place}"
+            )
+        elif status.st_mode & stat.S_IWGRP:
+            quiet = False
+            yield note(f"a group may write {place}", f"chmod g-w {place}", _shut(place))
+    if quiet:
+        yield ok(f"{home}, writable by its owner alone")
+
+
+def _shut(place: Path) -> Callable[[], None]:
+    """What takes the right to write from all but the owner."""
+
+    def shut() -> None:
+        place.chmod(stat.S_IMODE(place.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
+
+    return shut
