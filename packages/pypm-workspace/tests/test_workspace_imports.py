@@ -16,6 +16,7 @@ from pypm_workspace.imports import (
     ELSEWHERE,
     LATE,
     OPTIONAL,
+    PROBED,
     TYPING,
     Imported,
     SourceFacts,
@@ -60,8 +61,8 @@ FORMS = (
     ("from {0} import *", ("*",), 0),
     ("x = importlib.import_module('{0}', package)", (), 0),
     ("f(lambda: [__import__('{0}')])", (), 0),
-    ("pytest.importorskip('{0}')", (), OPTIONAL),
-    ("return_ = find_spec('{0}') is None", (), OPTIONAL),
+    ("pytest.importorskip('{0}')", (), OPTIONAL | PROBED),
+    ("return_ = find_spec('{0}') is None", (), OPTIONAL | PROBED),
 )
 FUNCTIONS = ("importlib", "__import__", "pytest.", "find_spec")
 names = st.from_regex(r"[a-z]{2,4}(\.[a-z]{2,4}){0,2}", fullmatch=True).filter(

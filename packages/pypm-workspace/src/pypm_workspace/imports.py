@@ -17,8 +17,11 @@ from pypm_model.records import record
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_workspace import f_strings
 
-TYPING, OPTIONAL, LATE, ELSEWHERE = 1, 2, 4, 8
+TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
+
+FORMAT = 2
+"""Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
 """`ast` tells apart the grammars of Python 3.7 and later."""
@@ -55,8 +58,13 @@ class Imported(NamedTuple):
     @property
     def is_optional(self) -> bool:
         """The code goes on without it: in a ``try`` that catches `ImportError`, under a ``suppress``, or
-        only asked for (``find_spec``)."""
+        only asked for."""
         return bool(self.circumstances & OPTIONAL)
+
+    @property
+    def is_probed(self) -> bool:
+        """It is only asked whether it is there (``find_spec``, ``importorskip``)."""
+        return bool(self.circumstances & PROBED)
 
     @property
     def is_late(self) -> bool:
@@ -251,7 +259,7 @@ class _Walker:
                 if isinstance(part, ast.Call) and part.args:
                     name = _called(part.func)
                     if name in _importing or name in _probing:
-                        more = OPTIONAL if name in _probing else 0
+                        more = OPTIONAL | PROBED if name in _probing else 0
                         self._constant(part, part.args[0], bits | more, pythons, instead)
 
     def _constant(

@@ -68,7 +68,7 @@ class _Judge:
             return None
         if self._subject.ignores(self._member, (*use.providers, use.module, use.module.partition(".")[0])):
             return None
-        if is_standard(use.module) or self._has_substitute(use, uses):
+        if use.imported.is_probed or is_standard(use.module) or self._has_substitute(use, uses):
             return None
         if use.file.kind == BUILD and use.module.partition(".")[0] in _builders:
             return None  # there for a project without [build-system], whoever builds it
@@ -76,6 +76,8 @@ class _Judge:
             return self._unknown(use, uses)
         name = use.providers[0]
         if use.imported.is_optional:
+            if self._subject.way_to(self._member, name):
+                return None  # something it asks for may bring it, and it goes on without
             message = (
                 f"`{self._member.name}` imports `{use.module}` of `{name}` where it is there, "
                 "but nothing it asks for brings it: an extra could"

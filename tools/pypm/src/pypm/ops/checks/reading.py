@@ -13,7 +13,7 @@ from pypm._verbs import VERSION
 from pypm.ops.checks.sources import MemberSources
 from pypm.ops.tools import Tools
 from pypm_store.shared_work import share_out
-from pypm_workspace.imports import SourceFacts, facts_of, words_of
+from pypm_workspace.imports import FORMAT, SourceFacts, facts_of, words_of
 from pypm_workspace.snapshot import RACY_NS
 from pypm_workspace.standard_library import minors
 
@@ -31,7 +31,7 @@ def oldest_minor(requires_python: str) -> int:
 def facts_by_file(tools: Tools, every: Sequence[MemberSources]) -> list[dict[str, SourceFacts]]:
     """What is known of each member's files, by path, in the order of *every*. A file that cannot be opened
     has no facts."""
-    keys = [f"{VERSION} {sys.version_info[:2]} {tools.root} {one.member.path}" for one in every]
+    keys = [f"{VERSION} {FORMAT} {sys.version_info[:2]} {tools.root} {one.member.path}" for one in every]
     known = tools.cache.values(REMEMBERED, keys)
     begin = time.time_ns()
     rows: list[dict[str, Any]] = []
