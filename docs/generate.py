@@ -183,12 +183,18 @@ SETTINGS = {
     "boundaries.deny.from": "Members, globs or tags.",
     "boundaries.deny.to": "Members, globs or tags.",
     "boundaries.deny.reason": "For messages.",
+    "check": "What `pypm check` is to know of the code: [one check for CI](../how-to/check.md).",
+    "check.ignore": "Distributions and modules, as globs, that nothing is said of.",
+    "check.tests": "Globs below each member: code that is not shipped, besides tests and documentation.",
+    "check.exclude": "Globs below each member: code that is not read.",
+    "check.imports": 'Who has a module: `cv2 = "opencv-python"`.',
 }
 
 MEMBER_SETTINGS = {
     "sources": "Where names come from, for this member; stronger than the workspace's.",
     "tasks": "Tasks of this member; stronger than the workspace's of the same name.",
     "tags": "Words for boundary rules.",
+    "check": "The same keys as the workspace's `[check]`, for this member, besides those.",
     "default-groups": "Groups of this member that are installed by default, in place of the workspace's list.",
     "package": "`false`: this project is not built, only what it asks for is installed.",
 }

@@ -378,17 +378,21 @@ def described(line: str) -> tuple[str, str, dict[str, Any]]:
     Parts are divided by ``;`` at the beginning of a known key, so that markers may be written. Keys:
     ``requires`` (repeatable), ``extra:NAME`` (an extra's requirement, repeatable), ``python``, ``tag``,
     ``sdist``, ``script`` (name of a console script that prints name and version), ``dynamic``
-    (repeatable), ``yanked`` (the reason), ``uploaded``, ``sha256`` (a lie).
+    (repeatable), ``yanked`` (the reason), ``uploaded``, ``sha256`` (a lie), ``module`` (dotted; in place of
+    a package of the project's name; repeatable), ``plugin`` (a group of entry points it has one in).
     """
     keys = r"requires=|extra:[\w-]+=|python=|tag=|sdist|script=|dynamic=|yanked=|uploaded=|sha256="
+    keys += "|module=|plugin="
     head, *parts = re.split(rf";\s*(?={keys})", line)
     name, version = head.split()
     facts: dict[str, Any] = {"requires": [], "extras": {}, "requires_python": None, "dynamic": []}
-    facts.update(tag="py3-none-any", sdist=False, script="", yanked="", uploaded="", sha256="")
+    facts.update(
+        tag="py3-none-any", sdist=False, script="", yanked="", uploaded="", sha256="", module=[], plugin=""
+    )
     for part in parts:
         key, _, value = part.strip().partition("=")
         match key:
-            case "requires" | "dynamic":
+            case "requires" | "dynamic" | "module":
                 facts[key].append(value)
             case "python":
                 facts["requires_python"] = value
@@ -408,13 +412,19 @@ def release(folder: Path, line: str) -> Path:
     if facts["sdist"]:
         return make_sdist(folder, name, version, backend="in-tree", dynamic=facts["dynamic"], **common)
     package = name.replace("-", "_")
+    points = {"console_scripts": {facts["script"]: f"{package}:main"}} if facts["script"] else {}
+    if facts["plugin"]:
+        points[facts["plugin"]] = {package: package}
     return make_wheel(
         folder,
         name,
         version,
         tag=facts["tag"],
-        files={f"{package}/__init__.py": _source(name, version)},
-        entry_points={"console_scripts": {facts["script"]: f"{package}:main"}} if facts["script"] else None,
+        files={
+            f"{module.replace('.', '/')}/__init__.py": _source(name, version)
+            for module in facts["module"] or [package]
+        },
+        entry_points=points or None,
         **common,
     )
 

@@ -415,7 +415,7 @@ def many(make: Make) -> Path:
     return make(
         {
             "pypm-workspace.toml": workspace_file(
-                "p/*", "q/*", more='[tasks]\ntest = "t"\n[catalog]\nx = ">1"\n'
+                "p/*", "q/*", more='[tasks]\ntest = "t"\n[catalog]\nx = ">1"\n[check]\ntests = ["t"]\n'
             ),
             "pyproject.toml": "[dependency-groups]\ndev = ['x', 'y']\n"
             "[tool.uv]\nconstraint-dependencies = ['z<2']\n",
@@ -431,7 +431,7 @@ def many(make: Make) -> Path:
                 "b",
                 "a",
                 "g @ git+https://h.example.test/g@main#subdirectory=x",
-                more='[tool.pypm]\ntags = ["t"]\n'
+                more='[tool.pypm]\ntags = ["t"]\ncheck = {ignore = ["x*"], imports = {cv2 = "y"}}\n'
                 "[tool.uv.sources]\na = {workspace = true}\n"
                 'B_c = {path = "../z", marker = "os_name == \'nt\'"}\n'
                 '[build-system]\nrequires = ["flit_core"]\n',

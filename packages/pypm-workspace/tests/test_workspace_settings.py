@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pypm_model.sources import GitSource, IndexSource
+from pypm_workspace.configuration import CheckSettings
 from pypm_workspace.discover import discover
 from pypm_workspace.faults import InvalidManifest
 
@@ -64,6 +65,10 @@ sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 [boundaries]
 layers = [["apps"], "libs"]
 deny = [{ from = "core", to = ["web-*"], reason = "core is below" }]
+
+[check]
+ignore = ["psycopg*"]
+imports = { cv2 = "OpenCV_Python" }
 """
 LINT = '[tasks]\nlint = "ruff check"\n\n'
 
@@ -93,6 +98,7 @@ def test_the_example_of_the_design(make: Make) -> None:
         ("test", "pytest -q"),
     ]
     assert settings.layers == (("apps",), ("libs",)) and settings.boundaries[0].target == ("web-*",)
+    assert settings.check == CheckSettings(("psycopg*",), imports=(("cv2", "opencv-python"),))
     assert settings.plugins[0].name == "hello" and settings.lock_export == ("pylock.toml",)
     assert str(workspace.place(settings.catalog[0].written)) == "pypm-workspace.toml:11:1"
 

@@ -12,6 +12,7 @@ from pypm_model.records import replace
 from pypm_store.archive import Placed, WheelArchive
 from pypm_store.atomic import write_all
 from pypm_store.boot import boot_id
+from pypm_store.import_names import import_names, module_name
 from pypm_store.open_folder import opened
 from pypm_store.tree import SETTLED, TopLevel, TopLevelKind, Tree, write_manifest
 
@@ -20,7 +21,6 @@ _FLAGS: Final = (
 )
 _THREADED = 4 << 20
 """Bytes from which a second thread pays (zlib, hashing and writing run without the interpreter's lock)."""
-_EXTENSIONS = (".so", ".pyd")
 
 
 def unpack_wheel(archive: WheelArchive, root: Path, *, threads: int = 2) -> Tree:
@@ -75,7 +75,7 @@ def unpack_wheel(archive: WheelArchive, root: Path, *, threads: int = 2) -> Tree
         purelib=archive.purelib,
         tags=archive.tags,
         top_level=top_level(site_files, archive.info),
-        import_names=_import_names(archive.metadata(), site_files, archive.info),
+        import_names=import_names(archive.metadata(), site_files, archive.info),
         entry_points=archive.entry_points,
         folders=folders,
         caches=caches,
@@ -189,67 +189,15 @@ def top_level(files: Iterable[str], info: str) -> tuple[TopLevel, ...]:
     for path in files:
         top, slash, below = path.partition("/")
         if not slash:
-            kinds[top] = "module" if _module(top) else "other"
+            kinds[top] = "module" if module_name(top) else "other"
         elif top == info:
             kinds[top] = "info"
-        elif "/" not in below and _module(below) == "__init__":
+        elif "/" not in below and module_name(below) == "__init__":
             kinds[top] = "package"
         elif kinds.get(top, "other") == "other":
-            kinds[top] = "namespace" if _module(path.rpartition("/")[2]) and top.isidentifier() else "other"
+            is_module = module_name(path.rpartition("/")[2]) and top.isidentifier()
+            kinds[top] = "namespace" if is_module else "other"
     return tuple(TopLevel(name, kinds[name]) for name in sorted(kinds))
-
-
-def _module(filename: str) -> str:
-    """The module a file is, or empty if it is none: ``a.py``, ``a.cpython-312-x86_64-linux-gnu.so``."""
-    stem, dot, ending = filename.rpartition(".")
-    if ending == "py":
-        name = stem
-    elif dot + ending in _EXTENSIONS:
-        name = stem.partition(".")[0]
-    else:
-        return ""
-    return name if name.isidentifier() else ""
-
-
-def _import_names(metadata: str, files: list[str], info: str) -> tuple[str, ...]:
-    declared: list[str] = []
-    says = False
-    for line in metadata.splitlines():
-        if not line.strip():
-            break
-        key, _, value = line.partition(":")
-        if key.lower() == "import-name":
-            says = True
-            name = value.partition(";")[0].strip()
-            declared += [name] if name else []
-    if says:
-        return tuple(sorted(set(declared)))
-    packages: set[str] = set()
-    modules: list[tuple[str, str]] = []
-    for path in files:
-        folder, _, filename = path.rpartition("/")
-        name = _module(filename)
-        if name == "__init__":
-            packages.add(folder)
-        elif name and not folder.startswith(info):
-            modules.append((folder, name))
-    found: set[str] = set()
-    for package in packages:
-        # A package below another is not a name of its own.
-        if package and not _has_parent(package, packages) and all(map(str.isidentifier, package.split("/"))):
-            found.add(package.replace("/", "."))
-    for folder, name in modules:
-        inside = folder in packages or _has_parent(folder, packages)
-        if not inside and all(map(str.isidentifier, folder.split("/") if folder else ())):
-            found.add(".".join([*folder.split("/"), name]) if folder else name)
-    return tuple(sorted(found))
-
-
-def _has_parent(folder: str, packages: set[str]) -> bool:
-    while folder := folder.rpartition("/")[0]:
-        if folder in packages:
-            return True
-    return False
 
 
 def _settle(tree: Tree, folders: list[str]) -> None:

@@ -113,6 +113,20 @@ class BoundaryRule:
 
 
 @record
+class CheckSettings:
+    """What `pypm check` is to know of the code, of all members or of one."""
+
+    ignore: tuple[str, ...] = ()
+    """Distributions and modules, as globs: nothing is said of them."""
+    tests: tuple[str, ...] = ()
+    """Globs below the member: code that is not shipped, besides what is known by convention."""
+    exclude: tuple[str, ...] = ()
+    """Globs below the member: not read at all."""
+    imports: tuple[tuple[str, str], ...] = ()
+    """(module, the distribution it comes from)"""
+
+
+@record
 class Build:
     """A member's ``[build-system]``."""
 
@@ -153,6 +167,7 @@ class Member:
     """None: the workspace's; ``*`` stands for all."""
     tasks: tuple[Task, ...] = ()
     tags: tuple[str, ...] = ()
+    check: CheckSettings = CheckSettings()
     managed: bool = True
     """False only in uv workspaces: the project is left out."""
 
@@ -231,6 +246,7 @@ class Settings:
     layers: tuple[tuple[str, ...], ...] = ()
     """Boundary layers, highest first; members of one layer (names, globs, tags)."""
     boundaries: tuple[BoundaryRule, ...] = ()
+    check: CheckSettings = CheckSettings()
 
 
 _completable = (

@@ -17,6 +17,7 @@ from pypm_model.records import replace
 from pypm_workspace.configuration import (
     BoundaryRule,
     CatalogEntry,
+    CheckSettings,
     ConflictItem,
     IndexSetting,
     Member,
@@ -29,7 +30,7 @@ from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
-from pypm_workspace.tables import MemberTool, Tasks, WorkspaceFile, kebab, valid_name
+from pypm_workspace.tables import CheckTable, MemberTool, Tasks, WorkspaceFile, kebab, valid_name
 from pypm_workspace.toml_reading import Table
 
 FILE = "pypm-workspace.toml"
@@ -121,6 +122,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
             for kind, rules in (("allow", model.boundaries.allow), ("deny", model.boundaries.deny))
             for number, rule in enumerate(rules)
         ),
+        check=_check(model.check),
     )
 
 
@@ -141,10 +143,17 @@ def read_member_tool(table: Table, member: Member, root: str, complaints: Compla
         ),
         tasks=_tasks(model.tasks, (*TOOL, "tasks"), member.file),
         tags=tuple(sorted(set(model.tags))),
+        check=_check(model.check),
         default_groups=member.default_groups
         if model.default_groups is None
         else tuple(_group(group) for group in model.default_groups),
         build=build,
+    )
+
+
+def _check(table: CheckTable) -> CheckSettings:
+    return CheckSettings(
+        tuple(table.ignore), tuple(table.tests), tuple(table.exclude), tuple(sorted(table.imports.items()))
     )
 
 

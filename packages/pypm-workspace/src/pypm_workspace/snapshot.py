@@ -27,6 +27,7 @@ from pypm_workspace.configuration import (
     BoundaryRule,
     Build,
     CatalogEntry,
+    CheckSettings,
     ConflictItem,
     IndexSetting,
     Member,
@@ -47,6 +48,7 @@ _records: dict[str, type] = {
     for kind in (
         BoundaryRule,
         CatalogEntry,
+        CheckSettings,
         ConflictItem,
         GitSource,
         IndexSetting,
@@ -300,6 +302,7 @@ def _member_out(member: Member, table: dict[Requirement, int]) -> list[Any]:
         member.default_groups,
         _out(member.tasks, table),
         member.tags,
+        None if member.check == _NO_CHECK else _out(member.check, table),
         member.managed,
     ]
 
@@ -339,11 +342,13 @@ def _member_back(row: list[Any], requirements: list[Requirement]) -> Member:
         None if row[13] is None else tuple(row[13]),
         _back(row[14], requirements),
         tuple(row[15]),
-        row[16],
+        _NO_CHECK if row[16] is None else _back(row[16], requirements),
+        row[17],
     )
 
 
 _MEMBER = MemberSource("")
+_NO_CHECK = CheckSettings()
 
 
 def _out(value: Any, table: dict[Requirement, int]) -> Any:

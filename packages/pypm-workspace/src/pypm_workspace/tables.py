@@ -209,6 +209,15 @@ class BoundariesTable(_Strict):
     deny: list[BoundaryTable] = []
 
 
+class CheckTable(_Strict):
+    """``[check]``, and ``[tool.pypm.check]`` of a member: what `pypm check` is to know of the code."""
+
+    ignore: list[str] = []
+    tests: list[str] = []
+    exclude: list[str] = []
+    imports: dict[str, Name] = {}
+
+
 Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
 
 
@@ -225,6 +234,7 @@ class WorkspaceFile(_Strict):
     lock: LockTable = LockTable()
     plugins: dict[str, PluginTable] = {}
     boundaries: BoundariesTable = BoundariesTable()
+    check: CheckTable = CheckTable()
 
 
 class MemberTool(_Strict):
@@ -233,5 +243,6 @@ class MemberTool(_Strict):
     sources: dict[str, Any] = {}
     tasks: Tasks = {}
     tags: list[str] = []
+    check: CheckTable = CheckTable()
     default_groups: Groups | None = None
     package: bool | None = None

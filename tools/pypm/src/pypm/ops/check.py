@@ -6,8 +6,12 @@ from typing import Any, ClassVar
 
 from pypm.ops.checks.boundaries import boundaries
 from pypm.ops.checks.catalog import catalog
-from pypm.ops.checks.finding import Check, Finding
+from pypm.ops.checks.finding import Check, Finding, Remedy
+from pypm.ops.checks.imports import imports
 from pypm.ops.checks.lock import lock
+from pypm.ops.checks.pythons import pythons
+from pypm.ops.checks.subject import Subject
+from pypm.ops.checks.unused import unused
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
@@ -15,7 +19,14 @@ from pypm_model.errors import PypmError
 from pypm_model.records import record
 from pypm_workspace.faults import nearest
 
-CHECKS: dict[str, Check] = {"boundaries": boundaries, "catalog": catalog, "lock": lock}
+CHECKS: dict[str, Check] = {
+    "boundaries": boundaries,
+    "catalog": catalog,
+    "imports": imports,
+    "lock": lock,
+    "pythons": pythons,
+    "unused": unused,
+}
 """By the name the user says."""
 
 
@@ -49,6 +60,8 @@ class CheckReport:
     checks: tuple[str, ...]
     findings: tuple[tuple[str, Finding], ...]
     """(check, finding)"""
+    fixed: tuple[Remedy, ...] = ()
+    """What was changed in manifests before this was found."""
 
     @property
     def errors(self) -> int:
@@ -61,7 +74,7 @@ class CheckReport:
             "errors": self.errors,
             "warnings": len(self.findings) - self.errors,
             "findings": [{"check": check, **finding.to_json()} for check, finding in self.findings],
-        }
+        } | ({"fixed": [remedy.to_json() for remedy in self.fixed]} if self.fixed else {})
 
 
 def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
@@ -72,10 +85,9 @@ def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
     chosen = tuple(name for name in CHECKS if not names or name in names)
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
+        subject = Subject(tools, workspace)
         found = [
-            (name, finding)
-            for name in chosen
-            for finding in sorted(CHECKS[name](tools, workspace), key=_by_place)
+            (name, finding) for name in chosen for finding in sorted(CHECKS[name](subject), key=_by_place)
         ]
     return CheckReport(workspace.root, chosen, tuple(found))
 

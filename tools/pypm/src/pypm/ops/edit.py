@@ -119,13 +119,13 @@ def add(world: World, options: EditOptions) -> EditReport:
 
     texts = [each.text for each in asked]
     with open_tools(world, workspace) as tools:
-        manifests = _edited(workspace, members, with_texts(texts))
-        locked = _locked(tools, workspace, manifests)
+        manifests = edited(workspace, members, with_texts(texts))
+        locked = locked_with(tools, workspace, manifests)
         bounded = [_bounded(each, options, workspace, locked) for each in asked]
         if bounded != texts:
             texts = bounded
-            manifests = _edited(workspace, members, with_texts(texts))
-            locked = _locked(tools, workspace, manifests)
+            manifests = edited(workspace, members, with_texts(texts))
+            locked = locked_with(tools, workspace, manifests)
     written = tuple(
         Written(member.file, text, inline(source) if source else "")
         for member in members
@@ -147,19 +147,19 @@ def remove(world: World, options: EditOptions) -> EditReport:
         for name in names:
             manifest = edit.remove(manifest, name, options.target, file=member.file)
             kept = manifest
-            if not edit.where(manifest, name) and not _serves_others(workspace, member, name):
+            if not edit.where(manifest, name) and not serves_others(workspace, member, name):
                 kept = without_source(manifest, name, file=member.file)
             written.append(Written(member.file, name, dropped=kept != manifest))
             manifest = kept
         return manifest
 
-    manifests = _edited(workspace, members, change)
+    manifests = edited(workspace, members, change)
     with open_tools(world, workspace) as tools:
-        locked = _locked(tools, workspace, manifests)
+        locked = locked_with(tools, workspace, manifests)
     return _finish(world, workspace, manifests, locked, tuple(written), options)
 
 
-def _serves_others(workspace: Workspace, member: Member, name: NormalizedName) -> bool:
+def serves_others(workspace: Workspace, member: Member, name: NormalizedName) -> bool:
     """Whether the source of *name* in the manifest of *member* is another's too: in a uv workspace the
     root's sources are everybody's."""
     if member.path != "." or workspace.kind != "uv":
@@ -199,7 +199,7 @@ def _targets(world: World, workspace: Workspace, options: EditOptions) -> tuple[
     return (here,)
 
 
-def _edited(
+def edited(
     workspace: Workspace, members: tuple[Member, ...], change: Callable[[str, Member], str]
 ) -> Mapping[str, str]:
     """The manifests as they would be, by path."""
@@ -207,7 +207,7 @@ def _edited(
     return {member.file: change(edit.read_manifest(root / member.file), member) for member in members}
 
 
-def _locked(tools: Tools, workspace: Workspace, manifests: Mapping[str, str]) -> Locked:
+def locked_with(tools: Tools, workspace: Workspace, manifests: Mapping[str, str]) -> Locked:
     """The lock that the edited manifests would have."""
     return lock_workspace(tools, discover(workspace.root, edited=manifests), Locking())
 

@@ -5,25 +5,34 @@ from __future__ import annotations
 import json
 import sys
 
-from pypm.cli.arguments import argument, verb
+from pypm.cli.arguments import UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.annotations import annotation
 from pypm.cli.render.report import say
 from pypm.cli.render.style import style
 from pypm.ops.check import CheckReport, check
+from pypm.ops.check_fix import fix as mend
 from pypm.ops.counting import count
 from pypm.ops.world import truth
 
 
-@verb(argument("checks", many=True, required=False), COMMON)
-def command(common: Common, checks: tuple[str, ...]) -> int:
-    """Check the workspace: boundaries between members, the catalog, the lock.
+@verb(
+    argument("checks", many=True, required=False),
+    option("--fix", help="Add to manifests what is imported and not asked for, and lock."),
+    option("--unused", help="With --fix: also take away what is asked for and not used."),
+    COMMON,
+)
+def command(common: Common, checks: tuple[str, ...], fix: bool, unused: bool) -> int:
+    """Check the workspace: boundaries, catalog, imports, lock, pythons, unused dependencies.
 
-    Name some CHECKS to run only these. Exit 1 if there is an error; a warning changes nothing. Nothing is
-    written, and no index is asked.
+    Name some CHECKS to run only these. `imports`: what members import and do not ask for; `unused`: what
+    they ask for and do not import; `pythons`: code that not every Python of a member runs. Exit 1 if there
+    is an error; a warning changes nothing. Without --fix nothing is written, and no index is asked.
     """
+    if unused and not fix:
+        raise UsageError("--unused goes with --fix; `pypm check unused` shows what is not used")
     with world(common) as here:
-        report = check(here, checks)
+        report = mend(here, checks, unused=unused) if fix else check(here, checks)
         on_github = truth(here.environ.get("GITHUB_ACTIONS", ""))
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
@@ -41,6 +50,10 @@ def command(common: Common, checks: tuple[str, ...]) -> int:
             sys.stdout.write(f"{finding.place}: {head}[{finding.code}]: {finding.message}\n")
     sys.stdout.flush()
     if not common.quiet:
+        for remedy in report.fixed:
+            say(f"{remedy.file}: {'-' if remedy.removes else '+'} {remedy.requirement} in {remedy.table}")
+        if report.fixed:
+            say("locked; `pypm sync` brings the environment along")
         say(_summary(report))
     return 1 if report.errors else 0
 

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from pypm.ops.checks.finding import Finding
-from pypm.ops.tools import Tools
+from pypm.ops.checks.subject import Subject
 from pypm_workspace.configuration import BoundaryRule, Member
 from pypm_workspace.edges import MemberEdge
 from pypm_workspace.workspace import Workspace
 
 
-def boundaries(tools: Tools, workspace: Workspace) -> Iterator[Finding]:
+def boundaries(subject: Subject) -> Iterator[Finding]:
     """``boundary`` for each requirement of a member on another that a ``deny`` rule names, or that leads
     from a layer to a higher one; unless an ``allow`` rule names it, which is stronger than both."""
+    workspace = subject.workspace
     settings = workspace.settings
     if not (settings.layers or settings.boundaries):
         return

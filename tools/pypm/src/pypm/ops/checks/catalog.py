@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding
-from pypm.ops.tools import Tools
+from pypm.ops.checks.subject import Subject
 from pypm_model.requests import Origin
 from pypm_workspace.configuration import CatalogEntry, Member
 from pypm_workspace.edges import asked_by
-from pypm_workspace.workspace import Workspace
 
 
-def catalog(tools: Tools, workspace: Workspace) -> Iterator[Finding]:
+def catalog(subject: Subject) -> Iterator[Finding]:
     """``catalog-drift`` for each requirement with a range in spite of the catalog; ``catalog-unused``, a
     warning, for each entry that no member asks for."""
+    workspace = subject.workspace
     entries = {entry.name: entry for entry in workspace.settings.catalog}
     used = set()
     for member in workspace.members:

@@ -5,10 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pypm.ops.tools import Tools
+from pypm.ops.checks.subject import Subject
 from pypm_model.errors import Place
+from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_workspace.workspace import Workspace
+from pypm_workspace.edit import Target
+
+
+@record
+class Remedy:
+    """One requirement more, or less, in one list of one manifest."""
+
+    member: NormalizedName
+    file: str
+    target: Target
+    requirement: str
+    """Its name, where it is to be taken away."""
+    removes: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        verb = "remove" if self.removes else "add"
+        return {verb: self.requirement, "file": self.file, "table": self.table}
+
+    @property
+    def table(self) -> str:
+        """The list, as a manifest names it."""
+        match self.target.kind:
+            case "extra":
+                return f"project.optional-dependencies.{self.target.name}"
+            case "group":
+                return f"dependency-groups.{self.target.name}"
+            case _:
+                return "project.dependencies"
 
 
 @record
@@ -22,6 +50,8 @@ class Finding:
     place: Place
     is_error: bool = True
     """False: worth a look, but nothing fails because of it."""
+    remedy: Remedy | None = None
+    """What `--fix` does about it."""
 
     @property
     def level(self) -> str:
@@ -36,8 +66,8 @@ class Finding:
             "file": self.place.file,
             "line": self.place.line,
             "column": self.place.column,
-        }
+        } | ({"fix": self.remedy.to_json()} if self.remedy else {})
 
 
-Check = Callable[[Tools, Workspace], Iterable[Finding]]
+Check = Callable[[Subject], Iterable[Finding]]
 """A check: reads, and changes nothing."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding
+from pypm.ops.checks.subject import Subject
 from pypm.ops.lock import problem_of
 from pypm.ops.locking import LockStale
 from pypm.ops.opening import LOCK
-from pypm.ops.tools import Tools
 from pypm_model.errors import Place
-from pypm_workspace.workspace import Workspace
 
 
-def lock(tools: Tools, workspace: Workspace) -> Iterator[Finding]:
+def lock(subject: Subject) -> Iterator[Finding]:
     """What `pypm lock --check` says: one finding for each difference."""
-    problem = problem_of(tools, workspace)
+    problem = problem_of(subject.tools, subject.workspace)
     if problem is None:
         return
     if isinstance(problem, LockStale):

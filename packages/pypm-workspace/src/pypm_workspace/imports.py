@@ -1,0 +1,395 @@
+"""What a Python source imports, and under which conditions: text in, records out.
+
+Statements are walked by hand: a file has few that can hold an import and many expressions that cannot.
+Expressions are looked at only where the text has one of the names that import by a call.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from pypm_model import specifiers
+from pypm_model.patterns import pattern
+from pypm_model.records import record
+from pypm_model.specifiers import InvalidSpecifier
+from pypm_workspace import f_strings
+
+TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
+"""Circumstances of an import, as bits: see the properties of `Imported`."""
+
+FORMAT = 2
+"""Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
+
+OLDEST = 7
+"""`ast` tells apart the grammars of Python 3.7 and later."""
+
+_calls = (b"import_module", b"__import__", b"importorskip", b"find_spec", b"pytest_plugins")
+_probing = ("find_spec", "importorskip")
+_importing = ("import_module", "__import__")
+_caught = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
+_platforms = frozenset(("platform", "name", "system", "machine", "implementation"))
+_word = pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+
+
+class Imported(NamedTuple):
+    """One import of one module."""
+
+    module: str
+    """Dotted; a relative one begins with its dots."""
+    names: tuple[str, ...]
+    """Of ``from module import names``; each may be a module itself."""
+    line: int
+    column: int
+    """From 1."""
+    circumstances: int = 0
+    pythons: str = ""
+    """Specifier of the Pythons that get there, by tests of ``sys.version_info`` around it; empty: all."""
+    instead_of: tuple[str, ...] = ()
+    """Modules in whose place it is imported: those that the ``try`` around it could not."""
+
+    @property
+    def is_typing(self) -> bool:
+        """Type checkers alone see it."""
+        return bool(self.circumstances & TYPING)
+
+    @property
+    def is_optional(self) -> bool:
+        """The code goes on without it: in a ``try`` that catches `ImportError`, under a ``suppress``, or
+        only asked for."""
+        return bool(self.circumstances & OPTIONAL)
+
+    @property
+    def is_probed(self) -> bool:
+        """It is only asked whether it is there (``find_spec``, ``importorskip``)."""
+        return bool(self.circumstances & PROBED)
+
+    @property
+    def is_late(self) -> bool:
+        """In a function: not when its module is imported."""
+        return bool(self.circumstances & LATE)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """It hangs on the platform."""
+        return bool(self.circumstances & ELSEWHERE)
+
+    @property
+    def level(self) -> int:
+        """How many dots it begins with; 0: it is absolute."""
+        return len(self.module) - len(self.module.lstrip("."))
+
+
+@record
+class Newer:
+    """Syntax that the oldest Python the source is for does not know."""
+
+    message: str
+    line: int
+    column: int
+
+
+@record
+class SourceFacts:
+    """What is known of one source."""
+
+    imports: tuple[Imported, ...] = ()
+    """In order of lines."""
+    newer: Newer | None = None
+    unread: Newer | None = None
+    """Why it could not be read at all."""
+
+    def to_row(self) -> list[Any]:
+        """As lists and plain values: what `marshal` and `json` take."""
+        faults = [[f.message, f.line, f.column] if f else None for f in (self.newer, self.unread)]
+        return [
+            [
+                [i.module, list(i.names), i.line, i.column, i.circumstances, i.pythons, list(i.instead_of)]
+                for i in self.imports
+            ],
+            *faults,
+        ]
+
+    @classmethod
+    def from_row(cls, row: list[Any]) -> SourceFacts:
+        """What `to_row` gave."""
+        imports, newer, unread = row
+        return cls(
+            tuple([Imported(r[0], tuple(r[1]), r[2], r[3], r[4], r[5], tuple(r[6])) for r in imports]),
+            Newer(*newer) if newer else None,
+            Newer(*unread) if unread else None,
+        )
+
+
+def facts_of(source: bytes, minor: int) -> SourceFacts:
+    """What *source* imports, and whether a Python 3.*minor* can read it.
+
+    The grammar is that of the Python that runs this: a source in a newer one's is ``unread``. Python may
+    warn about its literals: the caller says whether that is heard.
+    """
+    newest = sys.version_info[1]
+    oldest = min(max(minor, OLDEST), newest)
+    newer: Newer | None = None
+    try:
+        tree = ast.parse(source, feature_version=(3, oldest))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return SourceFacts(unread=_told(error))
+        newer = _begun(tree, _told(fault))
+    if newer is None and oldest < f_strings.NESTED <= newest:
+        place = f_strings.nested(source)
+        newer = Newer(f_strings.MESSAGE, *place) if place else None
+    walker = _Walker(any(name in source for name in _calls))
+    try:
+        walker.walk(tree.body, 0, "", ())
+    except RecursionError as error:
+        return SourceFacts(unread=_told(error))
+    return SourceFacts(tuple(walker.found), newer)
+
+
+def words_of(source: bytes) -> frozenset[str]:
+    """The first parts of the dotted names that stand in *source* as texts: frameworks import by them.
+    Empty for what is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    return frozenset(
+        node.value.partition(":")[0].partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and len(node.value) < 100
+        and _word.fullmatch(node.value.partition(":")[0])
+    )
+
+
+def _begun(tree: ast.Module, newer: Newer) -> Newer:
+    """*newer* where its statement begins: of long ones, the end is told."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Match, _star)) and node.end_lineno == newer.line:
+            return Newer(newer.message, node.lineno, node.col_offset + 1)
+    return newer
+
+
+def _told(error: BaseException) -> Newer:
+    if isinstance(error, SyntaxError):
+        return Newer(error.msg or "invalid syntax", error.lineno or 1, error.offset or 1)
+    deep = isinstance(error, (RecursionError, MemoryError))
+    return Newer("it is nested too deeply" if deep else str(error), 1, 1)
+
+
+class _Walker:
+    """Gathers imports from statements, with what holds around them."""
+
+    def __init__(self, calls: bool) -> None:
+        self.found: list[Imported] = []
+        self._calls = calls
+
+    def walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
+        for node in body:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    self._add(node, alias.name, (), bits, pythons, instead)
+                continue
+            if isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                self._add(node, module, tuple(a.name for a in node.names), bits, pythons, instead)
+                continue
+            if self._calls:
+                self._look(node, bits, pythons, instead)
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    self.walk(node.body, bits | LATE, pythons, instead)
+                case ast.If():
+                    self._branches(node, bits, pythons, instead)
+                case ast.Try():
+                    self._attempts(node, bits, pythons, instead)
+                case ast.With() | ast.AsyncWith():
+                    optional = OPTIONAL if any(_suppresses(item.context_expr) for item in node.items) else 0
+                    self.walk(node.body, bits | optional, pythons, instead)
+                case ast.ClassDef():
+                    self.walk(node.body, bits, pythons, instead)
+                case ast.For() | ast.AsyncFor() | ast.While():
+                    self.walk(node.body, bits, pythons, instead)
+                    self.walk(node.orelse, bits, pythons, instead)
+                case ast.Match():
+                    for case in node.cases:
+                        self.walk(case.body, bits, pythons, instead)
+                case _ if isinstance(node, _star):
+                    self._attempts(node, bits, pythons, instead)
+
+    def _branches(self, node: ast.If, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
+        then, other = _version_tests(node.test)
+        here, there = _typing_test(node.test)
+        if _asks_platform(node.test):
+            bits |= ELSEWHERE
+        self.walk(node.body, bits | here, _narrowed(pythons, then), instead)
+        self.walk(node.orelse, bits | there, _narrowed(pythons, other), instead)
+
+    def _attempts(self, node: Any, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
+        """A ``try``: what it imports is optional if a failure is caught; what is imported then stands in."""
+        catching = [handler for handler in node.handlers if _catches(handler.type)]
+        begin = len(self.found)
+        self.walk(node.body, bits | (OPTIONAL if catching else 0), pythons, instead)
+        tried = tuple(one.module for one in self.found[begin:] if not one.level)
+        for handler in node.handlers:
+            stands_in = (*instead, *tried) if handler in catching else instead
+            self.walk(handler.body, bits, pythons, stands_in)
+        self.walk(node.orelse, bits | (OPTIONAL if catching else 0), pythons, instead)
+        self.walk(node.finalbody, bits, pythons, instead)
+
+    def _look(self, node: ast.stmt, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
+        """Imports by calls, in the expressions of a statement itself."""
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named = any(isinstance(target, ast.Name) and target.id == "pytest_plugins" for target in targets)
+            if named and node.value is not None:
+                for part in ast.walk(node.value):
+                    if isinstance(part, ast.Constant):
+                        self._constant(part, part, bits, pythons, instead)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+                continue
+            for part in ast.walk(child):
+                if isinstance(part, ast.Call) and part.args:
+                    name = _called(part.func)
+                    if name in _importing or name in _probing:
+                        more = OPTIONAL | PROBED if name in _probing else 0
+                        self._constant(part, part.args[0], bits | more, pythons, instead)
+
+    def _constant(
+        self, node: ast.expr, value: ast.expr, bits: int, pythons: str, instead: tuple[str, ...]
+    ) -> None:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str) and _word.fullmatch(value.value):
+            self._add(node, value.value, (), bits, pythons, instead)
+
+    def _add(
+        self,
+        node: ast.stmt | ast.expr,
+        module: str,
+        names: tuple[str, ...],
+        bits: int,
+        pythons: str,
+        instead: tuple[str, ...],
+    ) -> None:
+        self.found.append(Imported(module, names, node.lineno, node.col_offset + 1, bits, pythons, instead))
+
+
+_star: Any = getattr(ast, "TryStar", ())
+"""``except*`` (Python 3.11)."""
+
+
+def _called(function: ast.expr) -> str:
+    """The last name of what is called."""
+    match function:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _catches(kind: ast.expr | None) -> bool:
+    """Whether a handler of *kind* (None: of everything) catches a failed import."""
+    if kind is None:
+        return True
+    return any(_called(one) in _caught for one in (kind.elts if isinstance(kind, ast.Tuple) else [kind]))
+
+
+def _suppresses(context: ast.expr) -> bool:
+    return (
+        isinstance(context, ast.Call)
+        and _called(context.func) == "suppress"
+        and any(_called(one) in _caught for one in context.args)
+    )
+
+
+def _typing_test(test: ast.expr) -> tuple[int, int]:
+    """`TYPING` for the branches of an ``if`` that only type checkers take: (then, else)."""
+    match test:
+        case ast.UnaryOp(ast.Not(), operand):
+            then, other = _typing_test(operand)
+            return other, then
+        case ast.BoolOp(ast.And(), values) if any(_typing_test(value)[0] for value in values):
+            return TYPING, 0
+        case ast.Constant(value) if not value:
+            return TYPING, 0  # never run: what was written so before there was TYPE_CHECKING
+        case ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+            return TYPING, 0
+        case _:
+            return 0, 0
+
+
+def _asks_platform(test: ast.expr) -> bool:
+    """Whether *test* has ``sys.platform``, ``os.name``, ``platform.system()`` and the like in it."""
+    return any(
+        isinstance(part, ast.Attribute)
+        and part.attr in _platforms
+        and isinstance(part.value, ast.Name)
+        and part.value.id in ("sys", "os", "platform")
+        for part in ast.walk(test)
+    )
+
+
+def _version_tests(test: ast.expr) -> tuple[str, str]:
+    """The Pythons for which *test* holds, and for which it does not; empty: not told by it."""
+    match test:
+        case ast.UnaryOp(ast.Not(), operand):
+            then, other = _version_tests(operand)
+            return other, then
+        case ast.BoolOp(ast.And(), values):
+            return _all(then for then, _ in map(_version_tests, values)), ""
+        case ast.BoolOp(ast.Or(), values):
+            return "", _all(other for _, other in map(_version_tests, values))
+        case ast.Compare(ast.Subscript(value, ast.Constant(0)), [operator], [ast.Constant(int() as major)]):
+            return _bounds(operator, str(major), str(major + 1)) if _is_version(value) else ("", "")
+        case ast.Compare(left, [operator], [ast.Tuple(elements)]):
+            value = left.value if isinstance(left, ast.Subscript) else left
+            parts = [e.value for e in elements if isinstance(e, ast.Constant) and isinstance(e.value, int)]
+            if not _is_version(value) or not parts or len(parts) != len(elements):
+                return "", ""
+            text = ".".join(map(str, parts))
+            # The tuple of a release is longer than (3, 11), so greater: > is >=, and <= is <.
+            return _bounds(operator, text, text)
+        case _:
+            return "", ""
+
+
+def _bounds(operator: ast.cmpop, text: str, after: str) -> tuple[str, str]:
+    match operator:
+        case ast.GtE():
+            return f">={text}", f"<{text}"
+        case ast.Lt():
+            return f"<{text}", f">={text}"
+        case ast.Gt():
+            return f">={after}", f"<{after}"
+        case ast.LtE():
+            return f"<{after}", f">={after}"
+        case ast.Eq() if after != text:
+            return f">={text},<{after}", ""
+        case _:
+            return "", ""
+
+
+def _is_version(node: ast.expr) -> bool:
+    return _called(node) == "version_info"
+
+
+def _all(texts: Iterator[str]) -> str:
+    found = ""
+    for text in texts:
+        found = _narrowed(found, text)
+    return found
+
+
+def _narrowed(one: str, other: str) -> str:
+    if not (one and other):
+        return one or other
+    try:
+        return specifiers.merge(one, other)
+    except InvalidSpecifier:
+        return one

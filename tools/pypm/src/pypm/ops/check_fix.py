@@ -1,0 +1,82 @@
+"""``pypm check --fix``: manifests made to say what the code uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pypm.ops.check import CheckReport, check
+from pypm.ops.checks.finding import Remedy
+from pypm.ops.edit import locked_with, serves_others
+from pypm.ops.opening import open_workspace
+from pypm.ops.toolbox import open_tools
+from pypm.ops.wanted import Origin, wanted
+from pypm.ops.world import World
+from pypm.ops.writing import write_all
+from pypm_model.names import NormalizedName
+from pypm_model.records import replace
+from pypm_model.requirement_text import parse
+from pypm_workspace import edit
+from pypm_workspace.edit import Target
+from pypm_workspace.source_edit import with_source, without_source
+from pypm_workspace.workspace import Workspace
+
+
+def fix(world: World, names: tuple[str, ...] = (), *, unused: bool = False) -> CheckReport:
+    """Runs the checks *names*, or all; adds to manifests what they say is missing (with *unused* takes away
+    what is not used), locks, and runs the checks again. Nothing is changed unless the whole can be locked."""
+    report = check(world, names)
+    remedies = _chosen(report, unused=unused)
+    if not remedies:
+        return report
+    workspace = open_workspace(world)
+    manifests = _edited(world, workspace, remedies)
+    with open_tools(world, workspace) as tools:
+        locked = locked_with(tools, workspace, manifests)
+    write_all(world, workspace, manifests, locked, None)
+    return replace(check(world, names), fixed=remedies)
+
+
+def _chosen(report: CheckReport, *, unused: bool) -> tuple[Remedy, ...]:
+    """Each change once. What is added to what a member asks for to run need not be added to a group."""
+    found = [finding.remedy for _, finding in report.findings if finding.remedy is not None]
+    at_runtime = {
+        (remedy.file, _name(remedy)) for remedy in found if remedy.target == Target() and not remedy.removes
+    }
+    return tuple(
+        dict.fromkeys(
+            remedy
+            for remedy in found
+            if (
+                unused
+                if remedy.removes
+                else remedy.target == Target() or (remedy.file, _name(remedy)) not in at_runtime
+            )
+        )
+    )
+
+
+def _name(remedy: Remedy) -> NormalizedName:
+    return parse(remedy.requirement).name
+
+
+def _edited(world: World, workspace: Workspace, remedies: Sequence[Remedy]) -> Mapping[str, str]:
+    """The manifests as they would be, by path."""
+    root = Path(workspace.root)
+    texts: dict[str, str] = {}
+    for remedy in remedies:
+        file, name, target = remedy.file, _name(remedy), remedy.target
+        member = workspace.by_name[remedy.member]
+        text = texts[file] if file in texts else edit.read_manifest(root / file)
+        if remedy.removes:
+            text = edit.remove(text, name, target, file=file)
+            if not edit.where(text, name) and not serves_others(workspace, member, name):
+                text = without_source(text, name, file=file)
+        else:
+            each = wanted(world, workspace, remedy.requirement, Origin(), targets=[member.name])
+            text = edit.add(text, each.text, target, file=file)
+            source = each.source_in(root / member.path)
+            if source is not None:
+                text = with_source(text, name, source, uv=workspace.kind == "uv", file=file)
+        texts[file] = text
+    return texts

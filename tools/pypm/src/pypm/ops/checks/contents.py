@@ -1,0 +1,119 @@
+"""What is in the distributions that are locked: by their unpacked wheels, else by environments, else by
+their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from pypm.ops.tools import VENV, Tools
+from pypm_env.installed import inspect
+from pypm_model.locks import Lock, LockedPackage
+from pypm_model.names import NormalizedName, normalize
+from pypm_model.sources import MemberSource
+from pypm_store.import_names import import_names
+from pypm_store.tree import Tree
+from pypm_workspace.providers import Contents, guessed
+from pypm_workspace.workspace import Workspace
+
+_commands = ("console_scripts", "gui_scripts")
+_stubs = "-stubs"
+
+
+def contents_of(
+    tools: Tools, workspace: Workspace, lock: Lock | None, declared: Iterable[NormalizedName]
+) -> dict[NormalizedName, Contents]:
+    """What can be imported of each distribution that is locked or *declared* and no member."""
+    found: dict[NormalizedName, Contents] = {}
+    wanted = dict.fromkeys(declared)
+    for package in lock.packages if lock else ():
+        if isinstance(package.source, MemberSource):
+            continue
+        wanted[package.name] = None
+        for tree in _trees(tools, package):
+            found[package.name] = _joined(found.get(package.name), of_tree(tree))
+    wanted = {name: None for name in wanted if name not in workspace.by_name}
+    missing = wanted.keys() - found.keys()
+    if missing:
+        for folder in _environments(workspace):
+            found |= _installed(tools, folder, missing - found.keys())
+    return {name: found[name] if name in found else guessed(name) for name in wanted}
+
+
+def of_tree(tree: Tree) -> Contents:
+    """What an unpacked wheel says."""
+    return Contents(
+        tree.import_names,
+        tuple(top.name.removesuffix(_stubs) for top in tree.top_level if top.name.endswith(_stubs)),
+        tuple(point.name for point in tree.entry_points if point.group in _commands),
+        is_plugin=any(point.group not in _commands for point in tree.entry_points),
+        is_open=any(top.name.endswith(".pth") for top in tree.top_level),
+    )
+
+
+def _trees(tools: Tools, package: LockedPackage) -> Iterator[Tree]:
+    digests = [file.sha256 for file in package.files if file.is_wheel]
+    digests.append(getattr(package.source, "sha256", ""))
+    for digest in digests:
+        if digest and tools.store.manifest_size(digest):
+            tree = tools.store.tree(digest, check=False)
+            if tree is not None:
+                yield tree
+
+
+def _joined(one: Contents | None, other: Contents) -> Contents:
+    """What either of two versions (or builds for two platforms) has."""
+    if one is None:
+        return other
+    return Contents(
+        tuple(sorted({*one.modules, *other.modules})),
+        tuple(sorted({*one.stubs, *other.stubs})),
+        tuple(sorted({*one.commands, *other.commands})),
+        is_plugin=one.is_plugin or other.is_plugin,
+        is_open=one.is_open or other.is_open,
+    )
+
+
+def _environments(workspace: Workspace) -> Iterator[Path]:
+    root = Path(workspace.root)
+    for path in dict.fromkeys((".", *(member.path for member in workspace.members))):
+        folder = root / path / VENV
+        if folder.is_dir():
+            yield folder
+
+
+def _installed(
+    tools: Tools, folder: Path, names: Iterable[NormalizedName]
+) -> Mapping[NormalizedName, Contents]:
+    """What the environment in *folder*, whoever made it, has of *names*."""
+    wanted = set(names)
+    found: dict[NormalizedName, Contents] = {}
+    for one in inspect(folder).dists:
+        if one.name in wanted and one.is_ours:
+            tree = tools.store.tree(one.dist.tree, check=False)
+            if tree is not None:
+                found[one.name] = of_tree(tree)
+    sites = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
+    if wanted - found.keys() and sites:
+        for there in distributions(path=[str(site) for site in sites]):
+            name = normalize(there.name or "")
+            if name in wanted and name not in found:
+                found[name] = _of_distribution(there)
+    return found
+
+
+def _of_distribution(one: Distribution) -> Contents:
+    """What an installed distribution says: its METADATA and RECORD, else ``top_level.txt``."""
+    files = [file.as_posix() for file in one.files or ()]
+    modules = set(import_names(one.read_text("METADATA") or "", files, ""))
+    modules = {module for module in modules if not module.startswith("__editable__")}
+    modules.update((one.read_text("top_level.txt") or "").split())
+    groups = {point.group: point.name for point in one.entry_points}
+    return Contents(
+        tuple(sorted(modules)),
+        tuple(sorted({f.partition("/")[0].removesuffix(_stubs) for f in files if f"{_stubs}/" in f})),
+        tuple(sorted(point.name for point in one.entry_points if point.group in _commands)),
+        is_plugin=bool(groups.keys() - set(_commands)),
+        is_open=any(file.endswith(".pth") and "/" not in file for file in files),
+    )

@@ -1,0 +1,98 @@
+"""What the sources of members import, read by two workers and remembered by the files' size and time."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from pypm._verbs import VERSION
+from pypm.ops.checks.sources import MemberSources
+from pypm.ops.tools import Tools
+from pypm_store.shared_work import share_out
+from pypm_workspace.imports import FORMAT, SourceFacts, facts_of, words_of
+from pypm_workspace.snapshot import RACY_NS
+from pypm_workspace.standard_library import minors
+
+REMEMBERED = "imports"
+"""Kind of a small fact: what the files of one member import."""
+_other_imports = re.compile(rb"\b(?:c?import|from)\s+([A-Za-z_]\w*)")
+
+
+def oldest_minor(requires_python: str) -> int:
+    """The oldest Python 3 a member is for; if it does not say, the one that runs this."""
+    admitted = minors(requires_python) if requires_python else ()
+    return admitted[0] if admitted else sys.version_info[1]
+
+
+def facts_by_file(tools: Tools, every: Sequence[MemberSources]) -> list[dict[str, SourceFacts]]:
+    """What is known of each member's files, by path, in the order of *every*. A file that cannot be opened
+    has no facts."""
+    keys = [f"{VERSION} {FORMAT} {sys.version_info[:2]} {tools.root} {one.member.path}" for one in every]
+    known = tools.cache.values(REMEMBERED, keys)
+    begin = time.time_ns()
+    rows: list[dict[str, Any]] = []
+    todo: list[tuple[int, str, str, int]] = []
+    for number, (key, one) in enumerate(zip(keys, every, strict=True)):
+        minor = oldest_minor(one.member.requires_python)
+        before = known.get(key, {})
+        kept = {}
+        for file in one.files:
+            row = before.get(file.path)
+            if row is not None and row[:3] == [file.size, file.mtime_ns, minor]:
+                kept[file.path] = row
+            else:
+                todo.append((number, file.path, str(one.folder / file.path), minor))
+        rows.append(kept)
+    changed = {number for number, *_ in todo}
+    changed |= {n for n, key in enumerate(keys) if rows[n].keys() != known.get(key, {}).keys()}
+
+    def read(job: int) -> list[Any]:
+        _, _, path, minor = todo[job]
+        try:
+            with open(path, "rb") as file:
+                return facts_of(file.read(), minor).to_row()
+        except OSError:
+            return []
+
+    seen = [{file.path: file for file in one.files} for one in every]
+
+    def take(job: int, row: list[Any]) -> None:
+        number, path, _, minor = todo[job]
+        if row:
+            file = seen[number][path]
+            rows[number][path] = [file.size, file.mtime_ns, minor, row]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of literals: whoever runs the code hears them
+        share_out(len(todo), read, take)
+    # What was written in this very moment may be written again without another time.
+    tools.cache.put_values(
+        REMEMBERED,
+        {keys[n]: {path: row for path, row in rows[n].items() if row[1] < begin - RACY_NS} for n in changed},
+    )
+    return [{path: SourceFacts.from_row(row[3]) for path, row in kept.items()} for kept in rows]
+
+
+def words_by_member(sources: MemberSources) -> frozenset[str]:
+    """What is named in the texts of a member's sources, and imported in those that are no Python: names that
+    may be used without an import that is seen."""
+    found: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for file in sources.files:
+            if file.path.endswith(".py"):
+                found |= words_of(_bytes(sources, file.path))
+    for path in sources.others:
+        found.update(name.decode() for name in _other_imports.findall(_bytes(sources, path)))
+    return frozenset(found)
+
+
+def _bytes(sources: MemberSources, path: str) -> bytes:
+    try:
+        return (sources.folder / path).read_bytes()
+    except OSError:
+        return b""
