@@ -323,6 +323,7 @@ OTHERS = {
 WARNINGS = {
     "cache-damaged": "The metadata cache was damaged; it was set aside and a new one begun.",
     "cache-in-memory": "The metadata cache cannot be used; what is learned is forgotten after this run.",
+    "copied-view": "A copy-on-write view of a project cannot be had from the system; it was copied.",
     "empty-pattern": "An entry of `members` matches no folder.",
     "file-conflict": "Two distributions own one path with different contents; the one whose name sorts last has it.",
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
