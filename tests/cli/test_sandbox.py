@@ -20,7 +20,10 @@ import pytest
 
 from kit.wheels import make_project, make_wheel
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX"),
+    pytest.mark.slow,
+]
 
 SECONDS = 20
 
