@@ -622,6 +622,28 @@ def test_an_isolated_sandbox_sees_and_changes_nothing_of_the_user(stage: Stage) 
 
 
 @needs_namespaces
+def test_an_isolated_view_is_no_copy(stage: Stage, tmp_path: Path) -> None:
+    patch = tmp_path / "view.patch"
+    done = stage.run(
+        "-p",
+        "b",
+        "--isolate",
+        "--fs",
+        "cow",
+        "--keep-diff",
+        str(patch),
+        "--",
+        "sh",
+        "-c",
+        "echo hi > new; pwd",
+    )
+    assert (done.stdout, done.returncode) == (f"{stage.root}/packages/b\n", 0), done.stderr
+    assert "copied-view" not in done.stderr
+    assert "+++ b/packages/b/new" in patch.read_text()
+    assert _status(stage) == []
+
+
+@needs_namespaces
 def test_a_killed_pypm_takes_an_isolated_sandbox_with_it(stage: Stage) -> None:
     process = stage.start("-q", "-p", "b", "--isolate", "--", "python", "-c", SLEEPER)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"

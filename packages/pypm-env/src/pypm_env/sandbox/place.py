@@ -71,6 +71,11 @@ class Place:
         return self.own / "env"
 
     @property
+    def layer(self) -> Path:
+        """Where what changes in a copy-on-write view goes."""
+        return self.own / "layer"
+
+    @property
     def temporary(self) -> Path:
         """For temporary files, where their usual folders cannot be written."""
         return self.folder / "tmp"

@@ -132,6 +132,7 @@ def _prepared(
         _check_project(options, project, folder)
     walls = _walls(world, options, place, ready, project, folder)
     if walls.fs == "cow":
+        os.mkdir(place.layer)
         os.mkdir(walls.upper)
         os.mkdir(walls.scratch)
         why = can_view(machine, walls)
@@ -176,8 +177,8 @@ def _walls(
         no_net=options.no_net,
         isolate=options.isolate,
         project=project,
-        upper=str(place.own / "upper"),
-        scratch=str(place.own / "scratch"),
+        upper=str(place.layer / "upper"),
+        scratch=str(place.layer / "scratch"),
         writable=tuple(filter(None, (str(place.work), str(place.temporary), folder))),
         readable=tuple(dict.fromkeys((str(place.own), store, ready.venv, *ready.needs))),
         temporary=str(place.temporary),
