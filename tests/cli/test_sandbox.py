@@ -20,7 +20,10 @@ import pytest
 
 from kit.wheels import make_project, make_wheel
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX"),
+    pytest.mark.slow,
+]
 
 SECONDS = 20
 
@@ -215,6 +218,8 @@ def test_with_adds_a_package_beside_what_is_locked(stage: Stage) -> None:
         (("--keep-diff", "x"), 2, "--keep-diff goes with --fs cow"),
         (("--fs", "cow", "--keep-diff", "packages"), 2, "--keep-diff packages: it is a folder"),
         (("--fs", "cow", "--keep-diff", "no/such"), 2, "--keep-diff no/such: there is no folder"),
+        (("-p", "b", "-d", ".", "--fs", "ro"), 2, "-d .: the project is in it, and --fs ro is to keep it"),
+        (("-d", "new", "-p", "b", "--fs", "cow", "--keep-diff", "."), 2, "--keep-diff .: it is a folder"),
         (("--fs", "cow", "--checkout"), 2, "it does not go with --fs cow"),
         (("--group", "dev"), 2, "--group goes with -p"),
     ],
@@ -310,6 +315,35 @@ def test_a_clean_checkout_is_of_the_last_commit_or_of_what_is_staged(stage: Stag
         assert status.stdout == "MM packages/b/src/b/__init__.py\n?? packages/b/untracked\n"
     finally:
         subprocess.run(["git", "reset", "-q"], cwd=stage.root, env=stage.environ, check=True)
+
+
+def test_a_checkout_without_a_commit_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
+    root = tmp_path / "fresh"
+    shutil.copytree(stage.root, root, ignore=shutil.ignore_patterns(".git", ".pypm"))
+    done = stage.run(
+        "-p", "b", "--checkout", "-d", str(tmp_path / "out"), cwd=str(root), GIT_CEILING_DIRECTORIES="/"
+    )
+    assert (done.returncode, "error[no-repository]" in done.stderr) == (2, True), done.stderr
+    subprocess.run(["git", "init", "-q"], cwd=root, env=stage.environ, check=True)
+    done = stage.run("-p", "b", "--checkout", "-d", str(tmp_path / "out"), cwd=str(root))
+    assert (done.returncode, "git could not check out the last commit" in done.stderr) == (1, True), (
+        done.stderr
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_whole_file_system_is_no_project(stage: Stage) -> None:
+    done = stage.run("--fs", "ro", "--", "true", cwd="/")
+    assert (done.returncode, "error[bad-place]" in done.stderr) == (2, True), done.stderr
+
+
+@needs_namespaces
+def test_outside_of_a_workspace_the_current_folder_is_the_project(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    done = stage.run("-q", "--fs", "cow", "--", "sh", "-c", "pwd; rm kept; touch new; ls", cwd=str(tmp_path))
+    assert (done.stdout, done.returncode) == (f"{tmp_path}\nnew\n", 0), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert stage.run("--fs", "ro", "--", "touch", "new", cwd=str(tmp_path)).returncode == 1
 
 
 def test_a_checkout_in_a_named_folder_stays(stage: Stage, tmp_path: Path) -> None:
@@ -440,7 +474,7 @@ def test_a_shell_says_where_it_is_after_the_users_own_files(stage: Stage, progra
 def test_ctrl_c_goes_to_what_runs_in_the_shell(stage: Stage) -> None:
     terminal = Terminal(stage, "-p", "b")
     terminal.expect(r"\(sandbox b\) ")
-    terminal.type("echo star''ted; sleep 60; echo code $?\n")
+    terminal.type("sh -c 'echo star\"\"ted; exec sleep 60'\n")
     terminal.expect("started")
     terminal.type("\x03")
     terminal.expect(r"\(sandbox b\) ")
@@ -585,6 +619,28 @@ def test_an_isolated_sandbox_sees_and_changes_nothing_of_the_user(stage: Stage) 
     assert stage.run("-p", "b", "--isolate", "--", "sh", "-c", "kill -9 $$").returncode == 137
     assert stage.run("-p", "b", "--isolate", "--", "nonesuch").returncode == 127
     secret.unlink()
+
+
+@needs_namespaces
+def test_an_isolated_view_is_no_copy(stage: Stage, tmp_path: Path) -> None:
+    patch = tmp_path / "view.patch"
+    done = stage.run(
+        "-p",
+        "b",
+        "--isolate",
+        "--fs",
+        "cow",
+        "--keep-diff",
+        str(patch),
+        "--",
+        "sh",
+        "-c",
+        "echo hi > new; pwd",
+    )
+    assert (done.stdout, done.returncode) == (f"{stage.root}/packages/b\n", 0), done.stderr
+    assert "copied-view" not in done.stderr
+    assert "+++ b/packages/b/new" in patch.read_text()
+    assert _status(stage) == []
 
 
 @needs_namespaces

@@ -295,9 +295,10 @@ def test_bubblewrap_stands_in_for_all_walls(tmp_path: Path) -> None:
 
 @on_linux
 def test_a_view_is_tried_before_it_is_promised(tmp_path: Path) -> None:
-    folders = {name: str(tmp_path / name) for name in ("project", "upper", "scratch")}
+    folders = {"project": "project", "upper": "layer/upper", "scratch": "layer/scratch"}
+    folders = {name: str(tmp_path / path) for name, path in folders.items()}
     for folder in folders.values():
-        os.mkdir(folder)
+        os.makedirs(folder)
     wanted = Walls(fs="cow", **folders)  # type: ignore[arg-type]
     assert can_view(machine("unshare"), wanted) == "user namespaces: operation not permitted"
     assert can_view(machine("mount overlay"), wanted).startswith(

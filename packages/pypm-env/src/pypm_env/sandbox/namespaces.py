@@ -72,8 +72,8 @@ def carry_out(steps: tuple[Step, ...], kernel: linux.Kernel) -> None:
         match step:
             case Seen(path):
                 paths = (path,)
-            case Overlay(path, upper, scratch):
-                paths = (path, upper, scratch)
+            case Overlay(path, upper):
+                paths = (path, os.path.dirname(upper))
             case _:
                 continue
         for one in paths:
@@ -96,14 +96,7 @@ def carry_out(steps: tuple[Step, ...], kernel: linux.Kernel) -> None:
                 if path in held:
                     _see(path, held[path], writable, kernel)
             case Overlay(path, upper, scratch):
-                _make_target(path, held[path])
-                lower, above, work = (f"/proc/self/fd/{held[one]}" for one in (path, upper, scratch))
-                options = f"lowerdir={lower},upperdir={above},workdir={work},userxattr"
-                with _asking("copy-on-write mounts"):
-                    kernel.mount("overlay", path, "overlay", linux.MS_NOSUID, options)
-                    # The kernel makes it read-only, without a word, where it cannot write to `upper`.
-                    if os.statvfs(path).f_flag & os.ST_RDONLY:
-                        raise OSError(30, "they would be read-only")
+                _overlay(path, held[path], upper, scratch, held[os.path.dirname(upper)], kernel)
     for handle in held.values():
         os.close(handle)
 
@@ -113,6 +106,25 @@ def _see(path: str, handle: int, writable: bool, kernel: linux.Kernel) -> None:
     with _asking("bind mounts"):
         kernel.mount(f"/proc/self/fd/{handle}", path, "", linux.MS_BIND | linux.MS_REC)
         kernel.set_read_only(path, not writable)
+
+
+def _overlay(path: str, lower: int, upper: str, scratch: str, layer: int, kernel: linux.Kernel) -> None:
+    """Puts an overlay at *path*; *layer* is the open folder of *upper* and *scratch*."""
+    folder = os.path.dirname(upper)
+    # Reached by a mount of its own: the one it is in may have been made read-only.
+    _see(folder, layer, True, kernel)
+    _make_target(path, lower)
+    handles = [os.open(one, os.O_PATH | os.O_CLOEXEC) for one in (upper, scratch)]
+    below, above, work = (f"/proc/self/fd/{handle}" for handle in (lower, *handles))
+    with _asking("copy-on-write mounts"):
+        options = f"lowerdir={below},upperdir={above},workdir={work},userxattr"
+        kernel.mount("overlay", path, "overlay", linux.MS_NOSUID, options)
+        # The kernel makes it read-only, without a word, where it cannot write to `upper`.
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise OSError(30, "they would be read-only")
+        kernel.set_read_only(folder, True)  # the overlay has it for itself
+    for handle in handles:
+        os.close(handle)
 
 
 def _make_target(path: str, handle: int) -> None:

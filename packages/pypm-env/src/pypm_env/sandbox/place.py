@@ -20,7 +20,8 @@ from pypm_store.locks import StoreBusy, hold_until_exit, holding
 
 LEASES = "sandboxes"
 """The store's folder of leases: a file for each sandbox, holding the path of its folder."""
-_PREFIX = "pypm-sandbox-"
+PREFIX = "pypm-sandbox-"
+"""Begins the name of every sandbox's folder."""
 _TURNS = 20
 
 
@@ -70,6 +71,11 @@ class Place:
         return self.own / "env"
 
     @property
+    def layer(self) -> Path:
+        """Where what changes in a copy-on-write view goes."""
+        return self.own / "layer"
+
+    @property
     def temporary(self) -> Path:
         """For temporary files, where their usual folders cannot be written."""
         return self.folder / "tmp"
@@ -101,7 +107,7 @@ def make_place(store: Path, environ: Mapping[str, str]) -> Place:
     base = os.path.realpath(temporary_folder(environ))
     while True:
         name = os.urandom(4).hex()
-        folder = Path(base, _PREFIX + name)
+        folder = Path(base, PREFIX + name)
         place = Place(folder, store / LEASES / name, store / "locks" / f"sandbox-{name}")
         hold_until_exit(place.lock)
         try:
@@ -138,7 +144,7 @@ def reap(store: Path) -> int:
             with holding(store / "locks" / f"sandbox-{name}", timeout=0):
                 folder = Path(os.fsdecode(lease.read_bytes()))
                 # What is no sandbox's folder by its name is not ours to remove, whatever a file says.
-                if folder.name == _PREFIX + name and _removed(folder):
+                if folder.name == PREFIX + name and _removed(folder):
                     continue
                 lease.unlink(missing_ok=True)
                 gone += 1

@@ -7,20 +7,23 @@ after a while insisted on.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pypm_env.sandbox.walls import Refused
 from pypm_model.later import later
 from pypm_model.records import record
 
 if TYPE_CHECKING:
+    import shutil
     import subprocess
 else:
+    shutil = later("shutil")
     subprocess = later("subprocess")
 
 GRACE = 3.0
@@ -159,19 +162,19 @@ class _Waiter:
         """Other children end here, too."""
         self._asked = 0
         """The signal that asked for the end, if one did."""
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Waiter:
         for number in _PASSED:
             if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` wants it
-                signal.signal(number, self._pass_on)
-        signal.signal(signal.SIGALRM, self._insist)
+                self._before[number] = signal.signal(number, self._pass_on)
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._insist)
         return self
 
     def __exit__(self, *raised: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        # From here to the end of the process a late signal may not stop the clearing away.
-        for number in _PASSED:
-            signal.signal(number, signal.SIG_IGN)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def wait(self) -> int:
         """The exit code."""
@@ -230,9 +233,12 @@ def _take_terminal_back() -> None:
 def _run_elsewhere(start: Start) -> int:
     """Where there is no fork: Ctrl-C reaches both, and only the program heeds it."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    program = shutil.which(start.argv[0], path=start.environment.get("PATH"))
     try:
-        return subprocess.run(list(start.argv), env=start.environment, cwd=start.cwd).returncode
+        if program is None:
+            raise CannotStart(errno.ENOENT)
+        return subprocess.run([program, *start.argv[1:]], env=start.environment, cwd=start.cwd).returncode
     except OSError as error:
-        raise CannotStart(error.errno or 2) from error
+        raise CannotStart(error.errno or errno.ENOENT) from error
     finally:
         signal.signal(signal.SIGINT, before)

@@ -26,7 +26,8 @@ class Walls:
     project: str = ""
     """The folder that *fs* is about; empty: none."""
     upper: str = ""
-    """With ``cow``: an empty folder for what changes, and beside it one for the kernel's own use."""
+    """With ``cow``: an empty folder for what changes, and beside it, with nothing else there, one for the
+    kernel's own use."""
     scratch: str = ""
     writable: tuple[str, ...] = ()
     """Folders of the sandbox."""

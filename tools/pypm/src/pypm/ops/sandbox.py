@@ -65,7 +65,7 @@ def prepare(world: World, options: SandboxOptions, machine: Machine) -> Sandbox:
 
         ready = environment_here(world, options, key)
     place = make_place(store, world.environ)
-    with _removed_on_error(place):
+    with _removed_on_error(world, options, place):
         return _prepared(world, options, machine, place, ready)
 
 
@@ -127,8 +127,12 @@ def _prepared(
         made = in_checkout(world, options, Path(folder or place.view), place.environment)
         ready, forget = made.ready, made.forget
     project = "" if options.checkout else ready.root or (str(world.cwd) if options.fs else "")
-    walls = _walls(world, options, place, ready, os.path.realpath(project) if project else "", folder)
+    project = os.path.realpath(project) if project else ""
+    if options.fs and project:
+        _check_project(options, project, folder)
+    walls = _walls(world, options, place, ready, project, folder)
     if walls.fs == "cow":
+        os.mkdir(place.layer)
         os.mkdir(walls.upper)
         os.mkdir(walls.scratch)
         why = can_view(machine, walls)
@@ -153,6 +157,15 @@ def _prepared(
     return Sandbox(place, ready, start, walls, copied, shows, forget)
 
 
+def _check_project(options: SandboxOptions, project: str, folder: str) -> None:
+    if project == os.path.dirname(project):
+        raise BadPlace("--fs", project, "the whole file system is no project")
+    if folder and is_inside(project, folder):
+        raise BadPlace(
+            "-d", options.folder, f"the project is in it, and --fs {options.fs} is to keep it as it is"
+        )
+
+
 def _walls(
     world: World, options: SandboxOptions, place: Place, ready: Ready, project: str, folder: str
 ) -> Walls:
@@ -164,8 +177,8 @@ def _walls(
         no_net=options.no_net,
         isolate=options.isolate,
         project=project,
-        upper=str(place.own / "upper"),
-        scratch=str(place.own / "scratch"),
+        upper=str(place.layer / "upper"),
+        scratch=str(place.layer / "scratch"),
         writable=tuple(filter(None, (str(place.work), str(place.temporary), folder))),
         readable=tuple(dict.fromkeys((str(place.own), store, ready.venv, *ready.needs))),
         temporary=str(place.temporary),
@@ -196,18 +209,53 @@ def _tell_copied(world: World, why: str) -> None:
 
 
 @contextmanager
-def _removed_on_error(place: Place) -> Iterator[None]:
+def _removed_on_error(world: World, options: SandboxOptions, place: Place) -> Iterator[None]:
     """A block that leaves nothing if it does not end well, also when somebody asks the process to end."""
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            before[number] = signal.signal(number, _leave)
+    folder = world.cwd / options.folder if options.folder else None
+    is_new = folder is not None and not folder.exists()
+    with _ending_in_order():
+        try:
+            yield
+        except BaseException:
+            with _undisturbed():
+                place.remove()
+                if folder is not None and folder.exists() and (is_new or options.checkout):
+                    _empty(folder)
+                    if is_new:
+                        folder.rmdir()
+            raise
+
+
+def _empty(folder: Path) -> None:
+    from pypm_store.atomic import remove_tree
+
+    for path in list(folder.iterdir()):
+        remove_tree(path)
+
+
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """A block that a request to end leaves by an exception, so that it can clear away."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:
+            signal.signal(number, _leave)
     try:
         yield
-    except BaseException:
-        place.remove()
-        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A block that no request to end interrupts: it is short, and the end comes after it."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *_ENDING)}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -251,13 +299,16 @@ def run(
 
 @contextmanager
 def _taken_away(sandbox: Sandbox, tell: Callable[[str], None]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            sandbox.forget()
-        if left := sandbox.place.remove():
-            tell(f"{sandbox.place.folder} could not be removed ({left}); the next sandbox tries again")
+    with _ending_in_order():
+        try:
+            yield
+        finally:
+            with _undisturbed():
+                with suppress(OSError):
+                    sandbox.forget()
+                left = sandbox.place.remove()
+    if left:
+        tell(f"{sandbox.place.folder} could not be removed ({left}); the next sandbox tries again")
 
 
 def _keep_diff(world: World, sandbox: Sandbox, options: SandboxOptions) -> None:

@@ -11,6 +11,7 @@ from pypm.ops.git import GitRefused, Repository
 from pypm.ops.opening import merges_file, snapshot_folder
 from pypm.ops.tools import VENV
 from pypm.ops.world import World
+from pypm_env.sandbox.place import PREFIX
 from pypm_model.records import replace
 
 _LEFT_OUT = frozenset({VENV, ".pypm"})
@@ -40,10 +41,11 @@ def _asked(repository: Repository, doing: str, *arguments: str) -> str:
 
 
 def copy(root: Path, target: Path) -> Path:
-    """A copy of the folder *root* at *target*, which is new, without environments."""
+    """A copy of the folder *root* at *target*, which is new, without environments and without sandboxes."""
 
     def left_out(folder: str, names: list[str]) -> set[str]:
-        return set(names) & _LEFT_OUT
+        # Where temporary files are in the project itself, the copy would hold the copy.
+        return {name for name in names if name in _LEFT_OUT or name.startswith(PREFIX)}
 
     shutil.copytree(root, target, symlinks=True, ignore=left_out)
     return target
