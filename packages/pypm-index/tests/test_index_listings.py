@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypm_index import filenames
-from pypm_index.listings import listing
+from pypm_index.listings import likely, listing
 from pypm_index.records import NO_METADATA, FileRecord, Page
 from pypm_index.releases import Releases, address, has_metadata
 from pypm_model.facts import FileClass, Listing, ListingKey
@@ -161,3 +161,16 @@ def test_each_file_is_where_its_name_alone_would_put_it(project: str, names: lis
     assert releases.keys == tuple(sorted(expected))
     for key, files in zip(releases.keys, releases.lights, strict=True):
         assert {light[0]: tail for tail, light in files} == expected[key]
+
+
+def test_the_files_of_likely_versions_are_made_ready() -> None:
+    pythons = {"1.0": "3.8", "1.1": "3.8", "2.0": "3.9", "2.1": "3.9", "3.0": "3.10", "3.1": "3.10"}
+    files = [
+        file(f"foo-{version}-py3-none-any.whl", requires_python=f">={pythons[version]}")
+        for version in pythons
+    ]
+    early = file("foo-4.0rc1.tar.gz", requires_python=">=3.11")
+    assert likely(listed(*files, early)) == ("3.1", "3.0", "2.1", "1.1")
+    assert likely(listed(files[0])) == ("1.0",)
+    assert likely(listed(early)) == ("4.0rc1",)
+    assert likely(listed()) == ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import html
 import json
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -310,13 +312,31 @@ def _read(body: bytes) -> object:
 @given(_pages, st.booleans())
 def test_the_quick_reader_says_what_the_lenient_one_says(content: object, escaped: bool) -> None:
     body = json.dumps(content, ensure_ascii=escaped).encode(errors="surrogatepass")
+    simple_json.prepare()
     quick = _read(body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simple_json, "_is_quick", lambda: False)
+        patch.setattr(simple_json, "_is_quick", lambda size: False)
         assert _read(body) == quick
 
 
 def test_the_quick_reader_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simple_json, "_lights", None)
+    simple_json.prepare()
     read = simple_json.read(page({"filename": "a-1.tar.gz", "url": "a-1.tar.gz", "hashes": {}}), URL)
     assert [light[0] for light in read.lights] == ["a-1.tar.gz"]
+
+
+def test_the_quick_reader_is_loaded_where_it_pays() -> None:
+    code = """
+import sys
+from pypm_index import simple_json
+def page(count):
+    link = b'{"filename": "a-1.%d.tar.gz", "url": "x"}'
+    return b'{"files": [' + b",".join(link % number for number in range(count)) + b"]}"
+assert len(simple_json.read(page(100), "http://index.example.test/").lights) == 100
+print("msgspec" in sys.modules)
+assert len(simple_json.read(page(20_000), "http://index.example.test/").lights) == 20_000
+print("msgspec" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -29,6 +29,8 @@ class Dated(NamedTuple):
     """Files without an upload time were left out because there is a cut-off."""
 
 
+_LIKELY = 5
+"""Versions: an older one is hardly ever chosen."""
 UNDATED = "~"
 """Above every time."""
 
@@ -106,14 +108,17 @@ def listing(key: ListingKey, index: str, releases: Releases, cutoff: str = "") -
 
 
 def likely(found: Listing) -> tuple[str, ...]:
-    """The versions that a resolution will most probably want the files of: the newest two."""
+    """The versions that a resolution will most probably want the files of, newest first: the newest two,
+    and, for those who support older Pythons, the newest with each Requires-Python."""
     good = found.all & ~(found.yanked | found.too_new | found.prereleases) or found.all
-    chosen: list[str] = []
-    while good and len(chosen) < 2:
-        newest = good.bit_length() - 1
-        chosen.append(found.versions[newest])
-        good ^= 1 << newest
-    return tuple(chosen)
+    by_python: dict[str, int] = {}
+    for kind, mask in found.classes:
+        by_python[kind.requires_python] = by_python.get(kind.requires_python, 0) | mask
+    newest = good.bit_length() - 1
+    wanted = {newest, (good & ~(1 << newest)).bit_length() - 1} if good else set()
+    wanted.update((mask & good).bit_length() - 1 for mask in by_python.values())
+    chosen = sorted(wanted - {-1}, reverse=True)[:_LIKELY]
+    return tuple([found.versions[position] for position in chosen])
 
 
 def _class_order(item: tuple[FileClass, int]) -> tuple[bool, tuple[str, ...], str]:
