@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pypm_store import atomic, exchange
-from pypm_store.atomic import beside_name, remove_tree, write_atomically
+from pypm_store.atomic import beside_name, remove_tree, write_anew, write_atomically
 from pypm_store.exchange import replace_tree
 
 POSIX = os.name != "nt"
@@ -130,3 +130,16 @@ def test_removing_follows_no_links_and_minds_no_modes(tmp_path: Path) -> None:
     link.symlink_to(outside)
     remove_tree(link)
     assert not link.is_symlink() and outside.exists()
+
+
+def test_what_is_written_anew_is_not_written_through_a_link(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"of the store")
+    linked, pointed = tmp_path / "linked", tmp_path / "pointed"
+    os.link(kept, linked)
+    pointed.symlink_to(kept)
+    for path in (linked, pointed, tmp_path / "new"):
+        time = write_anew(str(path), b"own")
+        assert path.read_bytes() == b"own" and not path.is_symlink()
+        assert time == path.stat().st_mtime_ns
+    assert kept.read_bytes() == b"of the store"

@@ -27,7 +27,7 @@ from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
 from pypm_model.later import later
 from pypm_model.records import field, record, replace
-from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
+from pypm_store.atomic import beside_name, remove_tree, write_anew, write_atomically
 from pypm_store.exchange import replace_tree
 from pypm_store.linking import Way, choose, link_files, link_tree, make_folders
 from pypm_store.locks import holding
@@ -360,9 +360,9 @@ def _put(dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, ma
     try:
         # RECORD first: from here on whatever is put in can be taken out again.
         make_folders(str(site), [tree.info], made)
-        record_time = _write(info + "RECORD", text.encode("utf-8", "surrogateescape"))
+        record_time = write_anew(info + "RECORD", text.encode("utf-8", "surrogateescape"))
         for name, content in info_files(dist):
-            _write(info + name, content)
+            write_anew(info + name, content)
         put_extras(others, tree, target, way, taken=taken.append)
         files = link_tree(tree, site, way, made=made, leave_out=left_out, taken=taken.append)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
@@ -388,24 +388,6 @@ def _link_bytecode(tree: Tree, cache_tag: str, site: Path, way: Way, made: set[s
     return len(paths)
 
 
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-
-
-def _write(path: str, content: bytes) -> int:
-    """Write a file, whatever was there; its modification time in nanoseconds."""
-    try:
-        handle = os.open(path, _WRITE, 0o666)
-    except FileExistsError:
-        # It may be a hard link into the store: never written through.
-        os.unlink(path)
-        handle = os.open(path, _WRITE, 0o666)
-    try:
-        write_all(handle, content)
-        return os.fstat(handle).st_mtime_ns
-    finally:
-        os.close(handle)
-
-
 def _amended(step: Amend, target: Target) -> InstalledDist:
     """Only REQUESTED and its row in RECORD."""
     info = target.site / step.installed.info
@@ -414,7 +396,7 @@ def _amended(step: Amend, target: Target) -> InstalledDist:
     lines = record.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
     lines = [line for line in lines if not line.startswith(row)]
     if step.dist.requested:
-        _write(str(info / "REQUESTED"), b"")
+        write_anew(str(info / "REQUESTED"), b"")
         lines.insert(-1, f"{row}sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
     else:
         (info / "REQUESTED").unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from pypm_env.record_file import Row, read_rows, row_of, write_rows
 from pypm_model.events import Advanced, Listener, Warned
 from pypm_model.names import NormalizedName
 from pypm_model.records import field, record, replace
-from pypm_store.atomic import write_all
+from pypm_store.atomic import write_anew
 from pypm_store.linking import Way, make_folders
 from pypm_store.open_folder import opened
 from pypm_store.shared_work import share_out
@@ -90,7 +90,7 @@ def link_farm(
     layout = lay_out(parts) if fresh else _layout(parts, {dist.name for dist, _ in puts}, site)
     told = os.path.join(site, TOLD)
     if not os.path.exists(told):
-        _write(told, _TOLD.encode())
+        write_anew(told, _TOLD.encode())
     farmed = Farmed()
     # The largest first, so that both workers end together.
     parts[: len(puts)] = sorted(parts[: len(puts)], key=lambda part: -len(part.tree.files))
@@ -176,24 +176,6 @@ def _with_parents(folders: Iterable[str], info: str) -> list[str]:
     return list(found)
 
 
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-
-
-def _write(path: str, content: bytes) -> int:
-    """Write a file, whatever was there; its modification time in nanoseconds."""
-    try:
-        handle = os.open(path, _WRITE, 0o666)
-    except FileExistsError:
-        # It may be a link into the store: never written through.
-        os.unlink(path)
-        handle = os.open(path, _WRITE, 0o666)
-    try:
-        write_all(handle, content)
-        return os.fstat(handle).st_mtime_ns
-    finally:
-        os.close(handle)
-
-
 @record(frozen=False, eq=False)
 class _Put:
     """One distribution being put in."""
@@ -226,9 +208,9 @@ class _Put:
         rows.append(Row(f"{info}/RECORD"))
         folders = dict.fromkeys(row.path.rpartition("/")[0] for row in linked)
         self._make_folders([info, *_with_parents(folders, info)])
-        record_time = _write(f"{site}/{info}/RECORD", write_rows(rows).encode("utf-8", "surrogateescape"))
+        record_time = write_anew(f"{site}/{info}/RECORD", write_rows(rows).encode("utf-8", "surrogateescape"))
         for name, content in own:
-            _write(f"{site}/{info}/{name}", content)
+            write_anew(f"{site}/{info}/{name}", content)
         self._link((row.path for row in linked), folder=False)
         self._make_folders(self.shape.folders)
         self._link(self.shape.whole, folder=True)

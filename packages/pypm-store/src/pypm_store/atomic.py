@@ -99,6 +99,24 @@ def sync_folder(folder: Path | str) -> None:
         os.close(handle)
 
 
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def write_anew(path: str, content: bytes) -> int:
+    """Writes a file in place, whatever was there; its modification time in nanoseconds. What was there may be
+    a link into the store: it is taken away, never written through."""
+    try:
+        handle = os.open(path, _ANEW, 0o666)
+    except FileExistsError:
+        os.unlink(path)
+        handle = os.open(path, _ANEW, 0o666)
+    try:
+        write_all(handle, content)
+        return os.fstat(handle).st_mtime_ns
+    finally:
+        os.close(handle)
+
+
 def remove_tree(path: Path | str) -> int:
     """Removes a file, or a folder with all that is in it, read-only or not; bytes that were freed.
 
