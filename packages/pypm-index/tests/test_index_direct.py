@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from kit.wheels import core_metadata, make_sdist, make_wheel, sha256
 from pypm_index.catalog import Catalog
 from pypm_index.direct import Workplace, obtain
 from pypm_index.errors import BadSource, FileGone, GitFailed, OfflineMissing, WrongHash
+from pypm_index.git_command import NotRun, run_git
 from pypm_index.ports import BuildNeed, Fetcher
 from pypm_index.settings import Indexes
 from pypm_index.transport import Transport
@@ -273,3 +275,17 @@ def test_sources_are_obtained_for_building(
         assert obtain(PathSource("repository"), tmp_path / "unused", place) == repository
         with pytest.raises(BadSource):
             obtain(PathSource("none"), tmp_path / "unused", place)
+
+
+def test_git_says_text_with_plain_line_ends(tmp_path: Path) -> None:
+    environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
+
+    def git(*arguments: str) -> str:
+        done = run_git(arguments, environ, seconds=60, folder=tmp_path)
+        assert not isinstance(done, NotRun) and done.returncode == 0
+        return done.stdout
+
+    git("init", "-q")
+    (tmp_path / "pypm.lock").write_bytes(b"version = 1\r\nname = 2\r\n")
+    git("-c", "core.autocrlf=false", "add", "pypm.lock")
+    assert git("show", ":pypm.lock") == "version = 1\nname = 2\n"

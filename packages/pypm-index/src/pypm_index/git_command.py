@@ -24,8 +24,12 @@ def run_git(
     done = run_git_raw(arguments, environ, seconds=seconds, folder=folder)
     if isinstance(done, NotRun):
         return done
-    texts = [output.decode("utf-8", "replace") for output in (done.stdout, done.stderr)]
-    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+    return subprocess.CompletedProcess(done.args, done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(output: bytes) -> str:
+    """As a file opened for text gives it: what was checked in with CRLF has plain line ends."""
+    return output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def run_git_raw(
