@@ -109,11 +109,7 @@ class PageReaders:
             self._open.clear()
         if self._questions is not None:
             close_feed(self._questions.detach())
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        _end(pids)
 
     def _listen(self, handle: int) -> None:
         """The thread that takes the answers of one fork."""
@@ -132,11 +128,7 @@ class PageReaders:
         with self._lock:
             pids, self._pids = self._pids, []
             left, self._open = list(self._open.values()), {}
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        _end(pids)
         for asked in left:
             self._answer(asked, None)
 
@@ -159,6 +151,14 @@ class PageReaders:
         rows = {version: decode_files(text) for version, text in files}
         releases = ReadElsewhere(every.listing.versions, rows, again)
         take(PageContent(releases, every, counting, cutoff, base, newer))
+
+
+def _end(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 class ReadElsewhere:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def prepare() -> None:
 
 def _is_quick(size: int) -> bool:
     """Whether a page of so many bytes is read by `quick_json`."""
-    return (size >= _LARGE or _has_quick.cache_info().currsize > 0) and _has_quick()
+    return (size >= _LARGE or "pypm_index.quick_json" in sys.modules) and _has_quick()
 
 
 @cache
