@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from pypm_model.artifacts import Artifact
-from pypm_model.lock_diff import Change, LockDiff, diff
+from pypm_model.lock_changes import Change, LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import replace

@@ -18,8 +18,7 @@ from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
 from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.syncing import sync as sync_workspace
-from pypm.ops.tools import VENV
-from pypm.ops.world import World
+from pypm.ops.world import VENV, World
 from pypm_model.records import replace
 from pypm_workspace.discover import find_root
 

@@ -20,7 +20,8 @@ from pypm.ops.wanted import Origin, Wanted, parsed, wanted
 from pypm.ops.world import World
 from pypm.ops.writing import write_all
 from pypm_model.errors import PypmError
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.sources import IndexSource

@@ -17,8 +17,7 @@ from pypm.ops.places import place_of
 from pypm.ops.roots import selected_members
 from pypm.ops.schedule import Finished, Job, Run, Runner, check_order
 from pypm.ops.selection import Selection
-from pypm.ops.tools import VENV
-from pypm.ops.world import World
+from pypm.ops.world import VENV, World
 from pypm_model.errors import Place, PypmError
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record, replace

@@ -10,9 +10,8 @@ from pypm.ops.importing.finding import Found, find
 from pypm.ops.importing.manifest import MANIFEST, converted
 from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read
 from pypm.ops.locking import Locked, Locking, lock_workspace
-from pypm.ops.opening import LOCK
 from pypm.ops.toolbox import open_tools
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm.ops.writing import write_all
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -10,8 +9,8 @@ from typing import ClassVar
 from pypm import _stamp
 from pypm._verbs import VERSION
 from pypm.ops.provisioning import provide, renewed
-from pypm.ops.tools import VENV, Tools
-from pypm.ops.world import switch
+from pypm.ops.tools import Tools
+from pypm.ops.venvs import start_compiling
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
@@ -126,21 +125,7 @@ def install(
 def compile_later(tools: Tools, done: Done, interpreter: Interpreter) -> None:
     """Has bytecode made of what was installed without it, in a process that nobody waits for."""
     if done.changes is not None:
-        start_compiling(tools, done.changes.uncompiled, interpreter)
-
-
-def start_compiling(tools: Tools, digests: Sequence[str], interpreter: Interpreter) -> None:
-    """Has bytecode made of these trees, in a process that nobody waits for."""
-    if digests and switch(tools.world, "PYPM_BACKGROUND_COMPILE", default=True):
-        from pypm_env.compiling import compile_in_background
-
-        compile_in_background([tools.store.tree_path(digest) for digest in digests], interpreter)
-
-
-def environment_in(root: str | Path) -> Path:
-    """Where the environment of the folder *root* is: a link the user put there stays, and is followed."""
-    folder = Path(root) / VENV
-    return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+        start_compiling(tools.world, tools.store, done.changes.uncompiled, interpreter)
 
 
 class BadLinkMode(PypmError):
@@ -172,13 +157,6 @@ def link_mode_for(tools: Tools, asked: str, venv: Path, *, of_member: bool) -> L
             raise NoSymbolicLinks(str(venv.parent))
         return "auto"
     return mode
-
-
-def needed_outside(tools: Tools, venv: Path, mode: LinkMode) -> tuple[str, ...]:
-    """Absolute paths outside the environment that it cannot do without."""
-    if mode != "farm":
-        return ()
-    return tuple(str(tools.store.tree_path(one.dist.tree)) for one in inspect(venv).dists if one.is_ours)
 
 
 def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[WantedDist, ...]:

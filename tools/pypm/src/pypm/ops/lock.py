@@ -7,14 +7,15 @@ from typing import Any
 
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error
-from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.opening import open_workspace
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm_model.errors import PypmError
 from pypm_model.freshness import Stale
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 from pypm.ops.git import Repository
 from pypm.ops.locking import LockMissing
 from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK, open_workspace
-from pypm.ops.world import World
+from pypm.ops.opening import open_workspace
+from pypm.ops.world import LOCK, World
 from pypm_model.errors import PypmError
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.lock_text import read
 from pypm_model.records import record
 

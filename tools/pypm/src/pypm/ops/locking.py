@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
-from pypm.ops.opening import LOCK
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
+from pypm.ops.world import LOCK
 from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pypm._verbs import VERSION
-from pypm.ops.installing import link_mode_for, start_compiling
+from pypm.ops.installing import link_mode_for
 from pypm.ops.tools import Tools
+from pypm.ops.venvs import start_compiling
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
@@ -217,7 +218,7 @@ def stored_environment(
             )
             uncompiled = changes.uncompiled
             _set_writable(venv, interpreter, False)
-    start_compiling(tools, uncompiled, interpreter)
+    start_compiling(tools.world, tools.store, uncompiled, interpreter)
     return Stored(digest, venv, dists)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import announced, environment_in, link_mode_for, needed_outside, start_compiling
+from pypm.ops.installing import announced, link_mode_for
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.provisioning import provide, renewed
@@ -23,6 +23,7 @@ from pypm.ops.stamping import Stamped, leave_stamp
 from pypm.ops.sync import SyncOptions, asked_by, pythons_of
 from pypm.ops.synced import Environment, MembersReport
 from pypm.ops.tools import Tools
+from pypm.ops.venvs import environment_in, needed_outside, start_compiling
 from pypm_env.apply import Changes, Renew, apply
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import NoPython
@@ -32,7 +33,8 @@ from pypm_env.plan import Plan, plan, refuse_foreign
 from pypm_env.venv import base_python
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Event, Finished, Started, Warned
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.lock_select import select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import ROOT, NormalizedName, normalize
@@ -357,13 +359,13 @@ def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None
         _, digests = waiting.setdefault(ask.interpreter.identity, (ask.interpreter, {}))
         digests.update(dict.fromkeys(uncompiled))
     for interpreter, digests in waiting.values():
-        start_compiling(tools, tuple(digests), interpreter)
+        start_compiling(tools.world, tools.store, tuple(digests), interpreter)
 
 
 def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: MembersReport, key: str) -> None:
     stamped = []
     for ask in asks:
-        needs = needed_outside(tools, ask.venv, ask.mode)
+        needs = needed_outside(tools.store, ask.venv, ask.mode)
         stamped.append(Stamped(ask.member.path, ask.interpreter, needs))
     if len(report.environments) == 1:
         one = report.environments[0]

@@ -7,9 +7,9 @@ from typing import ClassVar
 from pypm.ops.git import Repository
 from pypm.ops.locking import more_settings, resolved
 from pypm.ops.old_lock import OldLock, of_sides, remember
-from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm_model.errors import PypmError
 from pypm_model.events import ignore
 from pypm_model.freshness import marker_texts, settings_of

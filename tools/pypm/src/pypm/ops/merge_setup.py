@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypm.ops.git import Repository
-from pypm.ops.opening import LOCK
+from pypm.ops.world import LOCK
 from pypm_store.atomic import write_atomically
 
 ATTRIBUTES = ".gitattributes"

@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from pypm.ops.git import GitRefused, NoRepository, Repository
-from pypm.ops.opening import LOCK, merges_file
+from pypm.ops.opening import merges_file
 from pypm.ops.retained import Retained
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm_model.artifacts import Artifact
 from pypm_model.lock_conflicts import salvage
 from pypm_model.lock_errors import LockConflicted, LockUnreadable

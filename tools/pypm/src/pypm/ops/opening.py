@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pypm_index.settings import Indexes
     from pypm_store.store import Store
 
-LOCK = "pypm.lock"
-
 
 def open_store(world: World) -> Store:
     """The machine's store: ``PYPM_CACHE_DIR``, else the platform's cache folder."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pypm.ops.locking import Locking, LockMissing, lock_workspace
 from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.opening import open_workspace
 from pypm.ops.releases import listings, newest
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm_model.lock_text import read
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName

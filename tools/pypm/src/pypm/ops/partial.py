@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from pypm.ops.opening import LOCK, open_workspace
-from pypm.ops.world import World
+from pypm.ops.opening import open_workspace
+from pypm.ops.world import LOCK, World
 from pypm_model.errors import PypmError
 from pypm_model.lock_text import read
 from pypm_model.lock_toml import key, quoted

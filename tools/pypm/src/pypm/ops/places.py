@@ -9,8 +9,7 @@ from pypm.ops.opening import folder_in, open_workspace
 from pypm.ops.partial import open_partly
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
-from pypm.ops.tools import VENV
-from pypm.ops.world import World
+from pypm.ops.world import VENV, World
 from pypm_model.errors import PypmError
 from pypm_model.names import ROOT
 from pypm_model.records import record

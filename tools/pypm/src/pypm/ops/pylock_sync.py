@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from pypm.ops.installing import InstallOptions, Target, environment_in, install, link_mode_for
+from pypm.ops.installing import InstallOptions, Target, install, link_mode_for
 from pypm.ops.opening import open_workspace
 from pypm.ops.selection import Selection
 from pypm.ops.synced import SyncReport
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
+from pypm.ops.venvs import environment_in
 from pypm.ops.world import World
 from pypm_env.venv import base_python
 from pypm_index.addresses import redacted, without_userinfo
@@ -21,7 +22,7 @@ from pypm_index.fetch import fetch_each, local_path
 from pypm_model.artifacts import Artifact, Located
 from pypm_model.errors import PypmError
 from pypm_model.events import Warned
-from pypm_model.lock_diff import LockDiff
+from pypm_model.lock_changes import LockDiff
 from pypm_model.lock_select import select
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
 from pypm_model.names import ROOT, NormalizedName, normalize

@@ -10,8 +10,7 @@ from pypm.ops.places import place_of
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
-from pypm.ops.tools import VENV
-from pypm.ops.world import World
+from pypm.ops.world import VENV, World
 from pypm_env.finding import Places, choose, survey
 from pypm_env.interpreters import Interpreter
 from pypm_env.probe import Skipped

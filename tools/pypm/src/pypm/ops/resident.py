@@ -25,16 +25,17 @@ from typing import ClassVar, Self
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK, open_store
+from pypm.ops.opening import open_store
 from pypm.ops.retained import Retained
 from pypm.ops.sync import SyncOptions
 from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.syncing import bring_along
 from pypm.ops.toolbox import open_tools
-from pypm.ops.world import World
-from pypm_env.finding import PIN_FILE
+from pypm.ops.world import LOCK, World
+from pypm_env.interpreters import PIN_FILE
 from pypm_model.errors import Place, PypmError
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.locks import Lock
 from pypm_model.records import record, replace
 from pypm_store.metadata_memory import MetadataMemory

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from pypm.ops.opening import LOCK
+from pypm.ops.world import LOCK
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import Fact, Key
 from pypm_model.lock_pins import Pins, pins_of

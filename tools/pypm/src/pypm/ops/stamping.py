@@ -8,10 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pypm import _stamp
-from pypm.ops.opening import LOCK
-from pypm.ops.tools import VENV
-from pypm_env.finding import PIN_FILE
-from pypm_env.interpreters import Interpreter
+from pypm.ops.world import LOCK, VENV
+from pypm_env.interpreters import PIN_FILE, Interpreter
 from pypm_env.state_file import JOURNAL, STATE
 from pypm_model.records import record
 from pypm_workspace.workspace import Workspace

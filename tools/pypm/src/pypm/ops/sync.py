@@ -7,26 +7,21 @@ from typing import ClassVar
 
 from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import (
-    InstallOptions,
-    Target,
-    compile_later,
-    environment_in,
-    install,
-    link_mode_for,
-    needed_outside,
-)
+from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
 from pypm.ops.stamping import Stamped, leave_stamp
 from pypm.ops.synced import SyncReport
-from pypm.ops.tools import VENV, Tools
+from pypm.ops.tools import Tools
+from pypm.ops.venvs import environment_in, needed_outside
+from pypm.ops.world import VENV
 from pypm_env.interpreters import Interpreter
 from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Root
@@ -131,6 +126,6 @@ def _leave_stamp(
 ) -> None:
     workspace = tools.workspace
     assert workspace is not None
-    needs = needed_outside(tools, target.venv, target.mode)
+    needs = needed_outside(tools.store, target.venv, target.mode)
     say = f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
     leave_stamp(workspace, key, say, [Stamped(".", interpreter, needs)], of_members=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pypm_env.plan import Plan
-from pypm_model.lock_diff import LockDiff
+from pypm_model.lock_changes import LockDiff
 from pypm_model.records import record
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pypm_store.metadata_cache import MetadataCache
     from pypm_store.store import Store
 
-VENV = ".venv"
 METADATA = "member-metadata"
 """Kind of a small fact: METADATA by what it was made from."""
 

@@ -21,7 +21,8 @@ from pypm.ops.world import World
 from pypm.ops.writing import write_all
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
-from pypm_model.lock_diff import LockDiff, diff
+from pypm_model.lock_changes import LockDiff
+from pypm_model.lock_diff import diff
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.opening import open_workspace
 from pypm.ops.regions import EVERYWHERE, Regions, Where
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm_model.errors import Place
 from pypm_model.lock_text import read
 from pypm_model.locks import Edge, Lock, LockedPackage

@@ -8,6 +8,11 @@ from pathlib import Path
 from pypm_model.events import Listener, ignore
 from pypm_model.records import record
 
+LOCK = "pypm.lock"
+"""At the workspace's root."""
+VENV = ".venv"
+"""In the folder of a workspace or member."""
+
 
 @record
 class World:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked
-from pypm.ops.opening import LOCK
 from pypm.ops.sync import SyncOptions
 from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.syncing import sync
 from pypm.ops.toolbox import open_tools
-from pypm.ops.world import World
+from pypm.ops.world import LOCK, World
 from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 from pypm_workspace.discover import discover

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pypm.cli.render.style import style
 from pypm.ops.counting import count
-from pypm_model.lock_diff import Change, LockDiff
+from pypm_model.lock_changes import Change, LockDiff
 from pypm_model.names import ROOT
 
 if TYPE_CHECKING:

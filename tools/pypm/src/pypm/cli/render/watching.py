@@ -8,7 +8,6 @@ from pypm.cli.render.errors import render_error, render_unexpected, warn
 from pypm.cli.render.report import say, sync_lines
 from pypm.cli.render.style import style
 from pypm.ops.counting import count
-from pypm.ops.opening import LOCK
 from pypm.ops.resident import Relocked
 from pypm.ops.watch_events import (
     Advised,
@@ -23,6 +22,7 @@ from pypm.ops.watch_events import (
     WatchEvent,
     Watching,
 )
+from pypm.ops.world import LOCK
 from pypm_model.errors import PypmError
 from pypm_model.names import ROOT
 from pypm_model.sources import MemberSource

@@ -13,7 +13,7 @@ from pypm.cli.render.report import diff_lines, lock_lines, say, touched_lines
 from pypm.ops.lock import CheckOptions, LockOptions, lock
 from pypm.ops.lock import check as check_lock
 from pypm.ops.world import truth
-from pypm_model.lock_diff import LockDiff
+from pypm_model.lock_changes import LockDiff
 
 
 @verb(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from pypm.ops.tools import VENV, Tools
+from pypm.ops.tools import Tools
+from pypm.ops.world import VENV
 from pypm_env.installed import inspect
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName, normalize

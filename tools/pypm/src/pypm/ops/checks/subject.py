@@ -11,8 +11,8 @@ from pypm.ops.checks.reading import facts_by_file
 from pypm.ops.checks.sources import MemberSources, sources_of
 from pypm.ops.checks.uses import Use, uses_of
 from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK
 from pypm.ops.tools import Tools
+from pypm.ops.world import LOCK
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.lock_text import read
 from pypm_model.locks import Lock, LockedPackage, Manifest

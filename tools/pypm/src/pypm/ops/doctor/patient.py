@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from pypm.ops.installing import environment_in
 from pypm.ops.old_lock import lock_text
-from pypm.ops.opening import LOCK, open_workspace
+from pypm.ops.opening import open_workspace
 from pypm.ops.roots import roots_of, selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.tools import Tools
-from pypm.ops.world import World
+from pypm.ops.venvs import environment_in
+from pypm.ops.world import LOCK, World
 from pypm_env.finding import Places
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter

@@ -9,7 +9,7 @@ from pathlib import Path
 from pypm.ops.doctor.commands import find
 from pypm.ops.doctor.finding import Said, issue, note, ok
 from pypm.ops.doctor.patient import Patient
-from pypm.ops.installing import environment_in
+from pypm.ops.venvs import environment_in
 from pypm.ops.world import truth
 
 _ISSUES = {

@@ -12,7 +12,7 @@ from pypm.ops.doctor.patient import NotKnown, Patient
 from pypm.ops.git import git_folder
 from pypm.ops.lock import problem_of
 from pypm.ops.locking import LockMissing
-from pypm.ops.opening import LOCK
+from pypm.ops.world import LOCK
 from pypm_model.errors import PypmError
 from pypm_workspace.errors import NoWorkspace
 from pypm_workspace.faults import InvalidManifest

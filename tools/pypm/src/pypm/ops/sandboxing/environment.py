@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pypm._verbs import VERSION
-from pypm.ops.installing import link_mode_for, needed_outside
+from pypm.ops.installing import link_mode_for
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.lone_environment import ask, lone_environment, stored_environment
 from pypm.ops.lone_lock import lone_pins
@@ -22,9 +22,10 @@ from pypm.ops.selection import Selection
 from pypm.ops.stamping import Stamped, leave_stamp
 from pypm.ops.sync import pythons_of
 from pypm.ops.toolbox import open_tools
-from pypm.ops.tools import VENV, Tools
+from pypm.ops.tools import Tools
+from pypm.ops.venvs import needed_outside
 from pypm.ops.wanted import NotARequirement
-from pypm.ops.world import World
+from pypm.ops.world import VENV, World
 from pypm_env.apply import apply
 from pypm_env.dists import Wanted
 from pypm_env.installed import inspect
@@ -128,7 +129,7 @@ def member_environment(
         mode = link_mode_for(tools, "", tools.store.folder("envs") / "new", of_member=True)
         stored = stored_environment(tools, interpreter, pins, mode, prompt=prompt, editable=True)
         ready = _ready(tools, interpreter, stored.venv, stored.digest, member)
-        needs = needed_outside(tools, stored.venv, mode)
+        needs = needed_outside(tools.store, stored.venv, mode)
         if stamp_key and not workspace.absent:
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
             leave_stamp(workspace, stamp_key, ready.to_line(), [stamped], of_members=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pypm.ops.git import GitRefused, Repository
 from pypm.ops.opening import merges_file, snapshot_folder
-from pypm.ops.tools import VENV
-from pypm.ops.world import World
+from pypm.ops.world import VENV, World
 from pypm_env.sandbox.place import PREFIX
 from pypm_model.records import replace
 
