@@ -38,6 +38,9 @@ UNUSED = {
 }
 """What fetching, unpacking, resolving, starting interpreters and compiling need."""
 
+LONG_WAY = {"rtoml", "pypm.ops.sync", "pypm_env.finding", "pypm_model.locks", "pypm_workspace.discover"}
+"""What reading manifests and the lock needs: a sync that was done before in the same way reads neither."""
+
 _SCRIPT = """
 import sys
 sys.path[:0] = {sources!r}
@@ -76,7 +79,12 @@ def test_an_install_from_a_warm_store_loads_only_what_links(tmp_path: Path) -> N
         cold = _sync(project, environ | {"PYPM_BACKGROUND_COMPILE": "0"})
         assert "pypm_store.unpacking" in cold and "pypm_env.asking" in cold
         shutil.rmtree(project / ".venv")
+        again = _sync(project, environ | {"PYPM_BACKGROUND_COMPILE": "0"})
+        shutil.rmtree(project / ".venv")
+        (recipes,) = (tmp_path / "cache").rglob("recipes")
+        shutil.rmtree(recipes)
         warm = _sync(project, environ | {"PYPM_BACKGROUND_COMPILE": "0"})
     assert (project / ".venv" / "bin" / "acme").exists()
     assert "pypm_store.linking" in warm
     assert not warm & UNUSED, sorted(warm & UNUSED)
+    assert not again & (UNUSED | LONG_WAY), sorted(again & (UNUSED | LONG_WAY))

@@ -6,6 +6,7 @@ The callers hold the store for themselves (`Store.prune`, `Store.clean`).
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from pypm_model.records import field, record
@@ -13,6 +14,8 @@ from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.leases import drop_dead_leases, leased, read_leases
 from pypm_store.locks import StoreBusy, holding
 
+RECIPES = "recipes"
+"""What syncs put in, to be done again: texts that name trees."""
 _KINDS = ("files", "trees", "built", "envs", "git", "metadata", "other")
 
 
@@ -84,6 +87,9 @@ def prune_store(path: Path) -> Pruned:
             pruned.add("leftovers", remove_tree(built / key))
         elif _digest(built / key) not in wanted:
             pruned.add("built", _remove(built / key))
+    for name in _entries(path / RECIPES):
+        if not _can_be_followed(path, path / RECIPES / name):
+            pruned.add("leftovers", remove_tree(path / RECIPES / name))
     for name in _entries(path):
         if name.endswith(".damaged"):
             # The mark stays: the file that took the damaged one's place is known by it.
@@ -137,6 +143,12 @@ def _drop_dead_locks(folder: Path) -> None:
                 pass
         except StoreBusy:
             continue
+
+
+def _can_be_followed(path: Path, recipe: Path) -> bool:
+    """Whether all the trees that the recipe names are there."""
+    digests = set(re.findall(r"[0-9a-f]{64}", recipe.read_text(encoding="utf-8", errors="replace")))
+    return all((path / "trees" / digest).is_dir() for digest in digests)
 
 
 def _digest(place: Path) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm._stamp import holding, key_of, nothing_to_do
 from pypm.cli.arguments import UsageError
 from pypm.cli.options import Common, world
-from pypm.cli.render.report import diff_lines, say, sync_lines
+from pypm.cli.render.report import say, show_sync, sync_lines
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.places import environment_for
 from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
-from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.syncing import sync as sync_workspace
 from pypm.ops.world import VENV, World
 from pypm_model.records import replace
@@ -24,21 +21,6 @@ from pypm_workspace.discover import find_root
 
 if TYPE_CHECKING:
     from pypm.ops.pylock_sync import PylockOptions
-
-
-def show(common: Common, report: SyncReport | MembersReport) -> None:
-    """Tells what a sync did."""
-    if common.json:
-        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
-    elif not common.quiet:
-        wrote = report.lock_changed and not report.dry_run
-        for file in (["pypm.lock"] if wrote else []) + list(report.exports):
-            say(f"Wrote {file}")
-        if wrote and report.lock_diff and not (report.of_members or report.plan.recreate):
-            for line in diff_lines(report.lock_diff):
-                say(line)
-        for line in sync_lines(report):
-            say(line)
 
 
 def pylock_options(file: str, selection: Selection, how: InstallOptions) -> PylockOptions:
@@ -56,7 +38,7 @@ def sync_from(common: Common, options: PylockOptions) -> int:
 
     with world(common) as here:
         report = sync_pylock(here, options)
-    show(common, report)
+    show_sync(common, report)
     return 0
 
 

@@ -373,4 +373,5 @@ def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: Mem
         say = f"Nothing to do: {count(one.packages, 'package')} in {shown}"
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
-    leave_stamp(workspace, key, say, stamped, of_members=True)
+    exports = workspace.settings.lock_export
+    leave_stamp(workspace.root, workspace.inputs, exports, key, say, stamped, of_members=True)

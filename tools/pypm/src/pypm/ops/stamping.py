@@ -12,7 +12,7 @@ from pypm.ops.world import LOCK, VENV
 from pypm_env.interpreters import PIN_FILE, Interpreter
 from pypm_env.state_file import JOURNAL, STATE
 from pypm_model.records import record
-from pypm_workspace.workspace import Workspace
+from pypm_workspace.inputs import Inputs
 
 
 @record
@@ -29,37 +29,46 @@ class Stamped:
 
 
 def leave_stamp(
-    workspace: Workspace, key: str, say: str, environments: Sequence[Stamped], *, of_members: bool
+    root: str,
+    inputs: Inputs,
+    exports: Sequence[str],
+    key: str,
+    say: str,
+    environments: Sequence[Stamped],
+    *,
+    of_members: bool,
 ) -> None:
-    """Writes a stamp for *environments*: in the root's own if it is that one, else for members.
+    """Writes a stamp for *environments* of the workspace at *root*: in the root's own if it is that one,
+    else for members.
 
-    Manifests are written down as they were when they were read: one that has changed since is noticed.
+    *inputs* are what the workspace was read from, as it was then: a manifest that has changed since is
+    noticed. *exports* are the files of ``[lock] export``.
     """
     files: dict[str, tuple[int, int, int]] = {}
     folders: dict[str, int] = {}
     missing: dict[str, None] = {}
-    for seen in workspace.inputs.files:
+    for seen in inputs.files:
         if seen.mtime_ns < 0:
             missing[seen.path] = None
         else:
             files[seen.path] = (seen.mtime_ns, seen.size, seen.inode)
-    for listed in workspace.inputs.folders:
+    for listed in inputs.folders:
         if listed.mtime_ns < 0:
             missing[listed.path] = None
         else:
             folders[listed.path] = listed.mtime_ns
-    root = Path(workspace.root)
-    own = [LOCK, *workspace.settings.lock_export]
+    base = Path(root)
+    own = [LOCK, *exports]
     for one in environments:
         venv = one.venv or (f"{one.folder}/{VENV}" if one.folder != "." else VENV)
         site = f"{venv}/{one.interpreter.layout.site_packages}"
         own += [f"{venv}/pyvenv.cfg", f"{venv}/{STATE}", one.interpreter.real_path]
-        folders[site] = os.stat(root / site).st_mtime_ns
+        folders[site] = os.stat(base / site).st_mtime_ns
         missing[f"{venv}/{JOURNAL}"] = None
-        own += _pins(one.folder)
+        own += pins_above(one.folder)
     for path in dict.fromkeys(own):
         try:
-            status = os.stat(root / path)
+            status = os.stat(base / path)
         except FileNotFoundError:
             missing[path] = None
             continue
@@ -68,12 +77,10 @@ def leave_stamp(
     rows = [(path, *seen_as) for path, seen_as in files.items()]
     # A root that cannot be written costs the short cut, nothing else.
     with suppress(OSError):
-        _stamp.write(
-            workspace.root, key, say, rows, list(folders.items()), list(missing), there, of_members=of_members
-        )
+        _stamp.write(root, key, say, rows, list(folders.items()), list(missing), there, of_members=of_members)
 
 
-def _pins(folder: str) -> Iterable[str]:
+def pins_above(folder: str) -> Iterable[str]:
     """Where a `.python-version` counts for the environment in *folder*: there and up to the root."""
     while folder not in ("", "."):
         yield f"{folder}/{PIN_FILE}"

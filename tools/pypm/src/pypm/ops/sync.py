@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
+from pypm.ops.recipes import keep, nothing_to_do
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
 from pypm.ops.stamping import Stamped, leave_stamp
 from pypm.ops.synced import SyncReport
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import environment_in, needed_outside
-from pypm.ops.world import VENV
-from pypm_env.interpreters import Interpreter
+from pypm_env.plan import Plan
 from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
@@ -94,7 +93,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     )
     in_step = writes or not workspace.settings.lock_export
     if options.stamp_key is not None and in_step and not options.how.dry_run:
-        _leave_stamp(tools, interpreter, target, options.stamp_key, report)
+        _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report)
     compile_later(tools, done, interpreter)
     return report
 
@@ -121,11 +120,30 @@ def asked_by(lock: Lock, roots: Iterable[Root] | None = None) -> frozenset[str]:
     return frozenset(found)
 
 
-def _leave_stamp(
-    tools: Tools, interpreter: Interpreter, target: Target, key: str, report: SyncReport
+def _remember(
+    tools: Tools,
+    workspace: Workspace,
+    locked: Locked,
+    done: Plan,
+    target: Target,
+    key: str,
+    report: SyncReport,
 ) -> None:
-    workspace = tools.workspace
-    assert workspace is not None
+    """For the next sync: that nothing is to be done while nothing changes, and how it is done again."""
+    root, inputs, exports = workspace.root, workspace.inputs, workspace.settings.lock_export
     needs = needed_outside(tools.store, target.venv, target.mode)
-    say = f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
-    leave_stamp(workspace, key, say, [Stamped(".", interpreter, needs)], of_members=False)
+    stamped = [Stamped(".", done.wanted.interpreter, needs)]
+    leave_stamp(root, inputs, exports, key, nothing_to_do(report), stamped, of_members=False)
+    if not workspace.warnings:
+        keep(
+            tools.world,
+            tools.store,
+            key,
+            root,
+            inputs,
+            locked.text,
+            exports,
+            report.members,
+            done,
+            target.prompt,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pypm_model.lock_changes import Change, LockDiff
 from pypm_model.names import ROOT
 
 if TYPE_CHECKING:
+    from pypm.cli.options import Common
     from pypm.ops.lock import LockReport
     from pypm.ops.synced import Environment, MembersReport, SyncReport
 
@@ -34,6 +36,21 @@ def lock_lines(report: LockReport) -> list[str]:
     else:
         verb = "Locked" if report.created else "Relocked"
     return [f"{verb} {size}", *diff_lines(report.diff)]
+
+
+def show_sync(common: Common, report: SyncReport | MembersReport) -> None:
+    """Tells what a sync did."""
+    if common.json:
+        sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
+    elif not common.quiet:
+        wrote = report.lock_changed and not report.dry_run
+        for file in (["pypm.lock"] if wrote else []) + list(report.exports):
+            say(f"Wrote {file}")
+        if wrote and report.lock_diff and not (report.of_members or report.plan.recreate):
+            for line in diff_lines(report.lock_diff):
+                say(line)
+        for line in sync_lines(report):
+            say(line)
 
 
 def diff_lines(diff: LockDiff) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.syncing import pylock_options, show, sync_from
+from pypm.cli.render.report import show_sync
+from pypm.cli.syncing import pylock_options, sync_from
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
 from pypm.ops.selection import Selection, spelled
@@ -39,5 +40,5 @@ def command(
     )
     with world(common) as here:
         report = sync(here, options)
-    show(common, report)
+    show_sync(common, report)
     return 0

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, Words, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
-from pypm.cli.syncing import pylock_options, show, sync_from
-from pypm.ops.installing import InstallOptions
-from pypm.ops.locking import Locking
+from pypm.cli.render.report import show_sync
+from pypm.ops.recipes import follow
 from pypm.ops.selection import Selection
-from pypm.ops.sync import SyncOptions
-from pypm.ops.syncing import sync
 from pypm_env.dists import LINK_MODES
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    from pypm.cli import syncing
+    from pypm.ops import installing, locking
+    from pypm.ops import sync as ops_sync
+    from pypm.ops import syncing as ops_syncing
+    from pypm.ops.synced import MembersReport, SyncReport
+else:
+    # What a sync needs that was not done before in the same way.
+    syncing = later("pypm.cli.syncing")
+    installing = later("pypm.ops.installing")
+    locking = later("pypm.ops.locking")
+    ops_sync = later("pypm.ops.sync")
+    ops_syncing = later("pypm.ops.syncing")
 
 
 @verb(
@@ -66,30 +80,36 @@ def command(
     what it declares and the members it depends on. What is not in the lock is removed. With nothing to do
     it costs a few stats.
     """
-    how = InstallOptions(
-        inexact=inexact,
-        reinstall=reinstall_packages,
-        reinstall_all=reinstall,
-        dry_run=dry_run,
-        force=force,
-        editable=not no_editable,
-        compile=compile_,
-        link_mode=link_mode,
-    )
+
+    def how() -> installing.InstallOptions:
+        return installing.InstallOptions(
+            inexact=inexact,
+            reinstall=reinstall_packages,
+            reinstall_all=reinstall,
+            dry_run=dry_run,
+            force=force,
+            editable=not no_editable,
+            compile=compile_,
+            link_mode=link_mode,
+        )
+
     if lock_file is not None:
         if frozen or locked or upgrade or upgrade_packages:
             raise UsageError("--lock goes with no option about pypm.lock")
         if each:
             raise UsageError("--lock does not go with --each: a pylock file knows no members")
-        return sync_from(common, pylock_options(lock_file, selection, how))
-    options = SyncOptions(
-        selection=selection,
-        locking=Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
-        how=how,
-        each=each,
-        stamp_key=key_of(words),
-    )
+        return syncing.sync_from(common, syncing.pylock_options(lock_file, selection, how()))
+    key = key_of(words)
     with world(common) as here:
-        report = sync(here, options)
-    show(common, report)
+        report: SyncReport | MembersReport | None = None if key is None else follow(here, key)
+        if report is None:
+            options = ops_sync.SyncOptions(
+                selection=selection,
+                locking=locking.Locking(upgrade, upgrade_packages, frozen=frozen, locked=locked),
+                how=how(),
+                each=each,
+                stamp_key=key,
+            )
+            report = ops_syncing.sync(here, options)
+    show_sync(common, report)
     return 0

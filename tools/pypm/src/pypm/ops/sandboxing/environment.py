@@ -132,7 +132,15 @@ def member_environment(
         needs = needed_outside(tools.store, stored.venv, mode)
         if stamp_key and not workspace.absent:
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
-            leave_stamp(workspace, stamp_key, ready.to_line(), [stamped], of_members=True)
+            leave_stamp(
+                workspace.root,
+                workspace.inputs,
+                workspace.settings.lock_export,
+                stamp_key,
+                ready.to_line(),
+                [stamped],
+                of_members=True,
+            )
         # It stays as long as the member is there, and asks for no other.
         tools.store.refer(Path(workspace.root) / member.file, stored.digest)
     return ready

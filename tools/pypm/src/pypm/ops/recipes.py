@@ -1,0 +1,305 @@
+"""A sync that was done before, done again without finding out how.
+
+What ``pypm sync`` puts into the shared environment follows from the contents of a few files: the lock, the
+manifests, the pins of Python versions. When a sync has gone through, what it put in is kept in the store,
+under a digest of the lock and of how the sync was asked for, together with the digests of everything else
+it depended on. Where all of that is as it was (``.venv`` was removed, a branch is taken up again, another
+clone of the same project), the environment is made at once: no manifest is parsed and nothing is selected.
+A build tool would call it an action cache.
+
+Whatever differs, is missing or unusual means the long way, which is always right. Environments with
+projects built from folders take it too: what they are made of is more than can be compared in passing. An
+environment made anew gets the interpreter it had, as one that is there keeps its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pypm import _stamp
+from pypm._verbs import VERSION
+from pypm.ops.counting import count
+from pypm.ops.stamping import Stamped, leave_stamp, pins_above
+from pypm.ops.synced import SyncReport
+from pypm.ops.venvs import environment_in, needed_outside, start_compiling
+from pypm.ops.world import LOCK, VENV, World
+from pypm_env.apply import MissingTree, apply
+from pypm_env.dists import LinkMode, Wanted, WantedDist
+from pypm_env.installed import inspect
+from pypm_env.interpreters import Interpreter
+from pypm_env.plan import Plan, plan
+from pypm_env.probe import folder_cache, probe
+from pypm_model.lock_changes import LockDiff
+from pypm_model.names import NormalizedName
+from pypm_model.records import as_dict, record
+from pypm_store.atomic import write_atomically
+from pypm_store.store import Store
+from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
+
+if sys.implementation.name == "cpython":
+    # `hashlib` loads OpenSSL, which takes longer than all that is hashed here.
+    from _blake2 import blake2b
+else:
+    from hashlib import blake2b
+
+_FOLDER = "recipes"
+_DIGEST = 20
+"""Bytes: nobody is kept from writing what they like into their own store, only chance has to be."""
+_ABSENT = ""
+_MOST = 256
+"""Recipes that are kept on a machine."""
+_WORKSPACE, _PROJECT = "pypm-workspace.toml", "pyproject.toml"
+_CHOOSING = ("PATH", "PYENV_VERSION", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME", "HOME")
+"""Variables that an interpreter is searched by, besides pypm's own."""
+
+
+@record
+class Recipe:
+    """What a sync put in, and what that followed from. Paths are relative to the root."""
+
+    files: tuple[tuple[str, str], ...]
+    """(path, digest of the content; empty: there was none)."""
+    folders: tuple[tuple[str, str], ...]
+    """(path, digest of the names in it; empty: there was none)."""
+    exports: tuple[str, ...]
+    python: str
+    """The interpreter's path."""
+    identity: str
+    """`Interpreter.identity`."""
+    mode: LinkMode
+    inexact: bool
+    prompt: str
+    named_by: str
+    """The folder's name, if the prompt may be that; else empty."""
+    members: int
+    dists: tuple[WantedDist, ...]
+
+
+def keep(
+    world: World,
+    store: Store,
+    key: str,
+    root: str,
+    inputs: Inputs,
+    lock: str,
+    exports: Sequence[str],
+    members: int,
+    done: Plan,
+    prompt: str,
+) -> None:
+    """Keeps what a sync that was asked for in the way *key* (`pypm._stamp.key_of`) has done, if it may be
+    done again without looking closer. *lock* is the lock's text. It saves time; nothing hangs on it."""
+    if not _is_place(world, root) or any(dist.editable or _is_local(dist) for dist in done.wanted.dists):
+        return
+    found = _digests(root, inputs, exports)
+    if found is None:
+        return
+    files, folders = found
+    wanted, interpreter = done.wanted, done.wanted.interpreter
+    recipe = Recipe(
+        files,
+        folders,
+        tuple(exports),
+        interpreter.path,
+        interpreter.identity,
+        wanted.link_mode,
+        done.options.inexact,
+        prompt,
+        prompt if prompt == os.path.basename(root) else "",
+        members,
+        wanted.dists,
+    )
+    with suppress(OSError):
+        place = _place(world, store, key, lock.encode("utf-8", "surrogateescape"))
+        place.parent.mkdir(exist_ok=True)
+        _make_room(place.parent)
+        write_atomically(place, json.dumps(as_dict(recipe), separators=(",", ":")))
+
+
+def follow(world: World, key: str) -> SyncReport | None:
+    """Does again what a sync of the project in the current folder did that was asked for in the way *key*;
+    None if there was none, or if anything it depended on has changed: then nothing was touched.
+
+    Raises what `pypm_env.apply.apply` raises.
+    """
+    root = str(world.cwd)
+    lock = _content(f"{root}/{LOCK}")
+    if lock is None or not _is_place(world, root):
+        return None
+    store = Store.open(environ=world.environ)
+    recipe = _read(_place(world, store, key, lock))
+    if recipe is None or recipe.named_by not in ("", os.path.basename(root)):
+        return None
+    inputs = _same_inputs(root, recipe)
+    interpreter = None if inputs is None else probe(recipe.python, folder_cache(store.path / "interpreters"))
+    if inputs is None or not isinstance(interpreter, Interpreter) or interpreter.identity != recipe.identity:
+        return None
+    venv = environment_in(root)
+    wanted = Wanted(interpreter, recipe.dists, recipe.mode)
+    with store.using():
+        installed = inspect(venv)
+        has_another = installed.kind == "ours" and installed.interpreter != recipe.identity
+        if installed.kind not in ("absent", "ours") or has_another:
+            return None
+        todo = plan(wanted, installed, inexact=recipe.inexact)
+        _stamp.remove(root)
+        try:
+            changes = apply(todo, store, pypm_version=VERSION, listener=world.listener, prompt=recipe.prompt)
+        except MissingTree:
+            return None
+    report = SyncReport(
+        str(venv), interpreter.version, changes.plan, False, LockDiff(), recipe.members, len(recipe.dists)
+    )
+    needs = needed_outside(store, venv, recipe.mode)
+    say = nothing_to_do(report)
+    stamped = Stamped(".", interpreter, needs)
+    leave_stamp(root, inputs, recipe.exports, key, say, [stamped], of_members=False)
+    start_compiling(world, store, changes.uncompiled, interpreter)
+    return report
+
+
+def nothing_to_do(report: SyncReport) -> str:
+    """What the next sync says if nothing changes until then."""
+    return f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
+
+
+# --- where, and for whom -------------------------------------------------------------------------
+
+
+def _is_place(world: World, root: str) -> bool:
+    """Whether *root* is the current folder, and a look at names tells that it is a workspace's root."""
+    if str(world.cwd) != root or world.environ.get("PYP_WORKSPACE_ROOT"):
+        return False
+    if os.path.lexists(f"{root}/{_WORKSPACE}"):
+        return True
+    if not os.path.lexists(f"{root}/{_PROJECT}"):
+        return False
+    above = os.path.dirname(root)
+    while above != os.path.dirname(above):
+        # A workspace above might have it as a member.
+        if os.path.lexists(f"{above}/{_WORKSPACE}") or os.path.lexists(f"{above}/{_PROJECT}"):
+            return False
+        above = os.path.dirname(above)
+    return True
+
+
+def _is_local(dist: WantedDist) -> bool:
+    return '"file:' in dist.direct_url
+
+
+def _place(world: World, store: Store, key: str, lock: bytes) -> Path:
+    running = getattr(sys, "_base_executable", "") or sys.executable
+    choosing = [world.environ.get(name, "") for name in _CHOOSING]
+    text = "\0".join([VERSION, key, running, *choosing]).encode("utf-8", "surrogateescape")
+    return store.path / _FOLDER / _digest(b"%d %b %b" % (len(text), text, lock))
+
+
+def _make_room(folder: Path) -> None:
+    """Lets the oldest of many go."""
+    names = os.listdir(folder)
+    if len(names) >= _MOST:
+        names.sort(key=lambda name: os.stat(folder / name).st_mtime_ns)
+        for name in names[: len(names) - _MOST + 1]:
+            (folder / name).unlink(missing_ok=True)
+
+
+# --- what it follows from ------------------------------------------------------------------------
+
+
+def _digests(
+    root: str, inputs: Inputs, exports: Iterable[str]
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] | None:
+    """The digests of files and of folders' names; None if one has changed since it was read, or lies
+    outside the root, where another clone has something else."""
+    files: dict[str, str] = {}
+    for seen in inputs.files:
+        content = _content(f"{root}/{seen.path}")
+        if _is_outside(seen.path) or _seen(root, seen.path) != seen:
+            return None
+        files[seen.path] = _ABSENT if content is None else _digest(content)
+    for path in (*exports, *pins_above(".")):
+        if _is_outside(path):
+            return None
+        content = _content(f"{root}/{path}")
+        files[path] = _ABSENT if content is None else _digest(content)
+    folders: dict[str, str] = {}
+    for listed in inputs.folders:
+        names = _names(f"{root}/{listed.path}")
+        if _is_outside(listed.path) or _listed(root, listed.path) != listed:
+            return None
+        folders[listed.path] = names
+    return tuple(files.items()), tuple(folders.items())
+
+
+def _same_inputs(root: str, recipe: Recipe) -> Inputs | None:
+    """What there is, as it was before it was read, if its contents are those of the recipe."""
+    files, folders = [], []
+    for path, digest in recipe.files:
+        files.append(_seen(root, path))
+        content = _content(f"{root}/{path}")
+        if digest != (_ABSENT if content is None else _digest(content)):
+            return None
+    for path, digest in recipe.folders:
+        folders.append(_listed(root, path))
+        if digest != _names(f"{root}/{path}"):
+            return None
+    return Inputs(tuple(files), tuple(folders))
+
+
+def _seen(root: str, path: str) -> FileSeen:
+    try:
+        status = os.stat(f"{root}/{path}")
+    except OSError:
+        return FileSeen(path, -1)
+    return FileSeen(path, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _listed(root: str, path: str) -> FolderSeen:
+    try:
+        return FolderSeen(path, os.stat(f"{root}/{path}").st_mtime_ns)
+    except OSError:
+        return FolderSeen(path, -1)
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _names(path: str) -> str:
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return _ABSENT
+    # The environment comes and goes.
+    text = "\0".join(sorted(name for name in names if name != VENV))
+    return _digest(text.encode("utf-8", "surrogateescape"))
+
+
+def _is_outside(path: str) -> bool:
+    return os.path.isabs(path) or path == ".." or path.startswith(("../", "..\\"))
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=_DIGEST).hexdigest()
+
+
+def _read(place: Path) -> Recipe | None:
+    """The recipe kept at *place*; None if there is none, or none that this pypm can read."""
+    try:
+        data: Mapping[str, Any] = json.loads(place.read_bytes())
+        names = ("files", "folders")
+        pairs = {name: tuple((path, digest) for path, digest in data[name]) for name in names}
+        dists = tuple(WantedDist(**one | {"name": NormalizedName(one["name"])}) for one in data["dists"])
+        return Recipe(**{**data, **pairs, "exports": tuple(data["exports"]), "dists": dists})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
