@@ -247,9 +247,10 @@ def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
 
 
 def write_lock(workspace: Workspace, locked: Locked) -> None:
-    """Writes the lock if its text is new, beside and renamed."""
+    """Writes the lock if its text is new, beside and renamed. Nobody waits for the disk: what a power cut may
+    take can be made again, and is in version control (decision 0026)."""
     if locked.is_new:
-        write_atomically(Path(workspace.root) / LOCK, locked.text, fsync=True)
+        write_atomically(Path(workspace.root) / LOCK, locked.text)
 
 
 @record
