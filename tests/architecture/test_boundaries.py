@@ -57,6 +57,8 @@ PURE_FROM = {
     "os": {"PathLike"},
 }
 LAZY_FOLDERS = ("cli", "ops")
+LIGHT = ("_entry", "_command", "_tasks")
+"""Modules of runs that are over before anything else is loaded (`tests/architecture/test_cold_start.py`)."""
 FOREIGN_SCRIPTS = {
     # Files that other interpreters run, down to Python 2.7 (they say why they cannot use one that is too
     # old) and with nothing of pypm importable: they import late, by what the interpreter has.
@@ -196,7 +198,8 @@ def test_thinking_members_touch_nothing(package: str) -> None:
             if found.names and (set(found.names) <= pure or found.module.split(".")[-1] in pure):
                 continue
             wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {found.module}")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "open(" in text else ():
             opens = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
             if opens and "os" not in allowed:
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}: open()")
@@ -211,7 +214,7 @@ def test_imports_inside_functions_only_in_faces_and_verbs() -> None:
                 continue
             lazy_allowed = package == "pypm" and (name.split(".")[1:2] or [""])[0] in (
                 *LAZY_FOLDERS,
-                "_entry",
+                *LIGHT,
             )
             for found in imports(path):
                 if found.inside_function and not lazy_allowed:
@@ -224,7 +227,10 @@ def test_what_is_loaded_later_is_what_the_type_checker_sees() -> None:
     wrong = []
     for package in PACKAGES:
         for path in modules(package).values():
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if "later(" not in text:
+                continue
+            tree = ast.parse(text)
             typed = {
                 alias.asname or alias.name: (
                     f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name

@@ -69,8 +69,13 @@ SOURCES = [
     pytest.param(
         {"format": "html", "metadata_flags": False, "metadata_files": False, "hashed_paths": False},
         id="plain html, own paths",
+        marks=pytest.mark.slow,
     ),
-    pytest.param({"metadata_flags": False, "metadata_files": False, "ranges": False}, id="no ranges"),
+    pytest.param(
+        {"metadata_flags": False, "metadata_files": False, "ranges": False},
+        id="no ranges",
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
@@ -280,6 +285,7 @@ def test_its_processes_end_with_it(folder: Path, tmp_path: Path) -> None:
     pytest.fail("somebody still listens")
 
 
+@pytest.mark.slow
 def test_requests_are_counted_whoever_answers_them(folder: Path, tmp_path: Path) -> None:
     with IndexServer(folder) as source, LocalIndex(tmp_path / "tree", environ=environ(source)) as index:
         assert index.requests() == 0

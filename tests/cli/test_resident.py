@@ -173,6 +173,7 @@ def test_a_file_changed_within_a_tick_of_the_clock_is_seen(stage: Stage) -> None
         assert done is not None and done.wrote and done.manifests == ("packages/m2/pyproject.toml",)
 
 
+@pytest.mark.slow
 def test_a_lock_of_somebody_else_is_taken_up(stage: Stage) -> None:
     lock = stage.root / "pypm.lock"
     with Resident(world_of(stage)) as resident:
@@ -239,6 +240,7 @@ def test_an_empty_manifest_is_waited_for(stage: Stage) -> None:
         assert done is not None and done.wrote and done.locked.lock.member_count == 0
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_removed_or_written_by_others_is_noticed(stage: Stage) -> None:
     with Resident(world_of(stage)) as resident:
         resident.relock()
@@ -257,6 +259,7 @@ def test_a_cache_that_is_removed_or_written_by_others_is_noticed(stage: Stage) -
         assert done is not None and done.wrote and "~ p22 2.0 -> 3.0" in map(str, done.diff.changed)
 
 
+@pytest.mark.slow
 def test_what_only_a_backend_knows_is_asked_again(stage: Stage) -> None:
     """A member's dependencies are in a file of its backend's: being told that something in its folder has
     changed is a reason to ask."""

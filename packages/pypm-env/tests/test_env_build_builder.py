@@ -68,7 +68,13 @@ def described(builder: Builder, job: Job) -> str:
 
 
 @pytest.mark.parametrize("kind", ["editable", "wheel"])
-@pytest.mark.parametrize("backend", list(PROJECTS))
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("setuptools", "hatchling")) else name
+        for name in PROJECTS
+    ],
+)
 def test_results_are_what_the_backend_gives_on_its_own(
     tmp_path: Path, builder: Builder, backend: str, kind: Kind
 ) -> None:
@@ -368,6 +374,7 @@ class TestKeeping:
         assert (tmp_path / "count").read_text() == "x"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_installed("editables"), reason="needs editables")
 def test_hatchling_s_own_way_to_editables(tmp_path: Path, builder: Builder) -> None:
     environment = build_environment(tmp_path, *HATCHLING, "editables")

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import oracle
+from kit.laws import examples
 from kit.universe import Release, Universe, member, request
 from pypm_model.freshness import manifest_of
 from pypm_model.lock_pins import pins_of, splits_of, union
@@ -96,7 +97,7 @@ def selected(resolution: Resolution, where: dict[str, str], root: str = "app") -
 
 
 quick = settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(120), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from kit import oracle
+from kit.laws import examples
 from kit.universe import Release, Universe, member, request
 from pypm_model.claims import (
     Bars,
@@ -78,7 +80,9 @@ universes = st.fixed_dictionaries(
 )
 asked = st.lists(requirements(), min_size=1, max_size=3)
 thorough = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=examples(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 
@@ -276,7 +280,8 @@ def dense(seed: int) -> tuple[dict[str, dict[str, Release]], Request]:
     return packages, request([some(), some()], member("lib", [some()]))
 
 
-@settings(thorough, max_examples=150)
+@pytest.mark.slow
+@settings(thorough, max_examples=examples(150))
 @given(st.integers(0, 1_000_000))
 def test_t22_long_stories_are_true_too(seed: int) -> None:
     packages, asked_for = dense(seed)
@@ -341,7 +346,7 @@ def test_t22_what_many_versions_ask_is_one_line() -> None:
     ]
 
 
-@settings(thorough, max_examples=60)
+@settings(thorough, max_examples=examples(60))
 @given(universes, asked, asked)
 def test_t22_every_hint_helps(
     packages: dict[str, dict[str, Release]], first: list[str], second: list[str]

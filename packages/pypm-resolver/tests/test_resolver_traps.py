@@ -484,7 +484,9 @@ def test_t15_extras_that_exclude_each_other_are_locked_apart_where_nothing_is_sh
     )
 
 
-@pytest.mark.parametrize("packages", ["one", "own", "deep"])
+@pytest.mark.parametrize(
+    "packages", ["own", *(pytest.param(s, marks=pytest.mark.slow) for s in ("one", "deep"))]
+)
 def test_t15_many_members_with_such_extras_make_no_product_of_cases(packages: str) -> None:
     """Whether all of them fight over one package, each over its own, or about what is found late."""
     shared = {f"p{n}": {v: [f"p{n + 1}"] for v in "12"} for n in range(30)} | {"p30": {"1": []}}
@@ -693,6 +695,7 @@ def test_t21_the_budget_ends_undecided() -> None:
     assert outcome.steps > 5
 
 
+@pytest.mark.slow
 def test_t21_two_thousand_versions_and_long_chains_need_no_recursion() -> None:
     long = {f"p{n}": {"1.0": [f"p{n + 1}"]} for n in range(1500)} | {"p1500": {"1.0": ["many<5"]}}
     many = {f"{n}.0": ["none==1"] if n > 3 else [] for n in range(2000)}
