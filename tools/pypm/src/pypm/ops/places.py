@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm.ops.opening import folder_in, open_workspace
-from pypm.ops.partial import open_partly
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.world import VENV, World
 from pypm_model.errors import PypmError
+from pypm_model.later import later
 from pypm_model.names import ROOT
 from pypm_model.records import record
 from pypm_workspace.configuration import Member
 from pypm_workspace.select import member_at
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm.ops import partial
+else:
+    partial = later("pypm.ops.partial")
 
 
 class NoOneEnvironment(PypmError):
@@ -50,7 +55,7 @@ def environment_for(world: World, selection: Selection, *, partly: bool = False)
     """The environment in which a command runs: of the one member that *selection* names, the shared one,
     or, where nothing is shared, of the member in the current folder. Raises `NoOneEnvironment`,
     `UnknownMember`."""
-    workspace = open_partly(world) if partly and selection.members else open_workspace(world)
+    workspace = partial.open_partly(world) if partly and selection.members else open_workspace(world)
     if selection.members:
         members = selected_members(world, workspace, selection)
         if len(members) != 1:
