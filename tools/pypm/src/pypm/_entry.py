@@ -1,7 +1,8 @@
 """Where every run of pypm begins.
 
 ``version``, ``help`` and a mistyped verb end here, having imported ``sys`` and the table of verbs;
-a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`). Nothing else may be
+a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`), and an ``exec`` or
+``run`` with nothing to sync becomes its command (`pypm._command`, `pypm._tasks`). Nothing else may be
 imported at the top of this file: a test pins the set of modules.
 """
 
@@ -42,6 +43,14 @@ def main(argv: list[str] | None = None) -> int:
             if message:
                 sys.stderr.write(message + "\n")
             return 0
+    elif verb == "exec":
+        from pypm import _command
+
+        _command.become(rest)
+    elif verb == "run":
+        from pypm import _tasks
+
+        _tasks.become(rest)
     return _run(verb, rest)
 
 

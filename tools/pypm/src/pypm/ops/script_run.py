@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pypm.ops.activation import process_environment
-from pypm.ops.execute import Command
+from pypm.ops.command import Command
 from pypm.ops.lone_environment import ask, lone_environment
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
@@ -26,11 +26,6 @@ from pypm_workspace.workspace import Workspace
 
 _SCRIPT = NormalizedName("(script)")
 """Stands for who asks where a resolution wants a member. No project's name."""
-
-
-def is_script(world: World, word: str) -> bool:
-    """Whether *word* is a file of Python in or below the current folder, or by its path."""
-    return word.endswith((".py", ".pyw")) and (world.cwd / word).is_file()
 
 
 def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Command | None:

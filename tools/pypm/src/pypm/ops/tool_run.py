@@ -8,7 +8,7 @@ import shutil
 from typing import ClassVar
 
 from pypm.ops.activation import scripts_folder
-from pypm.ops.execute import Command
+from pypm.ops.command import Command
 from pypm.ops.lone_environment import Lone, ask, lone_environment
 from pypm.ops.toolbox import open_tools
 from pypm.ops.wanted import NotARequirement

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pypm.cli.render.style import style
 from pypm.ops.counting import count
-from pypm_model.lock_changes import Change, LockDiff
 from pypm_model.names import ROOT
 
 if TYPE_CHECKING:
     from pypm.cli.options import Common
     from pypm.ops.lock import LockReport
     from pypm.ops.synced import Environment, MembersReport, SyncReport
+    from pypm_model.lock_changes import Change, LockDiff
 
 SHOWN = 40
 """Lines of a list before the rest is only counted."""
