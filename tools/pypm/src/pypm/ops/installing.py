@@ -107,7 +107,8 @@ def install(
             adopt=adopt,
         )
         if not options.dry_run:
-            _stamp.remove(str(tools.root))
+            if not todo.is_empty:
+                _stamp.remove(str(tools.root))
             if options.compile and not todo.is_empty:
                 _compile(trees, interpreter)
             changes = apply(
