@@ -18,6 +18,7 @@ from pypm_index.credentials import RunKeyring
 from pypm_index.errors import (
     AccessForbidden,
     BadRedirect,
+    BadTimeout,
     CredentialsNeeded,
     IndexFailed,
     IndexUnreachable,
@@ -48,7 +49,7 @@ def transport(
     *,
     url: str = "",
     environ: dict[str, str] | None = None,
-    timeout: float = 5.0,
+    timeout: float | None = 5.0,
     keyring: RunKeyring | None = None,
     sleep: Sleeper | None = None,
 ) -> Transport:
@@ -257,6 +258,29 @@ def test_netrc_and_the_callers_own_address(server: IndexServer, tmp_path: Path) 
     way = transport(server)
     answer = way.get(server.url.replace("http://", "http://n:p@") + "foo")
     assert answer.status == 200 and "@" not in answer.url
+
+
+def test_a_netrc_that_cannot_be_read_is_told_when_it_would_have_helped(
+    server: IndexServer, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login n hunter2")
+    way = transport(server, environ={"NETRC": str(netrc)})
+    assert way.get(server.url + "foo/", index="acme").status == 200
+    server.auth = ("n", "p")
+    with pytest.raises(CredentialsNeeded) as caught:
+        way.get(server.url + "foo/", index="acme")
+    assert str(caught.value.hint).startswith(
+        f"{netrc}, line 1, is no netrc file: mend it; or set PYPM_INDEX_"
+    )
+    assert "hunter2" not in str(caught.value.to_json())
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "1e9"])
+def test_a_timeout_that_is_none_is_refused(server: IndexServer, text: str) -> None:
+    with pytest.raises(BadTimeout, match="no number of seconds above 0"):
+        transport(server, environ={"PYPM_HTTP_TIMEOUT": text}, timeout=None)
+    assert transport(server, environ={"PYPM_HTTP_TIMEOUT": " "}, timeout=None)
 
 
 def test_a_stream_that_is_not_read_costs_its_connection_only(server: IndexServer) -> None:

@@ -346,6 +346,19 @@ def test_t22_what_many_versions_ask_is_one_line() -> None:
     ]
 
 
+def test_t22_sdists_that_may_not_be_built_are_one_line() -> None:
+    releases = {
+        f"0.{n}": Release(unreadable=f"a-0.{n}.tar.gz would have to be built", needs_build=True)
+        for n in range(30)
+    }
+    outcome = Universe({"a": releases}).solve(request(["a>=0.2"]))
+    assert isinstance(outcome, Unsolvable)
+    assert [reason.text for reason in outcome.story][1:] == [
+        "a 0.2 and later have no wheel: only a build would tell the dependencies, and that is not allowed",
+        "so no version of a fits",
+    ]
+
+
 @settings(thorough, max_examples=examples(60))
 @given(universes, asked, asked)
 def test_t22_every_hint_helps(

@@ -623,6 +623,24 @@ def test_t16_two_sources_of_one_name_only_under_disjoint_markers() -> None:
     assert edges(apart, "app", "b") == {"1.0": LINUX, "2.0": DARWIN}
 
 
+def test_t16_sources_outside_of_what_is_locked_are_not_looked_into() -> None:
+    # An address, an index, and what a direct source asks for in turn: none of them need be there.
+    gone = UrlSource("https://files.example.test/gone.tar.gz")
+    here = UrlSource("https://files.example.test/here.tar.gz")
+    inner = "c @ https://files.example.test/gone.tar.gz"
+    directs = {here: direct("d", here, "1.0", [f"{inner} ; sys_platform == 'win32'"])}
+    universe = Universe({"b": {"1.0": []}}, {"corp": {"i": {"1.0": []}}}, directs=directs)
+    old = "python_version < '3.8'"
+    corp = (f"i; {DARWIN}", IndexSource("corp"))
+    asked = request(
+        ["b", (f"b; {DARWIN}", gone), (f"e; {old}", gone), ("d", here), corp], environments=(LINUX,)
+    )
+    outcome = solved(universe, asked)
+    assert versions(outcome) == {"b": ["1.0"], "d": ["1.0"]}
+    assert {key for key in universe.asked if isinstance(key, DirectKey)} == {DirectKey(normalize("d"), here)}
+    assert not [key for key in universe.asked if isinstance(key, ListingKey) and key.index]
+
+
 def test_t17_versions_that_are_too_new_are_named_as_such() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": Release(too_new=True)}})
     assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}

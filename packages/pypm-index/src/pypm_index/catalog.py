@@ -388,7 +388,8 @@ class Catalog:
         elif self._offline and index.folder is None and self._in_store(row) is None:
             self._ledger.fail(key, OfflineMissing(f"the metadata of {key.name} {key.version}", index.name))
         else:
-            job = network.MetadataJob(key, row)
+            whole = self._may_build(key.name) or self._in_store(row) is not None
+            job = network.MetadataJob(key, row, whole)
             self._connected().fetch_metadata(job, urgent=key in self._ledger.needed)
 
     def _other_spelling(self, index: Index, key: MetadataKey) -> Sequence[FileRow]:
@@ -447,7 +448,7 @@ class Catalog:
     ) -> None:
         if isinstance(found, (Metadata, NoMetadata)):
             fact = found
-        elif self._build_metadata is None or not self._policy.may_build(key.name):
+        elif not self._may_build(key.name):
             fact = builds.refused(found)
         else:
             known = builds.known(found, self.cache)
@@ -460,6 +461,9 @@ class Catalog:
         if index.folder is None:
             self._kept.keep_metadata(index, fact)
         self._ledger.settle(key, fact)
+
+    def _may_build(self, name: NormalizedName) -> bool:
+        return self._build_metadata is not None and self._policy.may_build(name)
 
     def _build(self, key: Key) -> None:
         """Has the metadata of *key* built, here and now: that may take a resolution of its own."""

@@ -27,6 +27,7 @@ from pypm_index.credentials import RunKeyring, Wallet
 from pypm_index.errors import (
     AccessForbidden,
     BadRedirect,
+    BadTimeout,
     CredentialsNeeded,
     IndexFailed,
     IndexUnreachable,
@@ -52,6 +53,8 @@ _WORTH_ANOTHER_TRY = frozenset((408, 425, 429, 500, 502, 503, 504, 507, 520, 521
 _MAX_REDIRECTS = 10
 _MAX_BODY = 512 << 20
 """Bytes: no page, metadata file or range is larger than this; a server that sends more is cut off."""
+_LONGEST_TIMEOUT = 86_400.0
+"""Seconds that `PYPM_HTTP_TIMEOUT` may be: more than anybody waits, less than sockets refuse."""
 _LONGEST_WAIT = 30.0
 """Seconds that a Retry-After header may ask for."""
 
@@ -80,8 +83,9 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """*timeout*: seconds for a connection and for each wait for bytes (default: the variable
-        ``PYPM_HTTP_TIMEOUT``, else 20); one that runs out counts for two of the *attempts*. *pause*:
-        seconds before the second attempt, three times as long before each further one.
+        ``PYPM_HTTP_TIMEOUT``, else 20; `BadTimeout` if it is no number); one that runs out counts for
+        two of the *attempts*. *pause*: seconds before the second attempt, three times as long before
+        each further one.
         """
         if timeout is None:
             timeout = _seconds(environ.get("PYPM_HTTP_TIMEOUT", ""), 20.0)
@@ -172,7 +176,9 @@ class Transport:
                     continue
                 if status == 401:
                     variable = self._wallet.variable(current, index)
-                    raise CredentialsNeeded(index, subject, shown, credentials is not None, variable)
+                    netrc = self._wallet.netrc_trouble
+                    sent = credentials is not None
+                    raise CredentialsNeeded(index, subject, shown, sent, variable, netrc)
                 if status == 403:
                     raise AccessForbidden(index, subject, shown)
                 failed = IndexFailed(index, subject, shown, status)
@@ -373,11 +379,15 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds(text: str, otherwise: float) -> float:
+    if not text.strip():
+        return otherwise
     try:
         value = float(text)
     except ValueError:
-        return otherwise
-    return value if value > 0 else otherwise
+        raise BadTimeout(text) from None
+    if not 0 < value < _LONGEST_TIMEOUT:
+        raise BadTimeout(text)
+    return value
 
 
 def _with_userinfo(target: str, source: str) -> str:

@@ -57,6 +57,7 @@ def find_root(cwd: str | os.PathLike[str], environ: Mapping[str, str]) -> RootFo
             raise NoWorkspace(root, VARIABLE)
         return RootFound(root, kind, "variable")
     project: str | None = None
+    passed_over: str | None = None
     left_out = False
     folder = cwd
     candidates: list[str] = []
@@ -70,12 +71,14 @@ def find_root(cwd: str | os.PathLike[str], environ: Mapping[str, str]) -> RootFo
                 candidates.append(folder)
             elif _is_project(folder):
                 project = folder
+            elif passed_over is None:
+                passed_over = folder
         above = os.path.dirname(folder)
         if above == folder:
             break
         folder = above
     if project is None:
-        raise NoWorkspace(cwd)
+        raise NoWorkspace(cwd, passed_over=passed_over)
     if _uv_members(project) is not None:
         return RootFound(project, "uv", "uv-workspace")
     for folder in candidates:

@@ -14,6 +14,8 @@ class NoWorkspace(PypmError):
     exit: ClassVar[int] = 2
     folder: str
     variable: str | None = None
+    passed_over: str | None = None
+    """The folder of the nearest pyproject.toml, which only holds the settings of some tool."""
 
     def __str__(self) -> str:
         if self.variable:
@@ -21,6 +23,8 @@ class NoWorkspace(PypmError):
                 f"{self.variable} is set to {self.folder}, "
                 "where there is no pypm-workspace.toml or pyproject.toml"
             )
+        if self.passed_over is not None:
+            return f"{self.passed_over}/pyproject.toml is no project: it has no [project]"
         return f"no pypm-workspace.toml or pyproject.toml in {self.folder} or any folder above"
 
     @property
@@ -29,6 +33,8 @@ class NoWorkspace(PypmError):
             f"unset {self.variable} or point it to a workspace"
             if self.variable
             else "`pypm init` starts a project here"
+            if self.passed_over in (None, self.folder)
+            else "`pypm init` starts a project in the current folder"
         )
 
 

@@ -241,9 +241,14 @@ def write(
 
 def _put(target: str, lines: list[str]) -> None:
     beside = f"{target}.{os.getpid()}"
-    with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        file.write("\n".join(lines))
-    os.replace(beside, target)
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            file.write("\n".join(lines))
+        os.replace(beside, target)
+    except OSError:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
 
 
 def _name_for(key: str) -> str:

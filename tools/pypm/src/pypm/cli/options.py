@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,8 @@ def world(common: Common) -> Iterator[World]:
     environ |= {name: value for name, value in zip(VARIABLES.values(), values, strict=True) if value}
     offline = common.offline or truth(environ.get("PYPM_OFFLINE", ""))
     shown = False if common.no_progress or environ.get("CI") or common.json else None
+    talks = not (common.json or common.quiet or environ.get("CI"))
+    answers = talks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     with Progress(shown=shown, quiet=common.quiet) as progress:
         yield World(
             cwd=Path.cwd(),
@@ -100,4 +103,5 @@ def world(common: Common) -> Iterator[World]:
             listener=progress,
             offline=offline,
             refresh=common.refresh or truth(environ.get("PYPM_REFRESH", "")),
+            asker=progress.ask if answers else None,
         )

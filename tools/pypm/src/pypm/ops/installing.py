@@ -11,6 +11,7 @@ from pypm._verbs import VERSION
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import start_compiling
+from pypm.ops.world import World
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
@@ -77,7 +78,7 @@ def install(
     changes: Changes | None = None
     with tools.store.using():
         installed = inspect(venv)
-        refuse_foreign(installed, adopt=options.force)
+        adopt = allowed_to_replace(tools.world, [installed], options)
         if not options.dry_run:
             agreed()
         trees: Mapping[str, Tree] = {}
@@ -103,10 +104,11 @@ def install(
             installed,
             inexact=options.inexact,
             reinstall=reinstall,
-            adopt=options.force,
+            adopt=adopt,
         )
         if not options.dry_run:
-            _stamp.remove(str(tools.root))
+            if not todo.is_empty:
+                _stamp.remove(str(tools.root))
             if options.compile and not todo.is_empty:
                 _compile(trees, interpreter)
             changes = apply(
@@ -120,6 +122,17 @@ def install(
             )
             todo = changes.plan
     return Done(todo, len(dists), changes)
+
+
+def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:
+    """Whether environments among *found* that pypm did not make may be replaced: with ``--force``, or if
+    the user says so of each. Raises `ForeignEnvironment` if not."""
+    adopt = options.force
+    for installed in found:
+        if installed.kind == "foreign" and not options.force and world.asker and not options.dry_run:
+            adopt = world.asker(f"{installed.folder} is an environment that pypm did not make. Replace it?")
+        refuse_foreign(installed, adopt=adopt)
+    return adopt
 
 
 def compile_later(tools: Tools, done: Done, interpreter: Interpreter) -> None:

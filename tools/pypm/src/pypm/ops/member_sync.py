@@ -14,7 +14,7 @@ from typing import Any
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import announced, link_mode_for
+from pypm.ops.installing import allowed_to_replace, announced, link_mode_for
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.provisioning import provide, renewed
@@ -29,7 +29,7 @@ from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import NoPython
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
-from pypm_env.plan import Plan, plan, refuse_foreign
+from pypm_env.plan import Plan, plan
 from pypm_env.venv import base_python
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Event, Finished, Started, Warned
@@ -157,8 +157,7 @@ def _installed(
         reinstall = True
     with tools.store.using():
         found = [inspect(ask.venv) for ask in asks]
-        for installed in found:
-            refuse_foreign(installed, adopt=options.how.force)
+        adopt = allowed_to_replace(tools.world, found, options.how)
         if not options.how.dry_run:
             agreed()
         trees: dict[str, Tree] = {}
@@ -181,7 +180,7 @@ def _installed(
                     installed,
                     inexact=options.how.inexact,
                     reinstall=again,
-                    adopt=options.how.force,
+                    adopt=adopt,
                 )
             )
         if options.how.dry_run:
