@@ -15,7 +15,7 @@ from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
-from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
+from pypm_model.freshness import Stale, manifest_of, marker_texts, same_environments, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
@@ -225,7 +225,20 @@ def resolved(
     from pypm.ops.resolving import resolve
 
     resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
-    return complete(resolution, request, settings, tools, old.files)
+    made = complete(resolution, request, settings, tools, old.files)
+    before = old.first
+    if before is None:
+        return made
+    # Environments that are only spelled otherwise now make no line of the lock another one.
+    return replace(
+        made,
+        environments=_kept_spelling(before.environments, made.environments),
+        required_environments=_kept_spelling(before.required_environments, made.required_environments),
+    )
+
+
+def _kept_spelling(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    return before if same_environments(before, now) else now
 
 
 def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
