@@ -693,6 +693,16 @@ def test_t21_the_budget_ends_undecided() -> None:
     assert outcome.steps > 5
 
 
+def test_t21_the_budget_counts_what_a_hard_search_costs() -> None:
+    """Eight pigeons, seven holes: there are few steps, but each goes through all that was learned."""
+    pigeons = {f"p{n}": {f"{hole}.0": [f"h{hole}=={n}.0"] for hole in range(7)} for n in range(8)}
+    holes = {f"h{hole}": {f"{n}.0": [] for n in range(8)} for hole in range(7)}
+    universe = Universe({**pigeons, **holes})
+    everyone = request(sorted(pigeons), max_steps=5_000)
+    assert isinstance(universe.solve(everyone), Undecided)
+    assert isinstance(universe.solve(replace(everyone, max_steps=100_000)), Unsolvable)
+
+
 def test_t21_two_thousand_versions_and_long_chains_need_no_recursion() -> None:
     long = {f"p{n}": {"1.0": [f"p{n + 1}"]} for n in range(1500)} | {"p1500": {"1.0": ["many<5"]}}
     many = {f"{n}.0": ["none==1"] if n > 3 else [] for n in range(2000)}
