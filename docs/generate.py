@@ -160,7 +160,7 @@ SETTINGS = {
     "resolution.conflicts.member": "A member.",
     "resolution.conflicts.extra": "An extra of that member.",
     "resolution.conflicts.group": "A dependency group of that member.",
-    "resolution.max-steps": "Steps of the search for versions after which `pypm lock` ends with `undecided`; the default is a matter of minutes.",
+    "resolution.max-steps": "Steps of the search for versions after which `pypm lock` ends with `undecided`; the default lasts for a minute or so, and large workspaces take hundreds.",
     "resolution.find-links": "Folders of wheels and sdists that are looked at before all indexes.",
     "tasks": "`[tasks.NAME]`, inherited by every member that does not define its own; a string is its command.",
     "tasks.NAME.command": "For the shell; without one the task only stands for what it needs.",

@@ -7,8 +7,8 @@ from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 
-MAX_STEPS = 2_000_000
-"""What a search may cost unless somebody says otherwise: minutes."""
+MAX_STEPS = 500_000
+"""What a search may cost unless somebody says otherwise: a minute or so. A thousand members take a few hundred."""
 
 
 @record

@@ -194,7 +194,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
-    new = resolved(tools, workspace, request, settings, old)
+    new = resolved(tools, workspace, request, settings, old, old.names if how.upgrade else wanted)
     made = write(new, tools.retained.written)
     if old.amid_merge:
         remember(tools.world, workspace, made)
@@ -219,12 +219,36 @@ def _check_environments(tools: Tools, workspace: Workspace, request: Request) ->
 
 
 def resolved(
-    tools: Tools, workspace: Workspace, request: Request, settings: LockSettings, old: OldLock
+    tools: Tools,
+    workspace: Workspace,
+    request: Request,
+    settings: LockSettings,
+    old: OldLock,
+    anew: Collection[NormalizedName] = (),
 ) -> Lock:
-    """The lock that *request* gives."""
-    from pypm.ops.resolving import resolve
+    """The lock that *request* gives, with branches where the old one has them, but for those of the names
+    *anew*. Only where nothing fits that way are they looked at again."""
+    from pypm.ops.resolving import CannotResolve, resolve
 
-    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
+    def answer() -> Resolution:
+        return resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
+
+    commits = old.commits(anew)
+    tools.catalog.keep_commits(commits, anew=anew)
+    try:
+        resolution = answer()
+    except CannotResolve as conflict:
+        held = [name for name, sources in commits.items() if sources and name in conflict.names]
+        if not held:
+            raise
+        again = {*anew, *held}
+        tools.catalog.keep_commits(old.commits(again), anew=again)
+        try:
+            resolution = answer()
+        except CannotResolve:
+            raise
+        except PypmError:
+            raise conflict from None  # whether it would help cannot be found out now
     made = complete(resolution, request, settings, tools, old.files)
     before = old.first
     if before is None:
