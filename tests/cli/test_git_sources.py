@@ -56,7 +56,8 @@ class Upstream:
     def ask(self, *requirements: str) -> None:
         asked = ", ".join(f'"{each}"' for each in requirements)
         (self.stage.root / "pyproject.toml").write_text(
-            f'[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.11"\ndependencies = [{asked}]\n'
+            f'[project]\nname = "app"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+            f"dependencies = [{asked}]\n"
             f'[tool.pypm.sources]\nlib = {{ git = "{self.repository.as_uri()}", branch = "main" }}\n'
         )
 
@@ -117,3 +118,20 @@ def test_a_commit_that_is_gone_is_not_missed(upstream: Upstream) -> None:
     upstream.ask("lib", "click", "rich")
     upstream.lock()
     assert upstream.locked() == new
+
+
+def test_an_import_keeps_the_commits_that_the_other_tool_had(upstream: Upstream) -> None:
+    upstream.push("2.0", "idna")
+    (upstream.stage.root / "pypm.lock").unlink()
+    shutil.rmtree(upstream.stage.home / "cache")
+    url = f"{upstream.repository.as_uri()}?branch=main"
+    (upstream.stage.root / "uv.lock").write_text(
+        f'[[package]]\nname = "lib"\nversion = "1.0"\nsource = {{ git = "{url}#{upstream.first}" }}\n'
+    )
+    done = run(["pypm", "import"], upstream.stage.root, upstream.stage.environ)
+    assert done.returncode == 0 and "Not carried over" not in done.stdout, done.stdout
+    assert upstream.locked() == upstream.first
+    upstream.ask("lib", "idna>=3")
+    upstream.push("3.0", "idna")
+    upstream.lock()
+    assert upstream.locked() == upstream.first

@@ -8,7 +8,7 @@ from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 
 MAX_STEPS = 500_000
-"""What a search may cost unless somebody says otherwise: a minute or so. A thousand members take a few hundred."""
+"""What a search may cost unless somebody says otherwise: a minute or so. Large workspaces take hundreds."""
 
 
 @record

@@ -25,7 +25,7 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution
-from pypm_model.sources import IndexSource, MemberSource
+from pypm_model.sources import GitSource, IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.configuration import Written
@@ -51,6 +51,8 @@ class Locking:
     locked: bool = False
     preferences: Pins = ()
     """Versions to keep if they fit, in place of those that are locked of the same names."""
+    commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
+    """Likewise, where branches and tags are to stay."""
 
 
 @record
@@ -174,7 +176,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old.first)
     settings = settings_of(plain, more_settings(workspace))
     reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
-    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences
+    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
         if not flawed and (old.is_resolved or not old.is_merge):
@@ -194,7 +196,8 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
-    new = resolved(tools, workspace, request, settings, old, old.names if how.upgrade else wanted)
+    anew = old.names if how.upgrade else wanted
+    new = resolved(tools, workspace, request, settings, old, anew, how.commits)
     made = write(new, tools.retained.written)
     if old.amid_merge:
         remember(tools.world, workspace, made)
@@ -225,15 +228,16 @@ def resolved(
     settings: LockSettings,
     old: OldLock,
     anew: Collection[NormalizedName] = (),
+    given: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = (),
 ) -> Lock:
-    """The lock that *request* gives, with branches where the old one has them, but for those of the names
-    *anew*. Only where nothing fits that way are they looked at again."""
+    """The lock that *request* gives, with branches at the commits *given* or where the old one has them, but
+    for those of the names *anew*. Only where nothing fits that way are they looked at again."""
     from pypm.ops.resolving import CannotResolve, resolve
 
     def answer() -> Resolution:
         return resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
 
-    commits = old.commits(anew)
+    commits = {**old.commits(anew), **dict(given)}
     tools.catalog.keep_commits(commits, anew=anew)
     try:
         resolution = answer()
@@ -241,8 +245,8 @@ def resolved(
         held = [name for name, sources in commits.items() if sources and name in conflict.names]
         if not held:
             raise
-        again = {*anew, *held}
-        tools.catalog.keep_commits(old.commits(again), anew=again)
+        others = {name: sources for name, sources in commits.items() if name not in held}
+        tools.catalog.keep_commits(others, anew={*anew, *held})
         try:
             resolution = answer()
         except CannotResolve:
