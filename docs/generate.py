@@ -60,7 +60,8 @@ def commands() -> str:
     lines = ["# Commands", "", NOTE, ""]
     lines += [
         "`pypm COMMAND [OPTIONS]`. Standard output carries data, standard error the talk. Exit codes: 0 done,",
-        "1 no (or it failed), 2 the input cannot be used (wrong usage, a manifest with faults), 127 no such",
+        "1 no (or it failed), 2 the input cannot be used (wrong usage, a manifest with faults), 3 the search for",
+        "versions ran out of its budget (`undecided`), 127 no such",
         "command to run, 130 interrupted; `run` and `exec` give the exit code of what they ran.",
         "",
         "| command | |",
@@ -159,6 +160,7 @@ SETTINGS = {
     "resolution.conflicts.member": "A member.",
     "resolution.conflicts.extra": "An extra of that member.",
     "resolution.conflicts.group": "A dependency group of that member.",
+    "resolution.max-steps": "Steps of the search for versions after which `pypm lock` ends with `undecided`; the default lasts for a minute or so, and large workspaces take hundreds.",
     "resolution.find-links": "Folders of wheels and sdists that are looked at before all indexes.",
     "tasks": "`[tasks.NAME]`, inherited by every member that does not define its own; a string is its command.",
     "tasks.NAME.command": "For the shell; without one the task only stands for what it needs.",

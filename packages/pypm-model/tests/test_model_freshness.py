@@ -76,6 +76,8 @@ def test_a_lock_is_fresh_for_what_it_was_made_for() -> None:
         with_api(version="V1.0"),
         replace(REQUEST, members=(CORE, API)),
         replace(REQUEST, environments=('sys_platform=="linux"',)),
+        replace(REQUEST, environments=("'linux' == sys_platform",)),
+        replace(REQUEST, environments=("platform_system == 'Linux' and os_name == 'posix'",)),
         replace(REQUEST, max_steps=5, exclude_newer="2026-11-01T00:00:00Z", preferred_splits=("x",)),
     ],
 )

@@ -713,6 +713,16 @@ def test_t21_the_budget_ends_undecided() -> None:
     assert outcome.steps > 5
 
 
+def test_t21_the_budget_counts_what_a_hard_search_costs() -> None:
+    """Six pigeons, five holes: the steps are few, but each goes through all that was learned."""
+    pigeons = {f"p{n}": {f"{hole}.0": [f"h{hole}=={n}.0"] for hole in range(5)} for n in range(6)}
+    holes = {f"h{hole}": {f"{n}.0": [] for n in range(6)} for hole in range(5)}
+    universe = Universe({**pigeons, **holes})
+    everyone = request(sorted(pigeons), max_steps=250)  # twice its decisions and conflicts
+    assert isinstance(universe.solve(everyone), Undecided)
+    assert isinstance(universe.solve(replace(everyone, max_steps=500)), Unsolvable)
+
+
 @pytest.mark.slow
 def test_t21_two_thousand_versions_and_long_chains_need_no_recursion() -> None:
     long = {f"p{n}": {"1.0": [f"p{n + 1}"]} for n in range(1500)} | {"p1500": {"1.0": ["many<5"]}}

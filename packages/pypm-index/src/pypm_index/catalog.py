@@ -48,6 +48,7 @@ from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
+from pypm_model.sources import GitSource
 from pypm_model.versions import sort_key
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow, Page
@@ -135,6 +136,8 @@ class Catalog:
         self._waiting: dict[Place, list[Key]] = {}  # what goes on when a page has been fetched
         self._builds: dict[Key, NeedsBuild | DirectNeedsBuild] = {}  # what waits to be needed
         self._warned: set[tuple[str, str]] = set()
+        self._commits: Mapping[NormalizedName, tuple[GitSource, ...]] = {}
+        self._anew: Collection[NormalizedName] = ()
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -253,7 +256,22 @@ class Catalog:
             self._offline,
             self._refresh is True,
             self._clock,
+            self._commits,
+            self._anew,
         )
+
+    def keep_commits(
+        self,
+        commits: Mapping[NormalizedName, tuple[GitSource, ...]],
+        *,
+        anew: Collection[NormalizedName] = (),
+    ) -> None:
+        """From now on branches and tags are taken to be at *commits*, by the name of what comes from
+        there: where a lock has them. Where those of the names *anew* are now is asked, however lately that
+        was done."""
+        if (commits, anew) != (self._commits, self._anew):
+            self._commits, self._anew = commits, anew
+            self._ledger.forget_all(DirectKey)
 
     # -- pages -----------------------------------------------------------------------------------
 

@@ -72,6 +72,8 @@ class Exhausted:
 
 
 EXHAUSTED = Exhausted()
+_LOOKS = 64
+"""Incompatibilities that are looked at in about the time of a step."""
 Outcome = Missing | Failed | Cut | Found | Exclude | Apart | Exhausted
 
 
@@ -117,7 +119,9 @@ class Region:
 
     @property
     def steps(self) -> int:
-        return self.solver.decisions + self.solver.conflicts + self._steps
+        """What the search has cost so far: nothing of it hangs on the machine."""
+        solver = self.solver
+        return solver.decisions + solver.conflicts + self._steps + solver.looked_at // _LOOKS
 
     def node_package(self, node: int) -> Package | None:
         """The package whose candidates the node's bits are; None for extras and items."""

@@ -46,6 +46,8 @@ class Solver:
         self.level = 0
         self.decisions = 0
         self.conflicts = 0
+        self.looked_at = 0
+        """Incompatibilities looked at: in a hard search, where much is learned, the bulk of the work."""
         self.fixed: list[int] = []
         """Nodes that became fixed, oldest first; may hold some that no longer are."""
         self.last_conflict: tuple[int, int] | None = None
@@ -225,9 +227,9 @@ class Solver:
                 exact: Iterable[Incompatibility] = ()
             else:
                 exact = self._at[node].get(now, ())
-            for incompatibility in chain(
-                exact, [i for outside, i in self._watching[node] if not now & outside]
-            ):
+            watching = self._watching[node]
+            self.looked_at += len(watching)
+            for incompatibility in chain(exact, [i for outside, i in watching if not now & outside]):
                 unit = -1
                 unit_bits = 0
                 for other, term in incompatibility.terms:

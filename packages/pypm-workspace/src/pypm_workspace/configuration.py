@@ -240,6 +240,8 @@ class Settings:
     no_binary: tuple[NormalizedName, ...] = ()
     """``*`` stands for all."""
     conflicts: tuple[tuple[ConflictItem, ...], ...] = ()
+    max_steps: int = 0
+    """Steps the resolver may take; 0: as many as it does by itself."""
     tasks: tuple[Task, ...] = ()
     lock_export: tuple[str, ...] = ()
     plugins: tuple[PluginPin, ...] = ()

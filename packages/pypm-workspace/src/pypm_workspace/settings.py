@@ -104,6 +104,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
             tuple(ConflictItem(side.member, side.extra, side.group) for side in conflict)
             for conflict in policy.conflicts
         ),
+        max_steps=policy.max_steps or 0,
         tasks=_tasks(model.tasks, ("tasks",), FILE),
         lock_export=tuple(model.lock.export),
         plugins=tuple(

@@ -149,6 +149,7 @@ class ResolutionTable(_Strict):
     no_binary: list[Name] = []
     conflicts: list[list[ConflictTable]] = []
     find_links: list[str] = []
+    max_steps: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 class TaskTable(_Strict):

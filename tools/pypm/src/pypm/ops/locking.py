@@ -15,7 +15,7 @@ from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
-from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
+from pypm_model.freshness import Stale, manifest_of, marker_texts, same_environments, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
@@ -25,7 +25,7 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution
-from pypm_model.sources import IndexSource, MemberSource
+from pypm_model.sources import GitSource, IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.configuration import Written
@@ -51,6 +51,8 @@ class Locking:
     locked: bool = False
     preferences: Pins = ()
     """Versions to keep if they fit, in place of those that are locked of the same names."""
+    commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
+    """Likewise, where branches and tags are to stay."""
 
 
 @record
@@ -174,7 +176,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old.first)
     settings = settings_of(plain, more_settings(workspace))
     reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
-    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences
+    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
         if not flawed and (old.is_resolved or not old.is_merge):
@@ -194,7 +196,8 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
-    new = resolved(tools, workspace, request, settings, old)
+    anew = old.names if how.upgrade else wanted
+    new = resolved(tools, workspace, request, settings, old, anew, how.commits)
     made = write(new, tools.retained.written)
     if old.amid_merge:
         remember(tools.world, workspace, made)
@@ -219,13 +222,51 @@ def _check_environments(tools: Tools, workspace: Workspace, request: Request) ->
 
 
 def resolved(
-    tools: Tools, workspace: Workspace, request: Request, settings: LockSettings, old: OldLock
+    tools: Tools,
+    workspace: Workspace,
+    request: Request,
+    settings: LockSettings,
+    old: OldLock,
+    anew: Collection[NormalizedName] = (),
+    given: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = (),
 ) -> Lock:
-    """The lock that *request* gives."""
-    from pypm.ops.resolving import resolve
+    """The lock that *request* gives, with branches at the commits *given* or where the old one has them, but
+    for those of the names *anew*. Only where nothing fits that way are they looked at again."""
+    from pypm.ops.resolving import CannotResolve, resolve
 
-    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
-    return complete(resolution, request, settings, tools, old.files)
+    def answer() -> Resolution:
+        return resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
+
+    commits = {**old.commits(anew), **dict(given)}
+    tools.catalog.keep_commits(commits, anew=anew)
+    try:
+        resolution = answer()
+    except CannotResolve as conflict:
+        held = [name for name, sources in commits.items() if sources and name in conflict.names]
+        if not held:
+            raise
+        others = {name: sources for name, sources in commits.items() if name not in held}
+        tools.catalog.keep_commits(others, anew={*anew, *held})
+        try:
+            resolution = answer()
+        except CannotResolve:
+            raise
+        except PypmError:
+            raise conflict from None  # whether it would help cannot be found out now
+    made = complete(resolution, request, settings, tools, old.files)
+    before = old.first
+    if before is None:
+        return made
+    # Environments that are only spelled otherwise now make no line of the lock another one.
+    return replace(
+        made,
+        environments=_kept_spelling(before.environments, made.environments),
+        required_environments=_kept_spelling(before.required_environments, made.required_environments),
+    )
+
+
+def _kept_spelling(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    return before if same_environments(before, now) else now
 
 
 def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
