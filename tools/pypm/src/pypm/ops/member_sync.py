@@ -90,7 +90,7 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
     )
     in_step = writes or not (workspace.settings.lock_export or options.how.dry_run)
     if options.stamp_key is not None and in_step and not workspace.absent and asks:
-        _stamp(tools, workspace, [ask for ask, *_ in done], report, options.stamp_key)
+        _stamp(tools, workspace, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report
 
@@ -360,7 +360,14 @@ def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None
         start_compiling(tools, tuple(digests), interpreter)
 
 
-def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: MembersReport, key: str) -> None:
+def _stamp(
+    tools: Tools,
+    workspace: Workspace,
+    lock: Lock,
+    asks: Sequence[_Ask],
+    report: MembersReport,
+    key: str,
+) -> None:
     stamped = []
     for ask in asks:
         needs = needed_outside(tools, ask.venv, ask.mode)
@@ -371,4 +378,4 @@ def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: Mem
         say = f"Nothing to do: {count(one.packages, 'package')} in {shown}"
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
-    leave_stamp(workspace, key, say, stamped, of_members=True)
+    leave_stamp(workspace, key, say, stamped, lock, of_members=True)

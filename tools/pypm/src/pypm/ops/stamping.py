@@ -8,11 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from pypm import _stamp
+from pypm.ops.folders import folder_manifests
 from pypm.ops.opening import LOCK
 from pypm.ops.tools import VENV
 from pypm_env.finding import PIN_FILE
 from pypm_env.interpreters import Interpreter
 from pypm_env.state_file import JOURNAL, STATE
+from pypm_model.locks import Lock
 from pypm_model.records import record
 from pypm_workspace.workspace import Workspace
 
@@ -31,9 +33,16 @@ class Stamped:
 
 
 def leave_stamp(
-    workspace: Workspace, key: str, say: str, environments: Sequence[Stamped], *, of_members: bool
+    workspace: Workspace,
+    key: str,
+    say: str,
+    environments: Sequence[Stamped],
+    lock: Lock,
+    *,
+    of_members: bool,
 ) -> None:
-    """Writes a stamp for *environments*: in the root's own if it is that one, else for members.
+    """Writes a stamp for *environments*, made from *lock*: in the root's own if it is that one, else for
+    members.
 
     Manifests are written down as they were when they were read: one that has changed since is noticed.
     """
@@ -51,7 +60,7 @@ def leave_stamp(
         else:
             folders[listed.path] = listed.mtime_ns
     root = Path(workspace.root)
-    own = [LOCK, *workspace.settings.lock_export]
+    own = [LOCK, *workspace.settings.lock_export, *folder_manifests(lock)]
     for one in environments:
         venv = one.venv or (f"{one.folder}/{VENV}" if one.folder != "." else VENV)
         site = f"{venv}/{one.interpreter.layout.site_packages}"

@@ -99,7 +99,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     )
     in_step = writes or not workspace.settings.lock_export
     if options.stamp_key is not None and in_step and not options.how.dry_run:
-        _leave_stamp(tools, interpreter, target, options.stamp_key, report)
+        _leave_stamp(tools, interpreter, target, options.stamp_key, report, lock)
     compile_later(tools, done, interpreter)
     return report
 
@@ -127,10 +127,10 @@ def asked_by(lock: Lock, roots: Iterable[Root] | None = None) -> frozenset[str]:
 
 
 def _leave_stamp(
-    tools: Tools, interpreter: Interpreter, target: Target, key: str, report: SyncReport
+    tools: Tools, interpreter: Interpreter, target: Target, key: str, report: SyncReport, lock: Lock
 ) -> None:
     workspace = tools.workspace
     assert workspace is not None
     needs = needed_outside(tools, target.venv, target.mode)
     say = f"Nothing to do: {count(report.members, 'member')}, {count(report.packages, 'package')} in {VENV}"
-    leave_stamp(workspace, key, say, [Stamped(".", interpreter, needs)], of_members=False)
+    leave_stamp(workspace, key, say, [Stamped(".", interpreter, needs)], lock, of_members=False)

@@ -131,7 +131,7 @@ def member_environment(
         needs = needed_outside(tools, stored.venv, mode)
         if stamp_key and not workspace.absent:
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
-            leave_stamp(workspace, stamp_key, ready.to_line(), [stamped], of_members=True)
+            leave_stamp(workspace, stamp_key, ready.to_line(), [stamped], lock, of_members=True)
         # It stays as long as the member is there, and asks for no other.
         tools.store.refer(Path(workspace.root) / member.file, stored.digest)
     return ready
