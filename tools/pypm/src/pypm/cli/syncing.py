@@ -13,7 +13,7 @@ from pypm.cli.options import Common, world
 from pypm.cli.render.report import diff_lines, say, sync_lines
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
-from pypm.ops.places import environment_for
+from pypm.ops.places import NoEnvironment, environment_for
 from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
 from pypm.ops.synced import MembersReport, SyncReport
@@ -64,7 +64,8 @@ def sync_from(common: Common, options: PylockOptions) -> int:
 def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen: bool = False) -> Path:
     """Makes the environment a command runs in match unless a stamp says it does, saying as little as
     possible; its folder: that of the one selected member, the shared one, or, where nothing is shared, that
-    of the member in the current folder. Raises `NoOneEnvironment`."""
+    of the member in the current folder. Raises `NoOneEnvironment`, and `NoEnvironment` if there is none and
+    none may be made."""
     arguments = spelled(selection, frozen)
     if not selection.members:
         held = holding(arguments) if sync else None
@@ -76,6 +77,8 @@ def sync_first(world: World, selection: Selection, *, sync: bool = True, frozen:
         arguments = spelled(selection, frozen)
     if sync and nothing_to_do(arguments) is None:
         bring_in_step(world, selection, frozen=frozen)
+    if not sync and not (place.venv / "pyvenv.cfg").is_file():
+        raise NoEnvironment(place.member, str(place.venv))
     return place.venv
 
 

@@ -14,7 +14,14 @@ from typing import Any
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import announced, environment_in, link_mode_for, needed_outside, start_compiling
+from pypm.ops.installing import (
+    announced,
+    compile_now,
+    environment_in,
+    link_mode_for,
+    needed_outside,
+    start_compiling,
+)
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.provisioning import provide, renewed
@@ -173,6 +180,9 @@ def _installed(
         for ask, installed, wanted in zip(asks, found, dists, strict=True):
             named = tuple(replace(dist, requested=dist.name in ask.requested) for dist in wanted)
             again = True if isinstance(reinstall, bool) else [*reinstall, *torn[ask.name]]
+            if options.how.compile and not options.how.dry_run:
+                lacking = compile_now(tools, named, trees, installed, ask.interpreter)
+                again = again if isinstance(again, bool) else [*again, *lacking]
             plans.append(
                 plan(
                     Wanted(ask.interpreter, named, ask.mode),
@@ -186,8 +196,6 @@ def _installed(
             for ask, todo, wanted in zip(asks, plans, dists, strict=True):
                 yield ask, len(wanted), todo.to_json(), ()
             return
-        if options.how.compile:
-            _compile_now(asks, plans, trees)
         done = _applied(tools, asks, plans, trees)
         for number, ask in enumerate(asks):
             yield ask, len(dists[number]), *done[number]
@@ -335,20 +343,6 @@ def _applied(
 
 
 # --- afterwards ----------------------------------------------------------------------------------
-
-
-def _compile_now(asks: Sequence[_Ask], plans: Sequence[Plan], trees: Mapping[str, Tree]) -> None:
-    from pypm_env.compiling import compile_trees
-
-    for interpreter in {ask.interpreter.identity: ask.interpreter for ask in asks}.values():
-        digests = {
-            step.dist.tree
-            for todo in plans
-            for step in todo.install
-            if todo.wanted.interpreter.identity == interpreter.identity
-        }
-        wanted = [tree for digest, tree in trees.items() if digest in digests]
-        compile_trees(wanted, interpreter.path, interpreter.cache_tag)
 
 
 def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None:

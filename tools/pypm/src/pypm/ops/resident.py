@@ -292,9 +292,7 @@ class Resident:
     def _state_of(self, workspace: Workspace) -> _State:
         pins = tuple(_text(file) or "" for file in self._pin_files)
         folders = stale_folders(self.root, self._done.locked.lock) if self._done is not None else ()
-        return _State(
-            workspace.state, lock_text(workspace), pins, self._exports(workspace), tuple(folders)
-        )
+        return _State(workspace.state, lock_text(workspace), pins, self._exports(workspace), tuple(folders))
 
     def _has_changed(self, workspace: Workspace, state: _State) -> bool:
         """Whether a file that the new lock is made from is not as it was read."""

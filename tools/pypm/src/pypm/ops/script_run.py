@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from pypm.ops.activation import process_environment
 from pypm.ops.execute import Command
@@ -13,7 +14,8 @@ from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
 from pypm_env.venv import python_path
-from pypm_model.errors import Place
+from pypm_model import specifiers
+from pypm_model.errors import Place, PypmError
 from pypm_model.names import NormalizedName
 from pypm_model.requests import Ask
 from pypm_model.requirement_text import parse
@@ -28,9 +30,25 @@ _SCRIPT = NormalizedName("(script)")
 """Stands for who asks where a resolution wants a member. No project's name."""
 
 
+class NoScript(PypmError):
+    """A file of Python is to be run, and is not there."""
+
+    code: ClassVar[str] = "no-script"
+    exit: ClassVar[int] = 2
+    file: str
+
+    def __str__(self) -> str:
+        return f"there is no file {self.file}"
+
+
 def is_script(world: World, word: str) -> bool:
     """Whether *word* is a file of Python in or below the current folder, or by its path."""
-    return word.endswith((".py", ".pyw")) and (world.cwd / word).is_file()
+    return names_script(word) and (world.cwd / word).is_file()
+
+
+def names_script(word: str) -> bool:
+    """Whether *word* is spelled like a file of Python."""
+    return word.endswith((".py", ".pyw"))
 
 
 def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Command | None:
@@ -56,7 +74,8 @@ def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Comma
         asks += _members_below(workspace, asks) if workspace is not None else []
         places = {item: Place(word, line) for item, line in enumerate(script.lines)}
         try:
-            interpreter = tools.interpreter(script.requires_python, folder=path.resolve().parent)
+            pythons = _pythons_of(workspace, script.requires_python, asks)
+            interpreter = tools.interpreter(pythons, folder=path.resolve().parent)
             lone = lone_environment(tools, interpreter, asks, places, owner=path.resolve())
         except Exception as error:
             if not getattr(error, "askers", True):
@@ -64,6 +83,15 @@ def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Comma
             raise
         python = python_path(lone.venv, interpreter)
     return Command((str(python), word, *arguments), process_environment(lone.venv, world.environ))
+
+
+def _pythons_of(workspace: Workspace | None, asked: str, asks: Sequence[Ask]) -> str:
+    """The Pythons that the script *asked* for and all members among *asks* run on."""
+    if workspace is not None:
+        pythons = workspace.pythons
+        for one in asks:
+            asked = specifiers.merge(asked, pythons.get(one.requirement.name, ""))
+    return asked
 
 
 def _members_below(workspace: Workspace, asks: Sequence[Ask]) -> list[Ask]:

@@ -14,7 +14,7 @@ from pypm.cli.syncing import bring_in_step, sync_first
 from pypm.ops.execute import Command, all_tasks, command_in, run_jobs, task_jobs
 from pypm.ops.opening import open_workspace
 from pypm.ops.schedule import Job, Run
-from pypm.ops.script_run import bare_script, is_script, plain_script, script_command
+from pypm.ops.script_run import NoScript, bare_script, is_script, names_script, plain_script, script_command
 from pypm.ops.selection import Selection
 from pypm.ops.world import World
 from pypm_model.records import replace
@@ -57,7 +57,7 @@ def command(
             process = script_command(here, task, arguments) or _plain(here, task, arguments, selection, how)
             jobs = {}
         else:
-            workspace = open_workspace(here)
+            workspace = _workspace(here, task)
             venv = _shared(here, workspace, selection, how)
             jobs = task_jobs(here, workspace, task, arguments, selection)
             if not jobs:
@@ -86,6 +86,16 @@ def command(
         passed = len(ended) - len(failed) - skipped
         say(f"{passed} done, {len(failed)} failed, {skipped} not started")
     return max((run.code or 0 for run in failed), default=0)
+
+
+def _workspace(world: World, task: str) -> Workspace:
+    try:
+        return open_workspace(world)
+    except NoWorkspace:
+        # A script needs none.
+        if names_script(task):
+            raise NoScript(task) from None
+        raise
 
 
 def _shared(world: World, workspace: Workspace, selection: Selection, how: dict[str, bool]) -> Path | None:
