@@ -220,9 +220,12 @@ class Catalog:
 
         A file with a `path` is below the place where its index has its files; that place, and the
         address of every other file, is told by the index's pages: by those in the cache, else by as
-        few as will do. Raises `FileGone` if the index does not have a file (any more), and `UnknownIndex`.
+        few as will do. Raises `FileGone` if the index does not have a file (any more), `OfflineMissing`
+        if nobody knows and none may be asked, and `UnknownIndex`.
         """
-        return locating.locate(wanted, self._indexes, self._files.every_row, self.cache)
+        return locating.locate(
+            wanted, self._indexes, self._files.every_row, self.cache, offline=self._offline
+        )
 
     def relocate(self, located: Located) -> Located | None:
         """Where the file is by the index's page as it is now, for one that was not found where

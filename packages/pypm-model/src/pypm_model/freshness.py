@@ -293,6 +293,24 @@ def _stale_member(locked: LockedPackage, member: MemberRequest) -> Iterator[Stal
     yield from _stale_tables(name, file, "dependency-groups", old.groups, new.groups, member.groups)
 
 
+def stale_folder(
+    locked: LockedPackage, version: str, requires: Iterable[str], requires_python: str
+) -> tuple[Stale, ...]:
+    """Every difference between the project in a folder as it was locked and what its manifest says now:
+    its *version*, requirement texts, and the least Python (as in `LockedPackage.requires_python`)."""
+    assert isinstance(locked.source, PathSource)
+    name, file = locked.name, _manifest_file(locked.source.path)
+    found = []
+    if _version(locked.version) != _version(version):
+        found.append(Stale("version-changed", name, file, "project", locked.version, version))
+    if locked.requires_python != requires_python:
+        old = locked.requires_python
+        found.append(Stale("requires-python-changed", name, file, "project", old, requires_python))
+    now = tuple(sorted(set(requires)))
+    found += _stale_table(name, file, "project.dependencies", locked.requires, now, ())
+    return tuple(found)
+
+
 def _version(text: str) -> str:
     try:
         return versions.canonical(text) if text else ""

@@ -46,7 +46,8 @@ def sync_from(common: Common, options: PylockOptions) -> int:
 def sync_first(world: World, selection: Selection, *, synced: bool = True, frozen: bool = False) -> Path:
     """Makes the environment a command runs in match (unless it is not to be *synced*) if no stamp says it
     does, saying as little as possible; its folder: that of the one selected member, the shared one, or,
-    where nothing is shared, that of the member in the current folder. Raises `NoOneEnvironment`."""
+    where nothing is shared, that of the member in the current folder. Raises `NoOneEnvironment`, and
+    `NoEnvironment` if there is none and none may be made."""
     arguments = _spelled(world, selection, frozen)
     in_step = environment(arguments)
     if in_step is not None:
@@ -57,6 +58,8 @@ def sync_first(world: World, selection: Selection, *, synced: bool = True, froze
         bring_in_step(world, of_one, frozen=frozen)
         if of_one != selection and not selection.members:
             _remember(arguments, _spelled(world, of_one, frozen))
+    elif not (place.venv / "pyvenv.cfg").is_file():
+        raise places.NoEnvironment(place.member, str(place.venv))
     return place.venv
 
 

@@ -72,4 +72,9 @@ def _which(name: str, path: str) -> str | None:
 
 def is_script(world: World, word: str) -> bool:
     """Whether *word* is a file of Python in or below the current folder, or by its path."""
-    return word.endswith((".py", ".pyw")) and (world.cwd / word).is_file()
+    return names_script(word) and (world.cwd / word).is_file()
+
+
+def names_script(word: str) -> bool:
+    """Whether *word* is spelled like a file of Python."""
+    return word.endswith((".py", ".pyw"))

@@ -20,7 +20,7 @@ from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
 from pypm_env.symlinks import NoSymbolicLinks, can_symlink
 from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
-from pypm_model.names import normalize
+from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
@@ -74,7 +74,9 @@ def install(
     """Makes the environment hold *pins*. *agreed* is called as soon as nothing speaks against the
     environment, unless nothing is to be changed: what can be refused is refused before."""
     venv = target.venv
-    reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
+    reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.reinstall]
+    if options.reinstall_all:
+        reinstall = True
     changes: Changes | None = None
     with tools.store.using():
         installed = inspect(venv)
@@ -98,6 +100,9 @@ def install(
                 look=options.compile or not anew,
             )
             dists, trees = provided.dists, provided.trees
+            if options.compile:
+                lacking = compile_now(tools, dists, trees, installed, interpreter)
+                reinstall = reinstall if isinstance(reinstall, bool) else [*reinstall, *lacking]
         dists = tuple(replace(dist, requested=dist.name in target.requested) for dist in dists)
         todo = plan(
             Wanted(interpreter, dists, target.mode),
@@ -109,8 +114,6 @@ def install(
         if not options.dry_run:
             if not todo.is_empty:
                 _stamp.remove(str(tools.root))
-            if options.compile and not todo.is_empty:
-                _compile(trees, interpreter)
             changes = apply(
                 todo,
                 tools.store,
@@ -190,7 +193,27 @@ def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[
     return tuple(found)
 
 
-def _compile(trees: Mapping[str, Tree], interpreter: Interpreter) -> None:
-    from pypm_env.compiling import compile_trees
+def compile_now(
+    tools: Tools,
+    dists: Sequence[WantedDist],
+    trees: Mapping[str, Tree],
+    installed: Installed,
+    interpreter: Interpreter,
+) -> list[NormalizedName]:
+    """Has bytecode made of *dists* in the store; names of those that are *installed* without it. *trees* are
+    those that are at hand, by digest."""
+    from pypm_env.compiling import compile_trees, lacks_bytecode
 
-    compile_trees(trees.values(), interpreter.path, interpreter.cache_tag)
+    found = {
+        dist: tree
+        for dist in dists
+        if (tree := trees.get(dist.tree) or tools.store.tree(dist.tree, check=False)) is not None
+    }
+    compile_trees(found.values(), interpreter.path, interpreter.cache_tag)
+    here = {one.dist.tree for one in installed.dists if one.is_ours}
+    site = installed.folder / interpreter.layout.site_packages
+    return [
+        dist.name
+        for dist, tree in found.items()
+        if dist.tree in here and lacks_bytecode(site, tree, interpreter.cache_tag)
+    ]

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pypm.ops.folders import stale_folders
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
@@ -175,7 +176,9 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         raise UnknownUpgrade(tuple(sorted(unknown)))
     plain = request_of(tools, workspace, old.first)
     settings = settings_of(plain, more_settings(workspace))
-    reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
+    reasons: tuple[Stale, ...] = ()
+    if old.lock is not None:
+        reasons = (*stale(old.lock, plain, settings), *stale_folders(workspace.root, old.lock))
     asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
@@ -324,6 +327,7 @@ def check_lock(
         if not reason.member
         or (reason.member not in absent and (members is None or reason.member in members))
     )
+    told += tuple(stale_folders(workspace.root, lock, members))
     return Judged(lock, told, unsound(tools.world, workspace.root, text, lock))
 
 

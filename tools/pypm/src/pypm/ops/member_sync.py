@@ -13,8 +13,9 @@ from typing import Any
 
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
+from pypm.ops.folders import folder_manifests
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import allowed_to_replace, announced, link_mode_for
+from pypm.ops.installing import allowed_to_replace, announced, compile_now, link_mode_for
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.provisioning import provide, renewed
@@ -92,7 +93,7 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
     )
     in_step = writes or not (workspace.settings.lock_export or options.how.dry_run)
     if options.stamp_key is not None and in_step and not workspace.absent and asks:
-        _stamp(tools, workspace, [ask for ask, *_ in done], report, options.stamp_key)
+        _stamp(tools, workspace, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report
 
@@ -174,6 +175,9 @@ def _installed(
         for ask, installed, wanted in zip(asks, found, dists, strict=True):
             named = tuple(replace(dist, requested=dist.name in ask.requested) for dist in wanted)
             again = True if isinstance(reinstall, bool) else [*reinstall, *torn[ask.name]]
+            if options.how.compile and not options.how.dry_run:
+                lacking = compile_now(tools, named, trees, installed, ask.interpreter)
+                again = again if isinstance(again, bool) else [*again, *lacking]
             plans.append(
                 plan(
                     Wanted(ask.interpreter, named, ask.mode),
@@ -187,8 +191,6 @@ def _installed(
             for ask, todo, wanted in zip(asks, plans, dists, strict=True):
                 yield ask, len(wanted), todo.to_json(), ()
             return
-        if options.how.compile:
-            _compile_now(asks, plans, trees)
         done = _applied(tools, asks, plans, trees)
         for number, ask in enumerate(asks):
             yield ask, len(dists[number]), *done[number]
@@ -338,20 +340,6 @@ def _applied(
 # --- afterwards ----------------------------------------------------------------------------------
 
 
-def _compile_now(asks: Sequence[_Ask], plans: Sequence[Plan], trees: Mapping[str, Tree]) -> None:
-    from pypm_env.compiling import compile_trees
-
-    for interpreter in {ask.interpreter.identity: ask.interpreter for ask in asks}.values():
-        digests = {
-            step.dist.tree
-            for todo in plans
-            for step in todo.install
-            if todo.wanted.interpreter.identity == interpreter.identity
-        }
-        wanted = [tree for digest, tree in trees.items() if digest in digests]
-        compile_trees(wanted, interpreter.path, interpreter.cache_tag)
-
-
 def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None:
     waiting: dict[str, tuple[Interpreter, dict[str, None]]] = {}
     for ask, uncompiled in done:
@@ -361,7 +349,14 @@ def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None
         start_compiling(tools.world, tools.store, tuple(digests), interpreter)
 
 
-def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: MembersReport, key: str) -> None:
+def _stamp(
+    tools: Tools,
+    workspace: Workspace,
+    lock: Lock,
+    asks: Sequence[_Ask],
+    report: MembersReport,
+    key: str,
+) -> None:
     stamped = []
     for ask in asks:
         needs = needed_outside(tools.store, ask.venv, ask.mode)
@@ -372,5 +367,5 @@ def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: Mem
         say = f"Nothing to do: {count(one.packages, 'package')} in {shown}"
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
-    exports = workspace.settings.lock_export
-    leave_stamp(workspace.root, workspace.inputs, exports, key, say, stamped, of_members=True)
+    also = (*workspace.settings.lock_export, *folder_manifests(lock))
+    leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True)

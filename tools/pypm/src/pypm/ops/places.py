@@ -42,6 +42,22 @@ class NoOneEnvironment(PypmError):
         return "choose one member with -p"
 
 
+class NoEnvironment(PypmError):
+    """An environment is asked for as it is, and was not made yet."""
+
+    code: ClassVar[str] = "no-environment"
+    member: str
+    """Whose it is; empty: the one that the members share."""
+    folder: str
+
+    def __str__(self) -> str:
+        return f"{self.member or 'the workspace'} has no environment in {self.folder}"
+
+    @property
+    def hint(self) -> str:
+        return f"`{'pypm sync -p ' + self.member if self.member else 'pypm sync'}` makes it"
+
+
 @record
 class EnvironmentPlace:
     """One environment."""

@@ -33,7 +33,7 @@ class Stamped:
 def leave_stamp(
     root: str,
     inputs: Inputs,
-    exports: Sequence[str],
+    also: Sequence[str],
     key: str,
     say: str,
     environments: Sequence[Stamped],
@@ -44,11 +44,12 @@ def leave_stamp(
     else for members.
 
     *inputs* are what the workspace was read from, as it was then: a manifest that has changed since is
-    noticed. *exports* are the files of ``[lock] export``.
+    noticed. *also* are other files that count: those of ``[lock] export``, manifests of projects
+    used by their path.
     """
     files, folders, missing = _rows(root, inputs)
     base = Path(root)
-    own = [LOCK, *exports]
+    own = [LOCK, *also]
     venvs = [one.venv or (f"{one.folder}/{VENV}" if one.folder != "." else VENV) for one in environments]
     for one, venv in zip(environments, venvs, strict=True):
         site = f"{venv}/{one.interpreter.layout.site_packages}"

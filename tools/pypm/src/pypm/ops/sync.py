@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from pypm.ops.folders import folder_manifests
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
@@ -130,10 +131,11 @@ def _remember(
     report: SyncReport,
 ) -> None:
     """For the next sync: that nothing is to be done while nothing changes, and how it is done again."""
-    root, inputs, exports = workspace.root, workspace.inputs, workspace.settings.lock_export
+    root, inputs = workspace.root, workspace.inputs
+    also = (*workspace.settings.lock_export, *folder_manifests(locked.lock))
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
-    leave_stamp(root, inputs, exports, key, nothing_to_do(report), stamped, of_members=False)
+    leave_stamp(root, inputs, also, key, nothing_to_do(report), stamped, of_members=False)
     if not workspace.warnings:
         keep(
             tools.world,
@@ -142,7 +144,7 @@ def _remember(
             root,
             inputs,
             locked.text,
-            exports,
+            also,
             report.members,
             done,
             target.prompt,

@@ -12,7 +12,7 @@ from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.cli.render.style import style
 from pypm.cli.syncing import bring_in_step, sync_first
-from pypm.ops.command import Command, command_in, is_script
+from pypm.ops.command import Command, command_in, is_script, names_script
 from pypm.ops.selection import Selection
 from pypm.ops.world import World
 from pypm_model.later import later
@@ -67,7 +67,7 @@ def command(
                 here, task, arguments, selection, how
             )
         else:
-            workspace = opening.open_workspace(here)
+            workspace = _workspace(here, task)
             venv = _shared(here, workspace, selection, how)
             jobs = execute.task_jobs(here, workspace, task, arguments, selection)
             if venv is not None:
@@ -102,6 +102,16 @@ def command(
         passed = len(ended) - len(failed) - skipped
         say(f"{passed} done, {len(failed)} failed, {skipped} not started")
     return max((run.code or 0 for run in failed), default=0)
+
+
+def _workspace(world: World, task: str) -> Workspace:
+    try:
+        return opening.open_workspace(world)
+    except NoWorkspace:
+        # A script needs none.
+        if names_script(task):
+            raise script_run.NoScript(task) from None
+        raise
 
 
 def _shared(world: World, workspace: Workspace, selection: Selection, how: dict[str, bool]) -> Path | None:

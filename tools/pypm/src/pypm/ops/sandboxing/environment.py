@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pypm._verbs import VERSION
+from pypm.ops.folders import folder_manifests
 from pypm.ops.installing import link_mode_for
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.lone_environment import ask, lone_environment, stored_environment
@@ -135,7 +136,7 @@ def member_environment(
             leave_stamp(
                 workspace.root,
                 workspace.inputs,
-                workspace.settings.lock_export,
+                (*workspace.settings.lock_export, *folder_manifests(lock)),
                 stamp_key,
                 ready.to_line(),
                 [stamped],
