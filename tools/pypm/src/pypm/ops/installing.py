@@ -74,6 +74,7 @@ def install(
     """Makes the environment hold *pins*. *agreed* is called as soon as nothing speaks against the
     environment, unless nothing is to be changed: what can be refused is refused before."""
     venv = target.venv
+    check_reinstalls(options, pins)
     reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
     changes: Changes | None = None
     with tools.store.using():
@@ -122,6 +123,24 @@ def install(
             )
             todo = changes.plan
     return Done(todo, len(dists), changes)
+
+
+class UnknownReinstall(PypmError):
+    """A package to be installed again is none of those that are to be installed."""
+
+    code: ClassVar[str] = "unknown-reinstall"
+    exit: ClassVar[int] = 2
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not to be installed here: {', '.join(self.names)}"
+
+
+def check_reinstalls(options: InstallOptions, pins: Iterable[Pin]) -> None:
+    """Raises `UnknownReinstall` if what is to be installed again is not among *pins*."""
+    unknown = {normalize(name) for name in options.reinstall} - {pin.package.name for pin in pins}
+    if unknown:
+        raise UnknownReinstall(tuple(sorted(unknown)))
 
 
 def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:

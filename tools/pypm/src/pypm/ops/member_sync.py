@@ -17,6 +17,7 @@ from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import (
     allowed_to_replace,
     announced,
+    check_reinstalls,
     environment_in,
     link_mode_for,
     needed_outside,
@@ -157,6 +158,7 @@ def _installed(
     tools: Tools, asks: Sequence[_Ask], options: SyncOptions, agreed: Callable[[], None]
 ) -> Iterator[_Done]:
     """Makes all environments; *agreed* is called when nothing speaks against any of them."""
+    check_reinstalls(options.how, [pin for ask in asks for pin in ask.pins])
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.how.reinstall]
     if options.how.reinstall_all:
         reinstall = True

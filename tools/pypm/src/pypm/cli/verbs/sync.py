@@ -76,6 +76,10 @@ def command(
         compile=compile_,
         link_mode=link_mode,
     )
+    if frozen and locked:
+        raise UsageError("--frozen and --locked exclude each other")
+    if (frozen or locked) and (upgrade or upgrade_packages):
+        raise UsageError(f"{'--frozen' if frozen else '--locked'} goes with no option that changes the lock")
     if lock_file is not None:
         if frozen or locked or upgrade or upgrade_packages:
             raise UsageError("--lock goes with no option about pypm.lock")
