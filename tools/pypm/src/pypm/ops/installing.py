@@ -24,6 +24,7 @@ from pypm_model.names import normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
+from pypm_workspace.errors import UnusableFolder
 
 
 @record
@@ -143,11 +144,22 @@ def check_reinstalls(options: InstallOptions, pins: Iterable[Pin]) -> None:
         raise UnknownReinstall(tuple(sorted(unknown)))
 
 
+def check_place(venv: Path) -> None:
+    """Raises `UnusableFolder` for a place where no environment works: PATH could not name its programs, or a
+    path file its members."""
+    text = str(venv)
+    if os.pathsep in text:
+        raise UnusableFolder(text, f"has {os.pathsep!r}, which separates the entries of PATH")
+    if "\n" in text or "\r" in text:
+        raise UnusableFolder(text, "has a line break")
+
+
 def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:
     """Whether environments among *found* that pypm did not make may be replaced: with ``--force``, or if
-    the user says so of each. Raises `ForeignEnvironment` if not."""
+    the user says so of each. Raises `ForeignEnvironment` if not, and `UnusableFolder`."""
     adopt = options.force
     for installed in found:
+        check_place(installed.folder)
         if installed.kind == "foreign" and not options.force and world.asker and not options.dry_run:
             adopt = world.asker(f"{installed.folder} is an environment that pypm did not make. Replace it?")
         refuse_foreign(installed, adopt=adopt)
