@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +25,7 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
+from pypm_workspace.errors import UnusableFolder
 
 
 @record
@@ -74,6 +76,7 @@ def install(
     """Makes the environment hold *pins*. *agreed* is called as soon as nothing speaks against the
     environment, unless nothing is to be changed: what can be refused is refused before."""
     venv = target.venv
+    check_reinstalls(options, pins)
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.reinstall]
     if options.reinstall_all:
         reinstall = True
@@ -127,11 +130,40 @@ def install(
     return Done(todo, len(dists), changes)
 
 
+class UnknownReinstall(PypmError):
+    """A package to be installed again is none of those that are to be installed."""
+
+    code: ClassVar[str] = "unknown-reinstall"
+    exit: ClassVar[int] = 2
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not to be installed here: {', '.join(self.names)}"
+
+
+def check_reinstalls(options: InstallOptions, pins: Iterable[Pin]) -> None:
+    """Raises `UnknownReinstall` if what is to be installed again is not among *pins*."""
+    unknown = {normalize(name) for name in options.reinstall} - {pin.package.name for pin in pins}
+    if unknown:
+        raise UnknownReinstall(tuple(sorted(unknown)))
+
+
+def check_place(venv: Path) -> None:
+    """Raises `UnusableFolder` for a place where no environment works: PATH could not name its programs, or a
+    path file its members."""
+    text = str(venv)
+    if os.pathsep in text:
+        raise UnusableFolder(text, f"has {os.pathsep!r}, which separates the entries of PATH")
+    if "\n" in text or "\r" in text:
+        raise UnusableFolder(text, "has a line break")
+
+
 def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:
     """Whether environments among *found* that pypm did not make may be replaced: with ``--force``, or if
-    the user says so of each. Raises `ForeignEnvironment` if not."""
+    the user says so of each. Raises `ForeignEnvironment` if not, and `UnusableFolder`."""
     adopt = options.force
     for installed in found:
+        check_place(installed.folder)
         if installed.kind == "foreign" and not options.force and world.asker and not options.dry_run:
             adopt = world.asker(f"{installed.folder} is an environment that pypm did not make. Replace it?")
         refuse_foreign(installed, adopt=adopt)
