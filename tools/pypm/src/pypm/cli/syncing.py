@@ -36,9 +36,9 @@ def show(common: Common, report: SyncReport | MembersReport) -> None:
         for file in (["pypm.lock"] if wrote else []) + list(report.exports):
             say(f"Wrote {file}")
         if wrote and report.lock_diff and not (report.of_members or report.plan.recreate):
-            for line in diff_lines(report.lock_diff):
+            for line in diff_lines(report.lock_diff, every=common.verbose):
                 say(line)
-        for line in sync_lines(report):
+        for line in sync_lines(report, every=common.verbose):
             say(line)
 
 

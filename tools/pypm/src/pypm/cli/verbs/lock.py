@@ -98,7 +98,7 @@ def command(
     elif show_diff:
         _print_diff(report.diff, report.members)
     elif not common.quiet:
-        for line in lock_lines(report):
+        for line in lock_lines(report, every=common.verbose):
             say(line)
         for file in report.exports:
             say(f"Wrote {file}")
