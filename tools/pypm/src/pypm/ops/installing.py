@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +10,7 @@ from pypm import _stamp
 from pypm._verbs import VERSION
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import Tools
-from pypm.ops.venvs import start_compiling
+from pypm.ops.venvs import check_place, start_compiling
 from pypm.ops.world import World
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
@@ -25,7 +24,6 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
-from pypm_workspace.errors import UnusableFolder
 
 
 @record
@@ -146,16 +144,6 @@ def check_reinstalls(options: InstallOptions, pins: Iterable[Pin]) -> None:
     unknown = {normalize(name) for name in options.reinstall} - {pin.package.name for pin in pins}
     if unknown:
         raise UnknownReinstall(tuple(sorted(unknown)))
-
-
-def check_place(venv: Path) -> None:
-    """Raises `UnusableFolder` for a place where no environment works: PATH could not name its programs, or a
-    path file its members."""
-    text = str(venv)
-    if os.pathsep in text:
-        raise UnusableFolder(text, f"has {os.pathsep!r}, which separates the entries of PATH")
-    if "\n" in text or "\r" in text:
-        raise UnusableFolder(text, "has a line break")
 
 
 def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:
