@@ -18,6 +18,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FIND = "SELECT place, value, expires, digest FROM entries WHERE hash = ?"
 """Of two keys with one hash, which nobody has seen yet, it may find the other: compare the digest, then"""
+LAST_USED = "SELECT digest FROM entries WHERE session = ? ORDER BY used DESC LIMIT 1"
 FIND_EXACTLY = f"{FIND} AND digest = ?"
 
 

@@ -95,3 +95,74 @@ class NewerMemory(PypmError):
     @property
     def hint(self) -> str | None:
         return "use the newer pypm, or choose another file"
+
+
+class UnknownPromise(PypmError):
+    """The session has no such promise, or it was kept long ago and is forgotten."""
+
+    promise_id: str
+
+    code: ClassVar[str] = "unknown-promise"
+    exit: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"no such promise in this session: {self.promise_id}"
+
+    @property
+    def hint(self) -> str | None:
+        return "peek at the key again"
+
+
+class PromiseFailed(PypmError):
+    """The work failed; nothing is kept, and the next to ask may try again."""
+
+    promise_id: str
+    reason: str
+    """What the one who was at work said of it."""
+
+    code: ClassVar[str] = "promise-failed"
+    exit: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"the work of promise {self.promise_id} failed: {self.reason}"
+
+
+class PromiseLost(PypmError):
+    """The lease ran out and another one has taken the work over; what came late is not kept."""
+
+    promise_id: str
+
+    code: ClassVar[str] = "promise-lost"
+    exit: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"the lease of promise {self.promise_id} ran out, and another one is at the work now"
+
+    @property
+    def hint(self) -> str | None:
+        return "wait for the other's result, and ask for a longer lease the next time"
+
+
+class PromiseOverdue(PypmError):
+    """The work was not done in the time one wanted to wait for it."""
+
+    promise_id: str
+    seconds: float
+
+    code: ClassVar[str] = "promise-overdue"
+    exit: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"promise {self.promise_id} was not kept within {self.seconds:g} seconds"
+
+
+class PromiseCycle(PypmError):
+    """The work for a key waits for itself: it asked for its own key."""
+
+    promise_id: str
+
+    code: ClassVar[str] = "promise-cycle"
+    exit: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return f"the work of promise {self.promise_id} asks for its own result"

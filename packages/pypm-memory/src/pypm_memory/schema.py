@@ -36,7 +36,30 @@ CREATE INDEX entries_by_end ON entries (expires) WHERE expires IS NOT NULL;
 CREATE INDEX entries_by_session_and_end ON entries (session, expires) WHERE expires IS NOT NULL;
 """
 
-STEPS = (_ENTRIES,)
+_PROMISES = """
+-- One row for a piece of work from the first claim on. Whoever takes it over counts `generation` up, so
+-- that one who was thought dead cannot settle it. `deadline` is of the clock that only goes forward, which
+-- all processes of a machine share until it is started anew; `settled` is of the wall clock.
+CREATE TABLE promises (
+    number INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    token TEXT NOT NULL UNIQUE,
+    generation INTEGER NOT NULL,
+    lease REAL NOT NULL,
+    deadline REAL NOT NULL,
+    settled REAL,
+    failure TEXT,
+    payload
+);
+CREATE UNIQUE INDEX promises_pending ON promises (digest) WHERE settled IS NULL;
+CREATE INDEX promises_by_deadline ON promises (deadline) WHERE settled IS NULL;
+CREATE INDEX promises_settled ON promises (settled) WHERE settled IS NOT NULL;
+CREATE INDEX promises_settled_of ON promises (session, settled) WHERE settled IS NOT NULL;
+"""
+
+STEPS = (_ENTRIES, _PROMISES)
 """Step n leads from version n to version n + 1."""
 
 
@@ -57,7 +80,7 @@ def migrate(connection: sqlite3.Connection, version: int, upto: int = len(STEPS)
     """Takes the steps from *version* on. The caller has begun a transaction: all of them or none."""
     for step in STEPS[version:upto]:
         # Not `executescript`, which would commit first.
-        for statement in step.split(";"):
+        for statement in step.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
