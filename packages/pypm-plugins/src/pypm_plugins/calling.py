@@ -3,8 +3,6 @@
 Only `_ctypes` and what is built in: `ctypes` itself takes longer than everything that is done here.
 """
 
-from __future__ import annotations
-
 import sys
 from _ctypes import CFuncPtr, _SimpleCData, addressof
 
@@ -77,14 +75,14 @@ class Library:
     def __init__(self, path: str | None) -> None:
         self._handle = load(path)
 
-    def function(self, name: str) -> Callable[..., int] | None:
+    def function(self, name: str) -> "Callable[..., int] | None":
         """A function of it that gives an int; None if it has none of that name."""
         try:
             return _Returns((name, self))  # type: ignore[call-arg,arg-type,no-any-return,return-value,unused-ignore]
         except AttributeError:
             return None
 
-    def text_function(self, name: str) -> Callable[..., bytes | None] | None:
+    def text_function(self, name: str) -> "Callable[..., bytes | None] | None":
         """A function of it that gives a C string; None if it has none of that name."""
         try:
             return _ReturnsText((name, self))  # type: ignore[call-arg,arg-type,no-any-return,return-value,unused-ignore]
@@ -92,7 +90,7 @@ class Library:
             return None
 
 
-def call_main(path: str, arguments: list[bytes], host: Host, complain: Complain) -> int:
+def call_main(path: str, arguments: list[bytes], host: "Host", complain: "Complain") -> int:
     """Loads the library at *path* and runs its main function; *arguments* begin with the plugin's name.
 
     The exit code: the plugin's own, or `CANNOT_LOAD` or `NO_MAIN` after a complaint.
@@ -121,7 +119,7 @@ def call_main(path: str, arguments: list[bytes], host: Host, complain: Complain)
     return main(_Int(len(arguments)), pointers)
 
 
-def call_describe(path: str, complain: Complain) -> bytes | None:
+def call_describe(path: str, complain: "Complain") -> bytes | None:
     """What the library at *path* says of itself; None if it says nothing or cannot be asked."""
     library = open_checked(path, complain)
     if library is None:
@@ -130,7 +128,7 @@ def call_describe(path: str, complain: Complain) -> bytes | None:
     return None if describe is None else describe()
 
 
-def open_checked(path: str, complain: Complain) -> Library | None:
+def open_checked(path: str, complain: "Complain") -> Library | None:
     """The library at *path*, loaded, if it is content with this pypm's ABI; None after a complaint."""
     try:
         library = Library(path)

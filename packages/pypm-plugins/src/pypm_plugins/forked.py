@@ -5,8 +5,6 @@ both of us, so those are the child's affair; what another process sends to pypm,
 test, is sent on. Which is which the kernel says with the signal.
 """
 
-from __future__ import annotations
-
 import _signal  # type: ignore[import-not-found]
 import posix
 
@@ -31,7 +29,7 @@ _FROM_PROCESS = 0
 """`si_code`: this and below is sent by a process, above is the kernel's."""
 
 
-def run(child: Callable[[], object]) -> int:
+def run(child: "Callable[[], object]") -> int:
     """Runs *child* (which does not return) in a fork, and waits: the status as `waitpid` gives it.
 
     There may be no other threads. Signals are as they were at pypm's start: what was ignored stays so.

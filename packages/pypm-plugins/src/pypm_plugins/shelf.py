@@ -5,8 +5,6 @@ tenth of the whole start. What is refused is told as a `Refusal`; typed errors a
 `pypm_plugins.errors`, which is not loaded when all is well.
 """
 
-from __future__ import annotations
-
 import sys
 
 TYPE_CHECKING = False  # as `typing` has it, which takes longer to load than all of this
@@ -92,7 +90,7 @@ def variable(name: str) -> str:
     return value.decode(sys.getfilesystemencoding(), "surrogateescape")
 
 
-def home(variable: Callable[[str], str]) -> str:
+def home(variable: "Callable[[str], str]") -> str:
     """``PYPM_HOME``, else ``~/.pypm``; an absolute path, empty if there is no home. *variable* gives an
     environment variable, or an empty text."""
     chosen, own = variable("PYPM_HOME"), variable("HOME") or variable("USERPROFILE")

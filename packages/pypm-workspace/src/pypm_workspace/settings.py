@@ -108,7 +108,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
         tasks=_tasks(model.tasks, ("tasks",), FILE),
         lock_export=tuple(model.lock.export),
         plugins=tuple(
-            PluginPin(name, plugin.url, (plugin.sha256 or "").lower())
+            PluginPin(name, plugin.url, plugin.sha256.lower())
             for name, plugin in sorted(model.plugins.items())
         ),
         layers=tuple(tuple(layer) for layer in model.boundaries.layers),

@@ -18,6 +18,7 @@ from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import allowed_to_replace, announced, compile_now, link_mode_for
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
+from pypm.ops.pinned import pinned_files
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.roots import roots_of
 from pypm.ops.stamping import Stamped, leave_stamp
@@ -368,4 +369,5 @@ def _stamp(
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
     also = (*workspace.settings.lock_export, *folder_manifests(lock))
-    leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True)
+    pinned = pinned_files(tools, workspace)
+    leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True, pinned=pinned)
