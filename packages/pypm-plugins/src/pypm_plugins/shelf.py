@@ -102,7 +102,15 @@ def home(variable: "Callable[[str], str]") -> str:
         chosen = f"{own.rstrip('/')}/.pypm"
     if chosen[:1] in ("/", "\\") or chosen[1:2] == ":":
         return chosen.rstrip("/") or "/"
-    return f"{system.getcwd()}/{chosen}".rstrip("/")
+    return f"{current_folder()}/{chosen}".rstrip("/")
+
+
+def current_folder() -> str:
+    """The current folder; empty if it was removed."""
+    try:
+        return system.getcwd()
+    except OSError:
+        return ""
 
 
 def folder_in(home: str) -> str:

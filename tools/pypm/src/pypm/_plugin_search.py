@@ -8,6 +8,7 @@ import sys
 from pypm_plugins.shelf import (
     Refusal,
     check_folder,
+    current_folder,
     digest_of,
     exists,
     folder_in,
@@ -56,7 +57,7 @@ def root_above() -> str:
     """The folder that ``PYP_WORKSPACE_ROOT`` names, else the nearest one above the current folder with a
     workspace's file, else the nearest with a project's; empty if there is none."""
     named = variable("PYP_WORKSPACE_ROOT")
-    folder = system.getcwd()
+    folder = current_folder()
     if named:
         return named if named[:1] == "/" or named[1:2] == ":" else f"{folder}/{named}"
     project = ""

@@ -18,7 +18,16 @@ from pypm._plugin_search import (
     pins_of,
     root_above,
 )
-from pypm_plugins.shelf import Refusal, exists, home, record_in, system, variable, what_is_wrong_with
+from pypm_plugins.shelf import (
+    Refusal,
+    current_folder,
+    exists,
+    home,
+    record_in,
+    system,
+    variable,
+    what_is_wrong_with,
+)
 
 FORKS = sys.platform == "linux"
 """Whether a process may go on in a fork and load what it likes: elsewhere the child is a new interpreter."""
@@ -36,7 +45,7 @@ def run(words: list[str], common: list[str]) -> int | None:
         return None
     try:
         return launch(words[0], words[1:], common)
-    except (Refusal, PinsUnread):
+    except (Refusal, PinsUnread, OSError):
         return None
 
 
@@ -167,7 +176,7 @@ def _own_program() -> str:
         cut = max(python.rfind("/"), python.rfind("\\"))
         given = python[: cut + 1] + end if cut >= 0 else ""
     elif given[:1] not in ("/", "\\") and given[1:2] != ":":
-        given = f"{system.getcwd()}/{given}"
+        given = f"{current_folder()}/{given}"
     return given if given and system.access(given, 1) else ""
 
 
