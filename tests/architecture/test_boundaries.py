@@ -59,7 +59,7 @@ PURE_FROM = {
 ALONE = {"pypm_memory": {"pypm_model"}}
 """Members that are of use without the rest of the house, and what of it they may take with them."""
 LAZY_FOLDERS = ("cli", "ops")
-LIGHT = ("_entry", "_command", "_tasks")
+LIGHT = ("_entry", "_command", "_tasks", "_plugins", "_plugin_search")
 """Modules of runs that are over before anything else is loaded (`tests/architecture/test_cold_start.py`)."""
 FOREIGN_SCRIPTS = {
     # Files that other interpreters run, down to Python 2.7 (they say why they cannot use one that is too

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from kit.plugins import COMPILER, compile_library, exits
+from pypm_plugins.adding import Origin, put, staged
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [str(p / "src") for p in [*ROOT.glob("packages/*"), *ROOT.glob("tools/*")] if (p / "src").is_dir()]
 HEAVY = {
@@ -201,3 +204,15 @@ def test_verbs_load_what_syncs_and_locks_only_to_do_so(verb: str) -> None:
     )
     assert "pypm_workspace.discover" in loaded
     assert not [name for name in loaded if name.startswith(NO_PART)], sorted(loaded)
+
+
+def test_a_plugin_is_started_with_next_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if COMPILER is None or not sys.platform.startswith("linux"):
+        pytest.skip("a library is made, and run in a fork")
+    library = compile_library(exits(3), tmp_path / "one.so")
+    with staged("one", "one.so", lambda: [library.read_bytes()]) as made:
+        put(tmp_path / ".pypm", "one", made, Origin(str(library)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for words in (["one", "a"], ["plugin", "run", "one"]):
+        loaded = modules_after(f"from pypm._entry import main; assert main({words!r}) == 3", tmp_path)
+        assert len(loaded) <= 14 and not loaded & HEAVY, sorted(loaded)

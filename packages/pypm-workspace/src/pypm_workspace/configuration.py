@@ -97,7 +97,7 @@ class PluginPin:
 
     name: str
     url: str
-    sha256: str = ""
+    sha256: str
 
 
 @record

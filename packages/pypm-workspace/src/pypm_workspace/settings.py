@@ -109,7 +109,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
         lock_export=tuple(each.file for each in model.lock.export),
         lock_targets=tuple((each.file, each.target) for each in model.lock.export if each.target),
         plugins=tuple(
-            PluginPin(name, plugin.url, (plugin.sha256 or "").lower())
+            PluginPin(name, plugin.url, plugin.sha256.lower())
             for name, plugin in sorted(model.plugins.items())
         ),
         layers=tuple(tuple(layer) for layer in model.boundaries.layers),

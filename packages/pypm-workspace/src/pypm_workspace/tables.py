@@ -196,7 +196,7 @@ class PluginTable(_Strict):
     """``[plugins] NAME``"""
 
     url: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
 
 
 def _listed(value: Any) -> Any:

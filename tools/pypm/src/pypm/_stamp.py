@@ -28,8 +28,8 @@ _STAMPS = f"{OWN}/stamps"
 _MOST = 64
 """Stamps of members' environments that are kept, one for each way they were asked for."""
 _HEAD = f"pypm-stamp 2 {VERSION} {sys.version_info[0]}.{sys.version_info[1]}"
-_NO_SETTINGS = ("PYP_DEBUG", "PYP_WORKSPACE_ROOT")
-"""Variables that choose nothing; a root that is named is compared itself."""
+_NO_SETTINGS = ("PYP_DEBUG", "PYP_WORKSPACE_ROOT", "PYPM_HOST_PYTHON", "PYPM_WORKSPACE_ROOT")
+"""Variables that choose nothing: a named root is compared itself, the last two are told to plugins."""
 _SILENT = frozenset({"-q", "--quiet", "--no-progress", "--offline", "--locked"})
 _SELECTION_FLAGS = frozenset(
     {

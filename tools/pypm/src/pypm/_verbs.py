@@ -1,7 +1,5 @@
 """The table of commands: strings only, for help and dispatch."""
 
-from __future__ import annotations
-
 VERSION = "0.1.0"
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -26,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "print the members' graph as text, json, dot or mermaid"),
     "import": ("import_", "make another tool's project pypm's, with the versions it had"),
     "export": ("export", "write the lock as pylock.toml or requirements.txt"),
+    "plugin": ("plugin", "add, run and look after plugins; pypm NAME runs one"),
     "doctor": ("doctor", "look at the machine and the workspace for what will go wrong"),
     "python": ("python", "find and list interpreters"),
     "cache": ("cache", "look at the store and clean it"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pypm
+import pypm_plugins
 from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.records import record
@@ -27,7 +28,7 @@ exec '{python}' -IS "$0" "$@"
 """For interpreters whose path is too long for the kernel or holds a space."""
 _ENTRY = "\nfrom pypm._entry import program\nprogram()\n"
 """What every launcher of ours ends with, and nobody else's."""
-_BODY = "import sys\nsys.path.insert(0, {source!r})" + _ENTRY
+_BODY = "import sys\nsys.path[:0] = {sources!r}" + _ENTRY
 _WINDOWS_SCRIPT = "pypm-launcher.py"
 _WINDOWS = '@"{python}" -IS "%~dp0pypm-launcher.py" %*\r\n'
 SHEBANG_LIMIT = 127
@@ -78,9 +79,10 @@ def link(world: World, folder: str | None) -> Linked:
     """
     target = Path(folder).absolute() if folder else _choose(world)
     target.mkdir(parents=True, exist_ok=True)
-    source = str(Path(pypm.__file__).resolve().parent.parent)
+    # pypm-plugins, too: to start a plugin takes nothing else. They are in one folder unless linked.
+    heads = (str(Path(each.__file__ or "").resolve().parent.parent) for each in (pypm, pypm_plugins))
     python = sys.executable
-    body = _BODY.format(source=source)
+    body = _BODY.format(sources=[*dict.fromkeys(heads)])
     if sys.platform == "win32":
         launcher, script = target / "pypm.cmd", target / "pypm-launcher.py"
         _refuse_foreign(launcher, _WINDOWS_SCRIPT)

@@ -24,6 +24,7 @@ from pypm.ops.installing import (
 )
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
+from pypm.ops.pinned import pinned_files
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.roots import roots_of
 from pypm.ops.stamping import Stamped, leave_stamp
@@ -376,4 +377,5 @@ def _stamp(
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
     also = also_read(workspace, lock)
     if also is not None:
-        leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True)
+        pinned = pinned_files(tools, workspace)
+        leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True, pinned=pinned)

@@ -39,12 +39,13 @@ def leave_stamp(
     environments: Sequence[Stamped],
     *,
     of_members: bool,
+    pinned: Sequence[str] = (),
 ) -> None:
     """Writes a stamp for *environments* of the workspace at *root*: in the root's own if it is that one,
     else for members.
 
     *inputs* are what the workspace was read from, as it was then: a manifest that has changed since is
-    noticed. *also* are other files that count (`pypm.ops.dependence`).
+    noticed. *also* are other files that count (`pypm.ops.dependence`), *pinned* the libraries of plugins.
     """
     files, folders, missing = _rows(root, inputs)
     base = Path(root)
@@ -58,6 +59,7 @@ def leave_stamp(
         own += pins_above(one.folder)
     _see(root, own, files, missing)
     there = list(dict.fromkeys(path for one in environments for path in one.needs))
+    there += pinned
     rows = [(path, *seen_as) for path, seen_as in files.items()]
     # A root that cannot be written costs the short cut, nothing else.
     with suppress(OSError):

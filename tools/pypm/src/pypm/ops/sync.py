@@ -9,6 +9,7 @@ from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
+from pypm.ops.pinned import pinned_files
 from pypm.ops.recipes import keep, nothing_to_do
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
@@ -137,8 +138,9 @@ def _remember(
         return
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
-    leave_stamp(root, inputs, also, key, nothing_to_do(report), stamped, of_members=False)
-    if not workspace.warnings:
+    pinned = pinned_files(tools, workspace)
+    leave_stamp(root, inputs, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned)
+    if not (workspace.warnings or pinned):
         keep(
             tools.world,
             tools.store,

@@ -46,6 +46,8 @@ def show_sync(common: Common, report: SyncReport | MembersReport) -> None:
         wrote = report.lock_changed and not report.dry_run
         for file in (["pypm.lock"] if wrote else []) + list(report.exports):
             say(f"Wrote {file}")
+        for name in report.plugins:
+            say(f"Fetched plugin {name}")
         if wrote and report.lock_diff and not (report.of_members or report.plan.recreate):
             for line in diff_lines(report.lock_diff, every=common.verbose):
                 say(line)
