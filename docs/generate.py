@@ -32,7 +32,7 @@ from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
 REFERENCE = Path(__file__).with_name("reference")
-MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm")
+MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_audit", "pypm")
 NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 
@@ -184,6 +184,13 @@ SETTINGS = {
     "boundaries.deny.to": "Members, globs or tags.",
     "boundaries.deny.reason": "For messages.",
     "check": "What `pypm check` is to know of the code: [one check for CI](../how-to/check.md).",
+    "audit": "What `pypm audit` looks into, and what it passes over: [auditing](../how-to/audit.md).",
+    "audit.database": "A snapshot of OSV records, a zip file or a folder, that every audit takes in; no network is asked then. A flag or `PYPM_AUDIT_DB` is stronger.",
+    "audit.ignore": "What is passed over for a while.",
+    "audit.ignore.id": "Of the advisory, under any of its names.",
+    "audit.ignore.reason": "Why it may be; told with every audit.",
+    "audit.ignore.expires": "A date or time from which on it counts again. A date counts to its end, in UTC.",
+    "audit.ignore.package": "Only for this package. Default: for every one.",
     "check.ignore": "Distributions and modules, as globs, that nothing is said of.",
     "check.tests": "Globs below each member: code that is not shipped, besides tests and documentation.",
     "check.exclude": "Globs below each member: code that is not read.",

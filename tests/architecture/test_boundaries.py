@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = sorted(
     p.parent for p in [*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("tools/*/pyproject.toml")]
 )
-THINKING = {"pypm_model", "pypm_resolver", "pypm_workspace"}
+THINKING = {"pypm_audit", "pypm_model", "pypm_resolver", "pypm_workspace"}
 WORLD = {
     "asyncio",
     "concurrent",
@@ -48,6 +48,9 @@ WORLD_ALLOWED = {
     # The one member that reads manifests does so here and nowhere else.
     ("pypm_workspace", "discover"): {"os", "pathlib"},
     ("pypm_workspace", "edit"): {"os", "pathlib", "tempfile"},
+    # Of what is known against a lock, only the machine's own advisories and what they are made of are files.
+    ("pypm_audit", "database"): {"os", "pathlib", "sqlite3"},
+    ("pypm_audit", "snapshot"): {"os", "pathlib"},
     # The one module that waits for the disk.
     ("pypm_workspace", "watch"): {"os"},
 }

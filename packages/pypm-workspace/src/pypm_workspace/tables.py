@@ -218,6 +218,26 @@ class CheckTable(_Strict):
     imports: dict[str, Name] = {}
 
 
+def _when(value: Any) -> Any:
+    return moment(value)
+
+
+class IgnoreTable(_Strict):
+    """One entry of ``[[audit.ignore]]``."""
+
+    id: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    expires: Annotated[str, BeforeValidator(_when)]
+    package: Name = ""
+
+
+class AuditTable(_Strict):
+    """``[audit]``: what `pypm audit` looks into, and what it passes over."""
+
+    database: str = ""
+    ignore: list[IgnoreTable] = []
+
+
 Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
 
 
@@ -235,6 +255,7 @@ class WorkspaceFile(_Strict):
     plugins: dict[str, PluginTable] = {}
     boundaries: BoundariesTable = BoundariesTable()
     check: CheckTable = CheckTable()
+    audit: AuditTable = AuditTable()
 
 
 class MemberTool(_Strict):

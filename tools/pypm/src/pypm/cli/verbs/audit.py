@@ -1,0 +1,90 @@
+"""``pypm audit``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pypm.cli.arguments import UsageError, option, verb
+from pypm.cli.options import COMMON, Common, world
+from pypm.cli.render.errors import render_error, render_unexpected
+from pypm.cli.render.report import say
+from pypm.ops.audit import AuditOptions, AuditReport, audit
+from pypm_model.errors import PypmError
+from pypm_store.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from pypm.ops.world import World
+
+COULD_NOT_LOOK = 2
+
+
+@verb(
+    option("-p", "--member", name="members", metavar="NAME", many=True, help="Only what this member needs."),
+    option("--no-groups", help="Without what only dependency groups ask for."),
+    option(
+        "--db",
+        name="database",
+        metavar="PATH",
+        default="",
+        help="Take in this snapshot of OSV records, a zip file or a folder, and ask no network. "
+        "[PYPM_AUDIT_DB]",
+    ),
+    option("--format", name="form", choices=("text", "json", "sarif"), help="How to tell it (text)."),
+    option("-o", "--output", metavar="FILE", help="Write it to FILE rather than to stdout."),
+    COMMON,
+)
+def command(
+    common: Common,
+    members: tuple[str, ...],
+    no_groups: bool,
+    database: str,
+    form: str | None,
+    output: str | None,
+) -> int:
+    """Look up every locked version among the known vulnerabilities and malicious releases.
+
+    Each finding is told with its severity, the versions that fix it, and how the package comes into each
+    member. What is listed under [[audit.ignore]] is passed over until it expires. Exit 1 if there are
+    findings, 2 if it could not be looked.
+    """
+    if common.json and form not in (None, "json"):
+        raise UsageError(f"--json goes with no --format {form}")
+    form = "json" if common.json else form or "text"
+    options = AuditOptions(members, not no_groups, database)
+    try:
+        with world(common) as here:
+            report = audit(here, options)
+            _tell(here, common, report, form, output)
+    except PypmError as error:
+        # Whatever it is, it was not looked: that may not be taken for a finding.
+        sys.stderr.write(render_error(error, json=common.json))
+        return COULD_NOT_LOOK
+    except OSError as error:
+        sys.stderr.write(render_unexpected(error, json=common.json))
+        return COULD_NOT_LOOK
+    return 1 if report.findings else 0
+
+
+def _tell(here: World, common: Common, report: AuditReport, form: str, output: str | None) -> None:
+    from pypm.cli.render.audit import finding_lines, note_lines
+
+    match form:
+        case "json":
+            text = json.dumps(report.to_json(), sort_keys=True) + "\n"
+        case "sarif":
+            from pypm.cli.render.sarif import sarif
+
+            text = json.dumps(sarif(report), indent=2) + "\n"
+        case _:
+            text = "".join(f"{line}\n" for line in finding_lines(report, verbose=common.verbose))
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(here.cwd / Path(output), text)
+    sys.stdout.flush()
+    if form == "text" or output is not None:
+        for line in note_lines(report, quiet=common.quiet):
+            say(line)
