@@ -186,6 +186,7 @@ SETTINGS = {
     "check": "What `pypm check` is to know of the code: [one check for CI](../how-to/check.md).",
     "audit": "What `pypm audit` looks into, and what it passes over: [auditing](../how-to/audit.md).",
     "audit.database": "A snapshot of OSV records, a zip file or a folder, that every audit takes in; no network is asked then. A flag or `PYPM_AUDIT_DB` is stronger.",
+    "audit.osv-url": "The service that is asked for advisories, if it is not the public one: a mirror or proxy that speaks OSV's API. A flag or `PYPM_OSV_URL` is stronger.",
     "audit.ignore": "What is passed over for a while.",
     "audit.ignore.id": "Of the advisory, under any of its names.",
     "audit.ignore.reason": "Why it may be; told with every audit.",

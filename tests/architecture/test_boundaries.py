@@ -258,8 +258,10 @@ def test_package_heads_bind_nothing_heavy() -> None:
     assert wrong == []
 
 
-def test_default_index_address_is_written_once() -> None:
-    address = "py" + "pi.org"
+@pytest.mark.parametrize(
+    ("address", "member"), [("py" + "pi.org", "pypm-index"), ("osv" + '.dev"', "pypm-audit")]
+)
+def test_a_public_address_is_written_once(address: str, member: str) -> None:
     hits = []
     for folder in ("packages", "tools", "tests", "docs", "benchmarks", "changes"):
         for path in sorted((ROOT / folder).rglob("*")):
@@ -270,4 +272,4 @@ def test_default_index_address_is_written_once() -> None:
             ):
                 count = path.read_text(encoding="utf-8", errors="replace").count(address)
                 hits += [str(path.relative_to(ROOT))] * count
-    assert len(hits) == 1 and hits[0].startswith("packages/pypm-index/src/"), hits
+    assert len(hits) == 1 and hits[0].startswith(f"packages/{member}/src/"), hits

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,6 +20,8 @@ from pypm_audit import snapshot
 from pypm_audit.advisories import Advisory, Malformed, read, records_in
 from pypm_audit.codec import decode, encode
 from pypm_audit.errors import SnapshotUnreadable
+from pypm_audit.matching import Subject
+from pypm_audit.service import Told
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
@@ -106,7 +108,7 @@ class Database:
                 mark = seen[name] if advisories or not malformed else ""
                 connection.execute("INSERT INTO entries VALUES (?, ?)", (name, mark))
                 for advisory in advisories:
-                    _put(connection, SNAPSHOT, name, advisory)
+                    _put(connection, SNAPSHOT, name, advisory, "")
                 connection.executemany(
                     "INSERT INTO malformed VALUES (?, ?, ?)",
                     [(name, bad.source, bad.reason) for bad in malformed],
@@ -132,6 +134,56 @@ class Database:
         """What of the snapshot could not be read, by file."""
         rows = self._file.read("SELECT source, reason FROM malformed ORDER BY entry, source")
         return tuple(Malformed(source, reason) for source, reason in rows)
+
+    # -- the service ----------------------------------------------------------------------------
+
+    def answers(self, subjects: Iterable[Subject], since: float) -> dict[Subject, Told]:
+        """What the service said of *subjects*, not before *since* (seconds since the epoch)."""
+        wanted = dict.fromkeys(subjects)
+        found: dict[Subject, Told] = {}
+        for some in _chunks(name for name, _ in wanted):
+            rows = self._file.read(
+                "SELECT name, version, told FROM answers"
+                f" WHERE asked >= ? AND name IN ({','.join('?' * len(some))})",
+                [since, *some],
+            )
+            for name, version, told in rows:
+                if (name, version) in wanted:
+                    found[name, version] = tuple((identity, state) for identity, state in json.loads(told))
+        return found
+
+    def known(self, told: Iterable[tuple[str, str]]) -> dict[str, Advisory]:
+        """Records of the service by id, those that are kept in the state that was *told*."""
+        states = dict(told)
+        found: dict[str, Advisory] = {}
+        for some in _chunks(states):
+            rows = self._file.read(
+                "SELECT entry, state, body FROM advisories"
+                f" WHERE origin = ? AND entry IN ({','.join('?' * len(some))})",
+                [SERVICE, *some],
+            )
+            found.update((entry, decode(body)) for entry, state, body in rows if states[entry] == state)
+        return found
+
+    def keep(
+        self, answers: Mapping[Subject, Told], records: Mapping[str, tuple[str, Advisory]], asked: float
+    ) -> None:
+        """Keeps what the service said at *asked* (seconds since the epoch): of versions, and *records* by id
+        with their state. One that could not be read is not kept: the next time it is asked for again."""
+        readable = {i: (state, each) for i, (state, each) in records.items() if each.names}
+
+        def write(connection: sqlite3.Connection) -> None:
+            for identity, (state, advisory) in readable.items():
+                _drop(connection, SERVICE, identity)
+                _put(connection, SERVICE, identity, advisory, state)
+            connection.executemany(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+                [(name, version, json.dumps(told), asked) for (name, version), told in answers.items()],
+            )
+
+        self._file.write(write)
+        if readable:
+            self._renew_mark()
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -210,13 +262,13 @@ def _read(entry: snapshot.Entry) -> tuple[list[Advisory], list[Malformed]]:
     return advisories, malformed
 
 
-def _put(connection: sqlite3.Connection, origin: str, entry: str, advisory: Advisory) -> None:
+def _put(connection: sqlite3.Connection, origin: str, entry: str, advisory: Advisory, state: str) -> None:
     """Adds *advisory* if it is about a Python package. One of the same id stays: neither hides the other."""
     if not advisory.names:
         return
     number = connection.execute(
-        "INSERT INTO advisories (origin, id, entry, modified, body) VALUES (?, ?, ?, ?, ?)",
-        (origin, advisory.id, entry, advisory.modified, encode(advisory)),
+        "INSERT INTO advisories (origin, id, entry, state, modified, body) VALUES (?, ?, ?, ?, ?, ?)",
+        (origin, advisory.id, entry, state, advisory.modified, encode(advisory)),
     ).lastrowid
     malware = advisory.is_malware and not advisory.withdrawn
     connection.executemany(
@@ -230,7 +282,7 @@ def _drop(connection: sqlite3.Connection, origin: str, entry: str) -> None:
     connection.execute("DELETE FROM advisories WHERE origin = ? AND entry = ?", (origin, entry))
 
 
-def _chunks(names: Iterable[NormalizedName]) -> Iterator[Collection[str]]:
+def _chunks(names: Iterable[str]) -> Iterator[Collection[str]]:
     unique = list(dict.fromkeys(names))
     for start in range(0, len(unique), _CHUNK):
         yield unique[start : start + _CHUNK]
@@ -242,10 +294,13 @@ CREATE TABLE IF NOT EXISTS entries (name TEXT NOT NULL PRIMARY KEY, mark TEXT NO
 CREATE TABLE IF NOT EXISTS malformed (entry TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS advisories (
     number INTEGER PRIMARY KEY, origin TEXT NOT NULL, id TEXT NOT NULL, entry TEXT NOT NULL,
-    modified TEXT NOT NULL, body TEXT NOT NULL);
+    state TEXT NOT NULL, modified TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS advisories_by_entry ON advisories (origin, entry);
 CREATE TABLE IF NOT EXISTS names (
     name TEXT NOT NULL, number INTEGER NOT NULL, malware INTEGER NOT NULL, PRIMARY KEY (name, number));
 CREATE INDEX IF NOT EXISTS names_by_number ON names (number);
+CREATE TABLE IF NOT EXISTS answers (
+    name TEXT NOT NULL, version TEXT NOT NULL, told TEXT NOT NULL, asked REAL NOT NULL,
+    PRIMARY KEY (name, version));
 CREATE INDEX IF NOT EXISTS malicious ON names (name) WHERE malware;
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pypm_audit.advisories import MALWARE, Advisory
 from pypm_audit.affected import fixed_versions, is_affected
@@ -41,10 +41,20 @@ class Vulnerability:
 
 
 def match(
-    subjects: Iterable[Subject], advisories: Iterable[Advisory]
+    subjects: Iterable[Subject],
+    advisories: Iterable[Advisory],
+    told: Mapping[Subject, Collection[str]] | None = None,
 ) -> Mapping[Subject, tuple[Vulnerability, ...]]:
     """The vulnerabilities of each subject that has one: malware first, then the worst, then by id.
-    Withdrawn advisories count for nothing."""
+    Withdrawn advisories count for nothing.
+
+    *told* are ids that somebody else says are about a subject: that counts where the record itself is
+    silent, or not wholly readable.
+    """
+    advisories = list(advisories)
+    by_id: dict[str, list[Advisory]] = {}
+    for advisory in advisories:
+        by_id.setdefault(advisory.id, []).append(advisory)
     by_name: dict[NormalizedName, list[Advisory]] = {}
     for advisory in advisories:
         for name in () if advisory.withdrawn else advisory.names:
@@ -52,6 +62,10 @@ def match(
     found = {}
     for name, version in dict.fromkeys(subjects):
         hits = [each for each in by_name.get(name, ()) if is_affected(each, name, version)]
+        for advisory in (a for i in (told or {}).get((name, version), ()) for a in by_id.get(i, ())):
+            is_vague = advisory.faults or name not in advisory.names
+            if is_vague and not advisory.withdrawn and advisory not in hits:
+                hits.append(advisory)
         if hits:
             merged = [_merged(group, name, version) for group in _groups(hits)]
             found[name, version] = tuple(sorted(merged, key=_order))

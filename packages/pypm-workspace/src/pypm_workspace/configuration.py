@@ -146,6 +146,8 @@ class AuditSettings:
 
     database: str = ""
     """A snapshot of advisories, relative to the root: it is read, and no service asked."""
+    osv_url: str = ""
+    """The service to ask; empty: the public one."""
     ignore: tuple[AuditIgnore, ...] = ()
 
 

@@ -163,6 +163,7 @@ def _check(table: CheckTable) -> CheckSettings:
 def _audit(table: AuditTable) -> AuditSettings:
     return AuditSettings(
         table.database,
+        table.osv_url,
         tuple(
             AuditIgnore(
                 entry.id,

@@ -235,6 +235,7 @@ class AuditTable(_Strict):
     """``[audit]``: what `pypm audit` looks into, and what it passes over."""
 
     database: str = ""
+    osv_url: str = ""
     ignore: list[IgnoreTable] = []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from pypm.ops.view import current_lock
 from pypm.ops.world import LOCK, World
 from pypm_audit.advisories import Malformed
 from pypm_audit.chains import Chain, Chains
+from pypm_audit.errors import NoAdvisories
 from pypm_audit.findings import Finding, Ignore, Sifted, Way, of_vulnerability, sift
+from pypm_audit.matching import Subject
 from pypm_model.errors import Place
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
@@ -39,6 +41,8 @@ class AuditOptions:
     """Also what only dependency groups ask for."""
     database: str = ""
     """A snapshot, relative to the current folder."""
+    osv_url: str = ""
+    """The service to ask instead of the one that settings name."""
 
 
 @record
@@ -88,7 +92,7 @@ def looked_at(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOpti
     chains = _chains(tools, workspace, lock, options)
     packages = [package for package in chains.reached if package.version]
     subjects = tuple(dict.fromkeys((package.name, package.version) for package in packages))
-    known = _known(tools, workspace, subjects, options)
+    known = _known(tools, subjects, options)
     ways = Ways(workspace, chains)
     found = [
         of_vulnerability(one, name, version, ways.to(name, version))
@@ -121,8 +125,19 @@ def ignores_of(workspace: Workspace) -> tuple[Ignore, ...]:
     )
 
 
-def _known(tools: Tools, workspace: Workspace, subjects: Any, options: AuditOptions) -> Known:
-    return from_database(tools, subjects, snapshot_of(tools, options))
+def _known(tools: Tools, subjects: Sequence[Subject], options: AuditOptions) -> Known:
+    snapshot = snapshot_of(tools, options)
+    if snapshot is not None:
+        return from_database(tools, subjects, snapshot)
+    from pypm.ops.auditing.online import address_of, from_answers, from_service
+
+    address = address_of(tools, options.osv_url)
+    if not tools.world.offline:
+        return from_service(tools, subjects, address)
+    try:
+        return from_database(tools, subjects, None)
+    except NoAdvisories:
+        return from_answers(tools, subjects)
 
 
 def _chains(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOptions) -> Chains:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ COULD_NOT_LOOK = 2
         help="Take in this snapshot of OSV records, a zip file or a folder, and ask no network. "
         "[PYPM_AUDIT_DB]",
     ),
+    option("--osv-url", metavar="URL", default="", help="Ask this service of OSV's kind. [PYPM_OSV_URL]"),
     option("--format", name="form", choices=("text", "json", "sarif"), help="How to tell it (text)."),
     option("-o", "--output", metavar="FILE", help="Write it to FILE rather than to stdout."),
     COMMON,
@@ -41,6 +43,7 @@ def command(
     members: tuple[str, ...],
     no_groups: bool,
     database: str,
+    osv_url: str,
     form: str | None,
     output: str | None,
 ) -> int:
@@ -50,10 +53,12 @@ def command(
     member. What is listed under [[audit.ignore]] is passed over until it expires. Exit 1 if there are
     findings, 2 if it could not be looked.
     """
+    if database and osv_url:
+        raise UsageError("--db asks no service: it does not go with --osv-url")
     if common.json and form not in (None, "json"):
         raise UsageError(f"--json goes with no --format {form}")
     form = "json" if common.json else form or "text"
-    options = AuditOptions(members, not no_groups, database)
+    options = AuditOptions(members, not no_groups, database, osv_url)
     try:
         with world(common) as here:
             report = audit(here, options)
@@ -62,7 +67,9 @@ def command(
         # Whatever it is, it was not looked: that may not be taken for a finding.
         sys.stderr.write(render_error(error, json=common.json))
         return COULD_NOT_LOOK
-    except OSError as error:
+    except Exception as error:
+        if os.environ.get("PYP_DEBUG"):
+            raise
         sys.stderr.write(render_unexpected(error, json=common.json))
         return COULD_NOT_LOOK
     return 1 if report.findings else 0
