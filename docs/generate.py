@@ -335,6 +335,7 @@ WARNINGS = {
     "empty-pattern": "An entry of `members` matches no folder.",
     "file-conflict": "Two distributions own one path with different contents; the one whose name sorts last has it.",
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
+    "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
     "narrower-sibling": "In a uv workspace whose members share no Python: a member is locked for those of its sibling only.",

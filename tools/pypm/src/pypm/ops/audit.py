@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pypm.ops.auditing.known import Known, from_database, now
+from pypm.ops.auditing.states import states
 from pypm.ops.locking import LockMissing
 from pypm.ops.opening import open_workspace
 from pypm.ops.roots import selected_members
@@ -25,6 +26,7 @@ from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
 from pypm_model.requests import Origin
+from pypm_model.versions import InvalidVersion, sort_key
 from pypm_workspace.edges import asked_by
 from pypm_workspace.workspace import Workspace
 
@@ -56,6 +58,8 @@ class AuditReport:
     """How many were looked at; members are none."""
     source: str
     malformed: tuple[Malformed, ...] = ()
+    stateless: int = 0
+    """Packages of which no index has said whether they are yanked."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -72,6 +76,7 @@ class AuditReport:
             "unused-ignores": [ignore.to_json() for ignore in self.sifted.unused],
             "malformed": [{"source": bad.source, "reason": bad.reason} for bad in self.malformed],
             "packages": self.packages,
+            "packages-without-state": self.stateless,
             "source": self.source,
         }
 
@@ -93,16 +98,27 @@ def looked_at(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOpti
     packages = [package for package in chains.reached if package.version]
     subjects = tuple(dict.fromkeys((package.name, package.version) for package in packages))
     known = _known(tools, subjects, options)
+    asking = not (tools.world.offline or snapshot_of(tools, options))
+    said = states(tools, packages, asking=asking)
     ways = Ways(workspace, chains)
     found = [
         of_vulnerability(one, name, version, ways.to(name, version))
-        for (name, version), several in sorted(known.vulnerabilities.items())
+        for (name, version), several in known.vulnerabilities.items()
         for one in several
     ]
+    found += [replace(each, ways=ways.to(each.package, each.version)) for each in said.findings]
+    found.sort(key=lambda each: (each.package, _order(each.version)))
     sifted = sift(found, ignores_of(workspace), now())
     if options.members or not options.groups:
         sifted = replace(sifted, unused=())  # what they are for may be elsewhere
-    return AuditReport(workspace.root, sifted, len(subjects), known.source, known.malformed)
+    return AuditReport(workspace.root, sifted, len(subjects), known.source, known.malformed, said.unknown)
+
+
+def _order(version: str) -> tuple[str, str]:
+    try:
+        return sort_key(version), version
+    except InvalidVersion:
+        return "", version
 
 
 def snapshot_of(tools: Tools, options: AuditOptions) -> Path | None:

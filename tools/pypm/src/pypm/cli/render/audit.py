@@ -72,6 +72,9 @@ def note_lines(report: AuditReport, *, quiet: bool = False) -> Iterator[str]:
     for finding, ignore in report.sifted.ignored:
         subject = f"{finding.package} {finding.version} {finding.id}"
         yield f"ignored until {_day(ignore.expires)}: {subject} ({ignore.reason})"
+    if report.stateless:
+        unknown = count(report.stateless, "package")
+        yield f"of {unknown} it is not known whether they are yanked: no page of an index is in the cache"
     yield summary(report)
 
 

@@ -54,7 +54,9 @@ def _result(finding: Finding, ignore: Ignore | None, number: int) -> dict[str, A
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "ruleIndex": number,
-        "level": "error" if finding.kind == "malware" else _LEVELS.get(finding.severity.rating, "warning"),
+        "level": "error"
+        if finding.kind in ("malware", "quarantined")
+        else _LEVELS.get(finding.severity.rating, "warning"),
         "message": {"text": _message(finding)},
         "locations": [_location(places[0])],
         "relatedLocations": [
@@ -68,6 +70,12 @@ def _result(finding: Finding, ignore: Ignore | None, number: int) -> dict[str, A
         why = f"{ignore.reason} (until {ignore.expires})"
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     return result
+
+
+def _level(finding: Finding) -> str:
+    if finding.kind in ("malware", "quarantined"):
+        return "error"
+    return _LEVELS.get(finding.severity.rating, "warning")
 
 
 def _message(finding: Finding) -> str:
