@@ -97,7 +97,7 @@ def looked_at(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOpti
     chains = _chains(tools, workspace, lock, options)
     packages = [package for package in chains.reached if package.version]
     subjects = tuple(dict.fromkeys((package.name, package.version) for package in packages))
-    known = _known(tools, subjects, options)
+    known = vulnerabilities(tools, subjects, options)
     asking = not (tools.world.offline or snapshot_of(tools, options))
     said = states(tools, packages, asking=asking)
     ways = Ways(workspace, chains)
@@ -141,7 +141,9 @@ def ignores_of(workspace: Workspace) -> tuple[Ignore, ...]:
     )
 
 
-def _known(tools: Tools, subjects: Sequence[Subject], options: AuditOptions) -> Known:
+def vulnerabilities(tools: Tools, subjects: Sequence[Subject], options: AuditOptions) -> Known:
+    """What is known against *subjects*, by the source that *options* and settings name. Raises what keeps it
+    from looking."""
     snapshot = snapshot_of(tools, options)
     if snapshot is not None:
         return from_database(tools, subjects, snapshot)

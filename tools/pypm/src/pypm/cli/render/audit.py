@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from pypm.cli.render.report import diff_lines
 from pypm.cli.render.style import style
 from pypm.ops.audit import AuditReport
+from pypm.ops.audit_fix import FixReport
 from pypm.ops.counting import count
 from pypm_audit.findings import Finding
 
@@ -82,6 +84,29 @@ def _day(moment: str) -> str:
     """The last day that something holds until *moment*."""
     last = datetime.fromisoformat(moment) - timedelta(seconds=1)
     return last.date().isoformat()
+
+
+def fix_lines(report: FixReport) -> Iterator[str]:
+    """What became of the lock, and why not more."""
+    verb = "Would relock" if report.dry_run else "Relocked"
+    if report.diff:
+        yield verb
+        yield from diff_lines(report.diff)
+    else:
+        yield "pypm.lock stays as it is"
+    for file in report.exports:
+        yield f"Wrote {file}"
+    for each in report.given_up:
+        yield f"{style('not cleared', 'yellow')}: {each.package}: {each.reason}"
+        yield from (f"  {line}" for line in each.story)
+        yield from (f"  {style('help', 'cyan')}: {line}" for line in each.helps)
+    for young in report.young:
+        yield (
+            f"{young} is younger than the cooldown: `cooldown.except` in [resolution] keeps it when "
+            "something else is locked"
+        )
+    if report.diff and not report.dry_run:
+        yield "`pypm sync` brings the environment along"
 
 
 def summary(report: AuditReport) -> str:
