@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pypm_audit import snapshot
-from pypm_audit.database import MARK, Database, Updated, is_there
+from pypm_audit.database import Database, Updated, is_there
 from pypm_audit.errors import SnapshotUnreadable
+from pypm_audit.places import MARK
 from pypm_model.names import NormalizedName
 
 ACME, OTHER = NormalizedName("acme"), NormalizedName("other")

@@ -21,6 +21,7 @@ from pypm_audit.advisories import Advisory, Malformed, read, records_in
 from pypm_audit.codec import decode, encode
 from pypm_audit.errors import SnapshotUnreadable
 from pypm_audit.matching import Subject
+from pypm_audit.places import MARK
 from pypm_audit.service import Told
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
@@ -31,9 +32,6 @@ from pypm_store.cache_file import CacheFile
 if TYPE_CHECKING:
     import sqlite3
 
-FOLDER = "advisories"
-"""In the store."""
-MARK = "malware"
 SCHEMA = 1
 """Counts up when tables change, and when more of a record is kept: another schema is another file."""
 SNAPSHOT = "snapshot"

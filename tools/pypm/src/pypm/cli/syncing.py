@@ -11,6 +11,7 @@ from pypm.cli.options import Common, world
 from pypm.cli.render.report import say, show_sync, sync_lines
 from pypm.ops.installing import InstallOptions
 from pypm.ops.locking import Locking
+from pypm.ops.malware import allowing
 from pypm.ops.places import environment_for
 from pypm.ops.selection import Selection, spelled
 from pypm.ops.sync import SyncOptions
@@ -32,12 +33,12 @@ def pylock_options(file: str, selection: Selection, how: InstallOptions) -> Pylo
     return PylockOptions(file, selection, how)
 
 
-def sync_from(common: Common, options: PylockOptions) -> int:
+def sync_from(common: Common, options: PylockOptions, allow_malware: bool = False) -> int:
     """Installs from a pylock file and tells what was done."""
     from pypm.ops.pylock_sync import sync_pylock
 
     with world(common) as here:
-        report = sync_pylock(here, options)
+        report = sync_pylock(allowing(here) if allow_malware else here, options)
     show_sync(common, report)
     return 0
 

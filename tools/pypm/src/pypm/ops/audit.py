@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pypm.ops.auditing.known import Known, from_database, now
+from pypm.ops.auditing.passed_over import ignores_of
 from pypm.ops.auditing.states import states
 from pypm.ops.locking import LockMissing
 from pypm.ops.opening import open_workspace
@@ -19,7 +20,7 @@ from pypm.ops.world import LOCK, World
 from pypm_audit.advisories import Malformed
 from pypm_audit.chains import Chain, Chains
 from pypm_audit.errors import NoAdvisories
-from pypm_audit.findings import Finding, Ignore, Sifted, Way, of_vulnerability, sift
+from pypm_audit.findings import Finding, Sifted, Way, of_vulnerability, sift
 from pypm_audit.matching import Subject
 from pypm_model.errors import Place
 from pypm_model.locks import Lock
@@ -131,14 +132,6 @@ def snapshot_of(tools: Tools, options: AuditOptions) -> Path | None:
         if text:
             return base / Path(text).expanduser()
     return None
-
-
-def ignores_of(workspace: Workspace) -> tuple[Ignore, ...]:
-    """What the workspace passes over."""
-    return tuple(
-        Ignore(each.id, each.reason, each.expires, each.package, workspace.place(each.written))
-        for each in workspace.settings.audit.ignore
-    )
 
 
 def vulnerabilities(tools: Tools, subjects: Sequence[Subject], options: AuditOptions) -> Known:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pypm.ops.audit import AuditOptions, AuditReport, ignores_of, looked_at, vulnerabilities
+from pypm.ops.audit import AuditOptions, AuditReport, looked_at, vulnerabilities
 from pypm.ops.auditing.known import now
+from pypm.ops.auditing.passed_over import ignores_of
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked, Locking, LockMissing, lock_workspace
 from pypm.ops.opening import open_workspace

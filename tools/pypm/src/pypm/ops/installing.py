@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pypm import _stamp
 from pypm._verbs import VERSION
+from pypm.ops.malware import refuse_malware
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import start_compiling
@@ -75,6 +76,7 @@ def install(
     venv = target.venv
     reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
     changes: Changes | None = None
+    refuse_malware(tools, pins)
     with tools.store.using():
         installed = inspect(venv)
         refuse_foreign(installed, adopt=options.force)

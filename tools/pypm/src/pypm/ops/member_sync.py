@@ -16,6 +16,7 @@ from pypm.ops.counting import count
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import announced, link_mode_for
 from pypm.ops.locking import Locked
+from pypm.ops.malware import mark_seen, refuse_malware, with_mark
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.roots import roots_of
@@ -43,6 +44,7 @@ from pypm_model.sources import MemberSource
 from pypm_store.shared_work import share_out
 from pypm_store.tree import Tree
 from pypm_workspace.configuration import Member
+from pypm_workspace.inputs import Inputs
 from pypm_workspace.workspace import Workspace
 
 
@@ -66,6 +68,7 @@ class _Ask:
 def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions) -> MembersReport:
     """Makes the environments of the selected members (all, if none is named) what the lock says of each.
     The lock is written, and anything changed, when nothing speaks against any of them."""
+    mark = mark_seen(tools.store)
     asks = [
         _ask(tools, workspace, locked.lock, root, options)
         for root in _roots(tools, workspace, locked, options)
@@ -92,7 +95,8 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
     )
     in_step = writes or not (workspace.settings.lock_export or options.how.dry_run)
     if options.stamp_key is not None and in_step and not workspace.absent and asks:
-        _stamp(tools, workspace, [ask for ask, *_ in done], report, options.stamp_key)
+        inputs = with_mark(workspace.inputs, mark)
+        _stamp(tools, workspace, inputs, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report
 
@@ -155,6 +159,7 @@ def _installed(
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.how.reinstall]
     if options.how.reinstall_all:
         reinstall = True
+    refuse_malware(tools, [pin for ask in asks for pin in ask.pins])
     with tools.store.using():
         found = [inspect(ask.venv) for ask in asks]
         for installed in found:
@@ -362,7 +367,9 @@ def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None
         start_compiling(tools.world, tools.store, tuple(digests), interpreter)
 
 
-def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: MembersReport, key: str) -> None:
+def _stamp(
+    tools: Tools, workspace: Workspace, inputs: Inputs, asks: Sequence[_Ask], report: MembersReport, key: str
+) -> None:
     stamped = []
     for ask in asks:
         needs = needed_outside(tools.store, ask.venv, ask.mode)
@@ -374,4 +381,4 @@ def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: Mem
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
     exports = workspace.settings.lock_export
-    leave_stamp(workspace.root, workspace.inputs, exports, key, say, stamped, of_members=True)
+    leave_stamp(workspace.root, inputs, exports, key, say, stamped, of_members=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pypm.ops.tools import Tools
 from pypm_audit.advisories import Advisory, Malformed
-from pypm_audit.database import FOLDER, Database
+from pypm_audit.database import Database
 from pypm_audit.errors import NoAdvisories
 from pypm_audit.matching import Subject, Vulnerability, match
+from pypm_audit.places import FOLDER
 from pypm_model.records import record
 
 
