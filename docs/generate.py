@@ -32,7 +32,7 @@ from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
 REFERENCE = Path(__file__).with_name("reference")
-MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm")
+MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm_audit", "pypm")
 NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 
@@ -188,6 +188,14 @@ SETTINGS = {
     "boundaries.deny.to": "Members, globs or tags.",
     "boundaries.deny.reason": "For messages.",
     "check": "What `pypm check` is to know of the code: [one check for CI](../how-to/check.md).",
+    "audit": "What `pypm audit` looks into, and what it passes over: [auditing](../how-to/audit.md).",
+    "audit.database": "A snapshot of OSV records, a zip file or a folder, that every audit takes in; no network is asked then. A flag or `PYPM_AUDIT_DB` is stronger.",
+    "audit.osv-url": "The service that is asked for advisories, if it is not the public one: a mirror or proxy that speaks OSV's API. A flag or `PYPM_OSV_URL` is stronger.",
+    "audit.ignore": "What is passed over for a while.",
+    "audit.ignore.id": "Of the advisory, under any of its names.",
+    "audit.ignore.reason": "Why it may be; told with every audit.",
+    "audit.ignore.expires": "A date or time from which on it counts again. A date counts to its end, in UTC.",
+    "audit.ignore.package": "Only for this package. Default: for every one.",
     "check.ignore": "Distributions and modules, as globs, that nothing is said of.",
     "check.tests": "Globs below each member: code that is not shipped, besides tests and documentation.",
     "check.exclude": "Globs below each member: code that is not read.",
@@ -332,6 +340,7 @@ WARNINGS = {
     "file-conflict": "Two distributions own one path with different contents; the one whose name sorts last has it.",
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
     "not-a-member": "A project was begun below a workspace whose `members` do not match its folder.",
+    "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
     "narrower-sibling": "In a uv workspace whose members share no Python: a member is locked for those of its sibling only.",

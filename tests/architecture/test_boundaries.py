@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = sorted(
     p.parent for p in [*ROOT.glob("packages/*/pyproject.toml"), *ROOT.glob("tools/*/pyproject.toml")]
 )
-THINKING = {"pypm_model", "pypm_resolver", "pypm_workspace"}
+THINKING = {"pypm_audit", "pypm_model", "pypm_resolver", "pypm_workspace"}
 WORLD = {
     "asyncio",
     "concurrent",
@@ -48,6 +48,9 @@ WORLD_ALLOWED = {
     # The one member that reads manifests does so here and nowhere else.
     ("pypm_workspace", "discover"): {"os", "pathlib"},
     ("pypm_workspace", "edit"): {"os", "pathlib", "tempfile"},
+    # Of what is known against a lock, only the machine's own advisories and what they are made of are files.
+    ("pypm_audit", "database"): {"os", "pathlib", "sqlite3"},
+    ("pypm_audit", "snapshot"): {"os", "pathlib"},
     # The one module that waits for the disk.
     ("pypm_workspace", "watch"): {"os"},
 }
@@ -268,8 +271,10 @@ def test_package_heads_bind_nothing_heavy() -> None:
     assert wrong == []
 
 
-def test_default_index_address_is_written_once() -> None:
-    address = "py" + "pi.org"
+@pytest.mark.parametrize(
+    ("address", "member"), [("py" + "pi.org", "pypm-index"), ("osv" + '.dev"', "pypm-audit")]
+)
+def test_a_public_address_is_written_once(address: str, member: str) -> None:
     hits = []
     for folder in ("packages", "tools", "tests", "docs", "benchmarks", "changes"):
         for path in sorted((ROOT / folder).rglob("*")):
@@ -280,4 +285,4 @@ def test_default_index_address_is_written_once() -> None:
             ):
                 count = path.read_text(encoding="utf-8", errors="replace").count(address)
                 hits += [str(path.relative_to(ROOT))] * count
-    assert len(hits) == 1 and hits[0].startswith("packages/pypm-index/src/"), hits
+    assert len(hits) == 1 and hits[0].startswith(f"packages/{member}/src/"), hits

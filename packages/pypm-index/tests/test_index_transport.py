@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kit.index_server import IndexServer
+from kit.osv_server import OsvServer
 from kit.wheels import make_wheel
 from pypm_index.connections import Pool, ProxyUnusable
 from pypm_index.credentials import RunKeyring
@@ -57,6 +58,10 @@ def transport(
     return Transport(indexes, environ or {}, timeout=timeout, keyring=keyring, sleep=sleep or Sleeper())
 
 
+def transport_to(url: str) -> Transport:
+    return Transport(Indexes.from_settings([Index("acme", url)], environ={}), {}, sleep=Sleeper())
+
+
 def test_one_connection_serves_many(server: IndexServer) -> None:
     way = transport(server)
     for _ in range(5):
@@ -64,6 +69,23 @@ def test_one_connection_serves_many(server: IndexServer) -> None:
     assert way.get(server.url + "nothing/").status == 404
     assert {seen.connection for seen in server.requests} == {1}
     way.close()
+
+
+def test_a_question_with_a_body() -> None:
+    with OsvServer() as osv:
+        way = transport_to(osv.url)
+        query = b'{"queries": [{"package": {"name": "foo"}, "version": "1"}]}'
+        for _ in range(2):
+            assert way.post(osv.url + "/v1/querybatch", query).body == b'{"results": [{}]}'
+        osv.status = 503
+        with pytest.raises(IndexFailed) as raised:
+            way.post(osv.url + "/v1/querybatch", query)
+        assert (raised.value.status, raised.value.attempts, len(osv.asked)) == (503, 4, 6)
+        osv.status = 302  # would be a GET of something else
+        with pytest.raises(IndexFailed) as raised:
+            way.post(osv.url + "/v1/querybatch", query)
+        assert raised.value.status == 302
+        way.close()
 
 
 def test_a_connection_that_the_server_ended_is_nobodys_failure(server: IndexServer) -> None:

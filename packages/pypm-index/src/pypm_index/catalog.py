@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pypm_index.cutoffs import Cutoffs
-from pypm_index.errors import OfflineMissing
+from pypm_index.errors import OfflineMissing, UnknownIndex
 from pypm_index.file_table import FileTable
 from pypm_index.kept import Kept, KeptListing
 from pypm_index.ledger import Ledger
@@ -196,6 +196,26 @@ class Catalog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def known(self, keys: Iterable[ListingKey]) -> dict[ListingKey, Listing]:
+        """What indexes said of *keys*, which name their index, however long ago; nothing is asked. What is
+        not known is left out, and so are indexes that are not known any more."""
+        by_index: dict[str, list[ListingKey]] = {}
+        for key in keys:
+            by_index.setdefault(key.index, []).append(key)
+        found: dict[ListingKey, Listing] = {}
+        for name, some in by_index.items():
+            try:
+                index = self._indexes.named(name)
+            except UnknownIndex:
+                continue
+            if index.folder is not None:
+                folder = self._folder(index)
+                told = {key: folder.listing(key, self._kept.cutoff(index, key.name)) for key in some}
+            else:
+                told = {key: kept.listing for key, kept in self._kept.listings(index, some).items()}
+            found.update((key, listing) for key, listing in told.items() if listing is not None)
+        return found
 
     # -- files -----------------------------------------------------------------------------------
 

@@ -120,6 +120,21 @@ class Transport:
 
         return self._persistently(attempt)
 
+    def post(self, url: str, body: bytes, *, subject: str = "") -> Response:
+        """The whole answer to *body*, which is JSON: a question that is too long for an address. It is sent
+        again as a GET would be, and only to where a redirect keeps it (307, 308)."""
+        wanted = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
+
+        def attempt() -> Response:
+            with self._answer(url, "", subject, wanted, body) as stream:
+                try:
+                    answer = stream.everything()
+                except IndexUnreachable as error:
+                    raise _TryAgain(error) from error
+                return Response(stream.status, stream.headers, stream.url, answer, stream.packed)
+
+        return self._persistently(attempt)
+
     def open(
         self, url: str, *, index: str = "", subject: str = "", headers: Mapping[str, str] | None = None
     ) -> HttpStream:
@@ -149,7 +164,9 @@ class Transport:
             self._sleep(wait)
             pause *= 3
 
-    def _answer(self, url: str, index: str, subject: str, headers: Mapping[str, str]) -> HttpStream:
+    def _answer(
+        self, url: str, index: str, subject: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpStream:
         """One attempt: asks, follows redirects, shows credentials when asked for them."""
         asked_keyring = False
         current = url
@@ -161,12 +178,12 @@ class Transport:
                 raise self._unreachable(url, index, subject, f"not an address: {error}") from None
             if asked_keyring:
                 credentials = self._wallet.ask(current, index) or credentials
-            stream = self._exchange(where, current, index, subject, headers, credentials)
+            stream = self._exchange(where, current, index, subject, headers, credentials, body)
             status = stream.status
             if status in _ANSWERS:
                 return stream
             with stream:
-                if status in _REDIRECTS:
+                if status in _REDIRECTS and (body is None or status in (307, 308)):
                     current = self._redirected(stream, current, url, index, subject)
                     continue
                 stream.drain()
@@ -214,6 +231,7 @@ class Transport:
         subject: str,
         headers: Mapping[str, str],
         credentials: Credentials | None,
+        body: bytes | None,
     ) -> HttpStream:
         plain = without_userinfo(url)
         parts = urlsplit(plain)
@@ -233,7 +251,7 @@ class Transport:
                 if self._pool.is_proxied_in_the_open(where):
                     target = f"{parts.scheme}://{parts.netloc}{target}" if target.startswith("/") else target
                     sent.update(self._pool.proxy_headers(where))
-                connection.request("GET", target, headers=sent)
+                connection.request("GET" if body is None else "POST", target, body, sent)
                 answer = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 if connection is not None:

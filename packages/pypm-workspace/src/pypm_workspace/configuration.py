@@ -127,6 +127,31 @@ class CheckSettings:
 
 
 @record
+class AuditIgnore:
+    """What `pypm audit` passes over until a moment."""
+
+    id: str
+    """Of an advisory, under any of its names, or what an index says: ``yanked``, ``archived``..."""
+    reason: str
+    expires: str
+    """RFC 3339 in UTC, whole seconds."""
+    package: str = ""
+    """Empty: of any package."""
+    written: Written = NOWHERE
+
+
+@record
+class AuditSettings:
+    """What `pypm audit` looks into."""
+
+    database: str = ""
+    """A snapshot of advisories, relative to the root: it is read, and no service asked."""
+    osv_url: str = ""
+    """The service to ask; empty: the public one."""
+    ignore: tuple[AuditIgnore, ...] = ()
+
+
+@record
 class Build:
     """A member's ``[build-system]``."""
 
@@ -251,6 +276,7 @@ class Settings:
     """Boundary layers, highest first; members of one layer (names, globs, tags)."""
     boundaries: tuple[BoundaryRule, ...] = ()
     check: CheckSettings = CheckSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 _completable = (

@@ -15,6 +15,8 @@ from pypm_model import names
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_workspace.configuration import (
+    AuditIgnore,
+    AuditSettings,
     BoundaryRule,
     CatalogEntry,
     CheckSettings,
@@ -30,7 +32,7 @@ from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
-from pypm_workspace.tables import CheckTable, MemberTool, Tasks, WorkspaceFile, kebab, valid_name
+from pypm_workspace.tables import AuditTable, CheckTable, MemberTool, Tasks, WorkspaceFile, kebab, valid_name
 from pypm_workspace.toml_reading import Table
 
 FILE = "pypm-workspace.toml"
@@ -125,6 +127,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
             for number, rule in enumerate(rules)
         ),
         check=_check(model.check),
+        audit=_audit(model.audit),
     )
 
 
@@ -156,6 +159,23 @@ def read_member_tool(table: Table, member: Member, root: str, complaints: Compla
 def _check(table: CheckTable) -> CheckSettings:
     return CheckSettings(
         tuple(table.ignore), tuple(table.tests), tuple(table.exclude), tuple(sorted(table.imports.items()))
+    )
+
+
+def _audit(table: AuditTable) -> AuditSettings:
+    return AuditSettings(
+        table.database,
+        table.osv_url,
+        tuple(
+            AuditIgnore(
+                entry.id,
+                entry.reason,
+                entry.expires,
+                entry.package,
+                Written(FILE, dotted(("audit", "ignore", number))),
+            )
+            for number, entry in enumerate(table.ignore)
+        ),
     )
 
 

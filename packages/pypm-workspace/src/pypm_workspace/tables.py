@@ -231,6 +231,27 @@ class CheckTable(_Strict):
     imports: dict[str, Name] = {}
 
 
+def _when(value: Any) -> Any:
+    return moment(value)
+
+
+class IgnoreTable(_Strict):
+    """One entry of ``[[audit.ignore]]``."""
+
+    id: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    expires: Annotated[str, BeforeValidator(_when)]
+    package: Name = ""
+
+
+class AuditTable(_Strict):
+    """``[audit]``: what `pypm audit` looks into, and what it passes over."""
+
+    database: str = ""
+    osv_url: str = ""
+    ignore: list[IgnoreTable] = []
+
+
 Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
 
 
@@ -248,6 +269,7 @@ class WorkspaceFile(_Strict):
     plugins: dict[str, PluginTable] = {}
     boundaries: BoundariesTable = BoundariesTable()
     check: CheckTable = CheckTable()
+    audit: AuditTable = AuditTable()
 
 
 class MemberTool(_Strict):

@@ -13,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "outdated": ("outdated", "list packages that could be newer"),
     "dedupe": ("dedupe", "lock one version where there are several and one will do"),
     "check": ("check", "check boundaries between members, the catalog and the lock"),
+    "audit": ("audit", "look up the locked versions among known vulnerabilities and malware"),
     "watch": ("watch", "stay, and lock again on every change; --sync, --run TASK"),
     "run": ("run", "run a task over members in graph order, a script or a command"),
     "exec": ("exec", "run a command in the environment"),

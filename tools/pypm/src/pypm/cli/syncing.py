@@ -17,11 +17,12 @@ from pypm_model.later import later
 from pypm_model.records import replace
 
 if TYPE_CHECKING:
-    from pypm.ops import locking, places, pylock_sync, sync, syncing
+    from pypm.ops import locking, malware, places, pylock_sync, sync, syncing
     from pypm.ops.installing import InstallOptions
     from pypm.ops.pylock_sync import PylockOptions
 else:
     locking = later("pypm.ops.locking")
+    malware = later("pypm.ops.malware")
     places = later("pypm.ops.places")
     pylock_sync = later("pypm.ops.pylock_sync")
     sync = later("pypm.ops.sync")
@@ -35,10 +36,10 @@ def pylock_options(file: str, selection: Selection, how: InstallOptions) -> Pylo
     return pylock_sync.PylockOptions(file, selection, how)
 
 
-def sync_from(common: Common, options: PylockOptions) -> int:
+def sync_from(common: Common, options: PylockOptions, allow_malware: bool = False) -> int:
     """Installs from a pylock file and tells what was done."""
     with world(common) as here:
-        report = pylock_sync.sync_pylock(here, options)
+        report = pylock_sync.sync_pylock(malware.allowing(here) if allow_malware else here, options)
     show_sync(common, report)
     return 0
 

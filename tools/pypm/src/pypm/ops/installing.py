@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pypm import _stamp
 from pypm._verbs import VERSION
+from pypm.ops.malware import refuse_malware
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import check_place, start_compiling
@@ -79,6 +80,7 @@ def install(
     if options.reinstall_all:
         reinstall = True
     changes: Changes | None = None
+    refuse_malware(tools, pins)
     with tools.store.using():
         installed = inspect(venv)
         adopt = allowed_to_replace(tools.world, [installed], options)

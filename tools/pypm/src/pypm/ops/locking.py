@@ -22,9 +22,10 @@ from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
-from pypm_model.names import NormalizedName, normalize
+from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record, replace
-from pypm_model.requests import MemberRequest, Preference, Request
+from pypm_model.requests import Ask, MemberRequest, Origin, Preference, Request
+from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import GitSource, IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
@@ -32,6 +33,8 @@ from pypm_workspace.asks import Backend
 from pypm_workspace.configuration import Written
 from pypm_workspace.workspace import Workspace
 
+_BOUNDS = Origin(ROOT, LOCK, "bounds")
+"""Whose constraint a bound of `Locking` is: nothing in a manifest."""
 SHOWN = 4
 """Differences of a member that are told in words; the others are counted."""
 
@@ -54,6 +57,9 @@ class Locking:
     """Versions to keep if they fit, in place of those that are locked of the same names."""
     commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
     """Likewise, where branches and tags are to stay."""
+    bounds: tuple[tuple[NormalizedName, str], ...] = ()
+    """(name, specifier): these versions and no others, this time. No setting of the lock: one that keeps to
+    them is one that the manifests give without them, too."""
 
 
 @record
@@ -179,7 +185,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     reasons: tuple[Stale, ...] = ()
     if old.lock is not None:
         reasons = (*stale(old.lock, plain, settings), *stale_folders(workspace.root, old.lock))
-    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits
+    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits or how.bounds
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
         if not flawed and (old.is_resolved or not old.is_merge):
@@ -199,6 +205,9 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
+    if how.bounds:
+        bounds = (Ask(Requirement(name, (), bound, "", ""), _BOUNDS) for name, bound in how.bounds)
+        request = replace(request, constraints=(*request.constraints, *bounds))
     anew = old.names if how.upgrade else wanted
     new = resolved(tools, workspace, request, settings, old, anew, how.commits)
     made = write(new, tools.retained.written)

@@ -23,6 +23,7 @@ from pypm.ops.installing import (
     link_mode_for,
 )
 from pypm.ops.locking import Locked
+from pypm.ops.malware import mark_seen, refuse_malware, with_mark
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.pinned import pinned_files
 from pypm.ops.provisioning import provide, renewed
@@ -51,6 +52,7 @@ from pypm_model.sources import MemberSource
 from pypm_store.shared_work import share_out
 from pypm_store.tree import Tree
 from pypm_workspace.configuration import Member
+from pypm_workspace.inputs import Inputs
 from pypm_workspace.workspace import Workspace
 
 
@@ -74,6 +76,7 @@ class _Ask:
 def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions) -> MembersReport:
     """Makes the environments of the selected members (all, if none is named) what the lock says of each.
     The lock is written, and anything changed, when nothing speaks against any of them."""
+    mark = mark_seen(tools.store)
     asks = [
         _ask(tools, workspace, locked.lock, root, options)
         for root in _roots(tools, workspace, locked, options)
@@ -100,7 +103,8 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
     )
     in_step = writes or not (workspace.settings.lock_export or options.how.dry_run)
     if options.stamp_key is not None and in_step and not workspace.absent and asks:
-        _stamp(tools, workspace, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
+        inputs = with_mark(workspace.inputs, mark)
+        _stamp(tools, workspace, inputs, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report
 
@@ -164,6 +168,7 @@ def _installed(
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.how.reinstall]
     if options.how.reinstall_all:
         reinstall = True
+    refuse_malware(tools, [pin for ask in asks for pin in ask.pins])
     with tools.store.using():
         found = [inspect(ask.venv) for ask in asks]
         adopt = allowed_to_replace(tools.world, found, options.how)
@@ -360,6 +365,7 @@ def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None
 def _stamp(
     tools: Tools,
     workspace: Workspace,
+    inputs: Inputs,
     lock: Lock,
     asks: Sequence[_Ask],
     report: MembersReport,
@@ -378,4 +384,4 @@ def _stamp(
     also = also_read(workspace, lock)
     if also is not None:
         pinned = pinned_files(tools, workspace)
-        leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True, pinned=pinned)
+        leave_stamp(workspace.root, inputs, also, key, say, stamped, of_members=True, pinned=pinned)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pypm.ops.malware import refuse_malware
 from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
@@ -116,8 +117,10 @@ def provide(
 
     Members and folders are built as editable wheels (as plain ones with *editable* False); a member
     without a build system is not installed itself. To be called inside ``store.using()``. Raises what
-    fetching, unpacking and building raise; what was provided until then stays in the store.
+    fetching, unpacking and building raise; what was provided until then stays in the store. What is known to
+    be malicious is refused before anything is fetched: `KnownMalware`.
     """
+    refuse_malware(tools, pins)
     wheels: list[_Wheel] = []
     projects: list[_Project] = []
     sdists: list[tuple[Pin, Artifact]] = []

@@ -25,6 +25,7 @@ from typing import Any
 from pypm import _stamp
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
+from pypm.ops.malware import known_malware, mark_seen, with_mark
 from pypm.ops.stamping import Stamped, leave_stamp, pins_above
 from pypm.ops.synced import SyncReport
 from pypm.ops.venvs import check_place, environment_in, needed_outside, start_compiling
@@ -140,6 +141,9 @@ def follow(world: World, key: str) -> SyncReport | None:
     interpreter = None if inputs is None else probe(recipe.python, folder_cache(store.path / "interpreters"))
     if inputs is None or not isinstance(interpreter, Interpreter) or interpreter.identity != recipe.identity:
         return None
+    mark = mark_seen(store)
+    if mark.mtime_ns >= 0 and known_malware(store, ((dist.name, dist.version) for dist in recipe.dists)):
+        return None  # the long way knows what is passed over
     venv = environment_in(root)
     check_place(venv)
     wanted = Wanted(interpreter, recipe.dists, recipe.mode)
@@ -161,7 +165,7 @@ def follow(world: World, key: str) -> SyncReport | None:
     needs = needed_outside(store, venv, recipe.mode)
     say = nothing_to_do(report)
     stamped = Stamped(".", interpreter, needs)
-    leave_stamp(root, inputs, recipe.also, key, say, [stamped], of_members=False)
+    leave_stamp(root, with_mark(inputs, mark), recipe.also, key, say, [stamped], of_members=False)
     start_compiling(world, store, changes.uncompiled, interpreter)
     return report
 

@@ -9,6 +9,7 @@ from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
+from pypm.ops.malware import mark_seen, with_mark
 from pypm.ops.pinned import pinned_files
 from pypm.ops.recipes import keep, nothing_to_do
 from pypm.ops.roots import roots_of
@@ -27,6 +28,7 @@ from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Root
 from pypm_model.records import record
+from pypm_workspace.inputs import FileSeen
 from pypm_workspace.workspace import Workspace
 
 
@@ -61,6 +63,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     """Makes ``.venv`` at the workspace's root what the lock and *options* say. The lock is written as soon
     as nothing speaks against the environment: what can be refused is refused before anything has changed."""
     world, lock = tools.world, locked.lock
+    mark = mark_seen(tools.store)
     venv = environment_in(workspace.root)
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
@@ -95,7 +98,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     )
     in_step = writes or not workspace.settings.lock_export
     if options.stamp_key is not None and in_step and not options.how.dry_run:
-        _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report)
+        _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report, mark)
     compile_later(tools, done, interpreter)
     return report
 
@@ -130,6 +133,7 @@ def _remember(
     target: Target,
     key: str,
     report: SyncReport,
+    mark: FileSeen,
 ) -> None:
     """For the next sync: that nothing is to be done while nothing changes, and how it is done again."""
     root, inputs = workspace.root, workspace.inputs
@@ -139,7 +143,8 @@ def _remember(
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
     pinned = pinned_files(tools, workspace)
-    leave_stamp(root, inputs, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned)
+    seen = with_mark(inputs, mark)
+    leave_stamp(root, seen, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned)
     if not (workspace.warnings or pinned):
         keep(
             tools.world,

@@ -8,6 +8,7 @@ from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, Words, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import show_sync
+from pypm.ops.malware import allowing
 from pypm.ops.recipes import follow
 from pypm.ops.selection import Selection
 from pypm_env.dists import LINK_MODES
@@ -50,6 +51,7 @@ else:
     ),
     option("--compile", name="compile_", help="Compile bytecode now rather than at first import."),
     option("--force", help="Replace an environment that pypm did not make."),
+    option("--allow-malware", help="Install also what is known to be malicious. [PYPM_ALLOW_MALWARE]"),
     option("--dry-run", help="Change nothing: print the plan."),
     SELECTION,
     COMMON,
@@ -72,6 +74,7 @@ def command(
     link_mode: str,
     compile_: bool,
     force: bool,
+    allow_malware: bool,
     dry_run: bool,
 ) -> int:
     """Lock if needed, then make .venv match: all members editable, and what they need.
@@ -102,9 +105,10 @@ def command(
             raise UsageError("--lock goes with no option about pypm.lock")
         if each:
             raise UsageError("--lock does not go with --each: a pylock file knows no members")
-        return syncing.sync_from(common, syncing.pylock_options(lock_file, selection, how()))
+        return syncing.sync_from(common, syncing.pylock_options(lock_file, selection, how()), allow_malware)
     key = key_of(words)
     with world(common) as here:
+        here = allowing(here) if allow_malware else here
         report: SyncReport | MembersReport | None = None if key is None else follow(here, key)
         if report is None:
             options = ops_sync.SyncOptions(

@@ -12,6 +12,7 @@ from pypm.ops.installing import link_mode_for
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.lone_environment import ask, lone_environment, stored_environment
 from pypm.ops.lone_lock import lone_pins
+from pypm.ops.malware import mark_seen, refuse_malware, with_mark
 from pypm.ops.member_sync import interpreter_for
 from pypm.ops.opening import open_workspace
 from pypm.ops.partial import MembersAbsent, open_partly
@@ -121,6 +122,7 @@ def member_environment(
     """The environment that holds what the lock says of *member*, and what *extra* asks for beside it. It is
     one of the store, found again by *stamp_key*; with *apart*, one in that new folder, of its own. A lock
     that does not fit the manifests is made to in memory: nothing of the workspace is changed."""
+    mark = mark_seen(tools.store)
     lock = lock_workspace(tools, workspace, Locking(frozen=frozen)).lock
     roots = [*roots_of(tools.world, workspace, lock, selection)]
     python = pythons_of(lock, [Root(member.name)])
@@ -133,6 +135,7 @@ def member_environment(
         if missing := needed & set(workspace.absent):
             raise MembersAbsent(tuple(sorted(missing)))
     pins = (*pins, *_beside(tools, interpreter, pins, asks))
+    refuse_malware(tools, pins)  # one that is stored already is not provided again
     prompt = str(member.name)
     with tools.store.using():
         if apart is not None:
@@ -147,7 +150,7 @@ def member_environment(
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
             leave_stamp(
                 workspace.root,
-                workspace.inputs,
+                with_mark(workspace.inputs, mark),
                 also,
                 stamp_key,
                 ready.to_line(),
