@@ -26,6 +26,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "print the members' graph as text, json, dot or mermaid"),
     "import": ("import_", "make another tool's project pypm's, with the versions it had"),
     "export": ("export", "write the lock as pylock.toml or requirements.txt"),
+    "pypylock": (
+        "pypylock",
+        "put interpreter, wheels and members into one archive for machines without a network",
+    ),
+    "bundle": ("bundle", "verify such an archive"),
     "doctor": ("doctor", "look at the machine and the workspace for what will go wrong"),
     "python": ("python", "find and list interpreters"),
     "cache": ("cache", "look at the store and clean it"),
