@@ -32,7 +32,7 @@ from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
 REFERENCE = Path(__file__).with_name("reference")
-MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm_audit", "pypm")
+MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm_audit", "pypm_bundle", "pypm")
 NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 
@@ -338,6 +338,8 @@ WARNINGS = {
     "copied-view": "A copy-on-write view of a project cannot be had from the system; it was copied.",
     "empty-pattern": "An entry of `members` matches no folder.",
     "file-conflict": "Two distributions own one path with different contents; the one whose name sorts last has it.",
+    "no-certificates": "This machine has no certificates of authorities that a bundle could bring along.",
+    "not-bundled": "A library that a wheel needs cannot come along in a bundle: it is a driver's, or nowhere here.",
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
     "not-a-member": "A project was begun below a workspace whose `members` do not match its folder.",
     "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",

@@ -58,6 +58,8 @@ class LauncherKit:
     console_exe: bytes = b""
     """Windows: the launcher program for consoles, and the one without; empty: none was found."""
     gui_exe: bytes = b""
+    beside: bool = False
+    """POSIX: *python* is the name of the interpreter that lies beside each launcher, wherever they are."""
 
 
 def launcher(
@@ -77,7 +79,7 @@ def launcher(
         f'if __name__ == "__main__":\n    raise SystemExit({attribute}())\n'
     )
     if not kit.windows:
-        return [(name, shebang(kit.python) + body.encode())]
+        return [(name, _head(kit) + body.encode())]
     python = _windowed(kit.python) if gui else kit.python
     # The target must not see the launcher's own suffix: argparse prints argv[0].
     trimmed = f"import sys\nsys.argv[0] = sys.argv[0].removesuffix('.exe').removesuffix('-script.py')\n{body}"
@@ -96,8 +98,12 @@ def script_with_interpreter(kit: LauncherKit, content: bytes) -> bytes | None:
         return None
     command = first.split()[0] if first.startswith(b"#!p") else b"#!" + first.split()[1]
     python = _windowed(kit.python) if kit.windows and command == b"#!pythonw" else kit.python
-    head = shebang_line(python) if kit.windows else shebang(python)
+    head = shebang_line(python) if kit.windows else _head(kit)
     return head + rest if newline else head
+
+
+def _head(kit: LauncherKit) -> bytes:
+    return shebang_beside(kit.python) if kit.beside else shebang(kit.python)
 
 
 def shebang(python: str) -> bytes:
@@ -111,6 +117,23 @@ def shebang(python: str) -> bytes:
     # The path cannot be quoted for both; the interpreter stands beside the script.
     beside = '"$(dirname -- "$(realpath -- "$0")")"/' + "'" + os.path.basename(python) + "'"
     return f"#!/bin/sh\n'''exec' {beside} \"$0\" \"$@\"\n' '''\n".encode()
+
+
+def shebang_beside(name: str) -> bytes:
+    """The head of a script that the interpreter *name* in the script's own folder runs, also where the
+    script is reached over symbolic links. `/bin/sh` is all it needs, but for links ``readlink``."""
+    return f"""\
+#!/bin/sh
+"true" '''\\'
+self=$0
+case $self in */*) ;; *) self=./$self ;; esac
+while [ -h "$self" ]; do
+  link=$(readlink "$self") || break
+  case $link in /*) self=$link ;; *) self=${{self%/*}}/$link ;; esac
+done
+exec "${{self%/*}}/{name}" "$0" "$@"
+'''
+""".encode()
 
 
 def shebang_line(python: str) -> bytes:

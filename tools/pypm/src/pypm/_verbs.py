@@ -26,6 +26,11 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": ("import_", "make another tool's project pypm's, with the versions it had"),
     "export": ("export", "write the lock as pylock.toml or requirements.txt"),
     "plugin": ("plugin", "add, run and look after plugins; pypm NAME runs one"),
+    "pypylock": (
+        "pypylock",
+        "put interpreter, wheels and members into one archive for machines without a network",
+    ),
+    "bundle": ("bundle", "verify such an archive"),
     "doctor": ("doctor", "look at the machine and the workspace for what will go wrong"),
     "python": ("python", "find and list interpreters"),
     "cache": ("cache", "look at the store and clean it"),

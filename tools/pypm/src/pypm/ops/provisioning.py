@@ -35,6 +35,7 @@ from pypm_workspace.configuration import Member
 if TYPE_CHECKING:
     from pypm_env.build.environment import BuildEnvironment
     from pypm_env.build.inputs import Kind
+    from pypm_env.build.jobs import Built
     from pypm_env.build.sdist import Prepare, Source
 
 BUILD = NormalizedName("(build)")
@@ -94,6 +95,20 @@ class _Project:
 
 
 @record
+class File:
+    """A wheel as a file of this machine."""
+
+    pin: Pin
+    path: Path
+    filename: str
+    sha256: str
+    direct_url: str = ""
+    """Text of `direct_url.json`; empty: it has none."""
+    built: bool = False
+    """Made on this machine."""
+
+
+@record
 class Provided:
     """What can be installed now."""
 
@@ -121,6 +136,55 @@ def provide(
     be malicious is refused before anything is fetched: `KnownMalware`.
     """
     refuse_malware(tools, pins)
+    wheels, projects, sdists = _divided(tools, pins, editable)
+    trees: dict[str, Tree] = {}
+    here = set(present)
+    if not look:
+        here.update(
+            digest for digest in (w.artifact.sha256 for w in wheels) if tools.store.manifest_size(digest)
+        )
+    archives = _kept(tools, sdists)
+    wanting = [w for w in wheels if w.artifact.sha256 not in here]
+    _fetch_and_unpack(tools, wanting, sdists, trees, archives)
+    projects += [_sdist(tools, pin, file, archives) for pin, file in sdists]
+    wanted = [_wanted(tools, wheel.pin, wheel.artifact.sha256) for wheel in wheels]
+    wanted += _build(tools, projects, interpreter, trees)
+    return Provided(tuple(sorted(wanted, key=lambda dist: dist.name)), trees)
+
+
+def wheel_files(tools: Tools, pins: Sequence[Pin], interpreter: Interpreter) -> tuple[File, ...]:
+    """The wheel of every pin as a file, sorted by name: fetched, or built for *interpreter*; members and
+    folders as plain ones, a member without a build system not at all. Nothing is unpacked but what is built.
+    To be called inside ``store.using()``. Raises what fetching and building raise."""
+    refuse_malware(tools, pins)
+    wheels, projects, sdists = _divided(tools, pins, False)
+    store = tools.store
+    here = {w.artifact.sha256: w.path or store.file(w.artifact.sha256) for w in wheels}
+    missing = {w.artifact.sha256: (w.pin, w.artifact) for w in wheels if here[w.artifact.sha256] is None}
+    archives = _kept(tools, sdists)
+    missing.update((file.sha256, (pin, file)) for pin, file in sdists if file.sha256 not in archives)
+    paths = dict(_files(tools, here, missing))
+    found = [
+        File(w.pin, paths[w.artifact.sha256], w.artifact.filename, w.artifact.sha256, _origin(tools, w.pin))
+        for w in wheels
+    ]
+    projects += [_sdist(tools, pin, file, {**archives, **paths}) for pin, file in sdists]
+    for project, built in zip(projects, _built(tools, projects, interpreter), strict=True):
+        origin = _origin(tools, project.pin)
+        found.append(File(project.pin, built.wheel, built.wheel.name, built.sha256, origin, built=True))
+    return tuple(sorted(found, key=lambda file: file.pin.package.name))
+
+
+def _origin(tools: Tools, pin: Pin) -> str:
+    """`direct_url.json` of what is where others can find it, too: what came from a folder names none."""
+    addressed = isinstance(pin.package.source, UrlSource | GitSource)
+    return _direct_url(tools.root, pin, editable=False) if addressed else ""
+
+
+def _divided(
+    tools: Tools, pins: Sequence[Pin], editable: bool
+) -> tuple[list[_Wheel], list[_Project], list[tuple[Pin, Artifact]]]:
+    """What of *pins* is a wheel, what is built from a folder, and what from an sdist of an index."""
     wheels: list[_Wheel] = []
     projects: list[_Project] = []
     sdists: list[tuple[Pin, Artifact]] = []
@@ -137,17 +201,7 @@ def provide(
             case PathSource() | UrlSource() | GitSource() as source:
                 found = _direct(tools, pin, source, editable)
                 (wheels if isinstance(found, _Wheel) else projects).append(found)  # type: ignore[arg-type]
-    trees: dict[str, Tree] = {}
-    here = set(present)
-    if not look:
-        here.update(
-            digest for digest in (w.artifact.sha256 for w in wheels) if tools.store.manifest_size(digest)
-        )
-    _fetch_and_unpack(tools, [w for w in wheels if w.artifact.sha256 not in here], sdists, trees)
-    projects += [_sdist(tools, pin, file) for pin, file in sdists]
-    wanted = [_wanted(tools, wheel.pin, wheel.artifact.sha256) for wheel in wheels]
-    wanted += _build(tools, projects, interpreter, trees)
-    return Provided(tuple(sorted(wanted, key=lambda dist: dist.name)), trees)
+    return wheels, projects, sdists
 
 
 def renewed(
@@ -241,10 +295,21 @@ def _name_of(text: str) -> str:
 # --- files ---------------------------------------------------------------------------------------
 
 
+def _kept(tools: Tools, sdists: Sequence[tuple[Pin, Artifact]]) -> dict[str, Path]:
+    """Those of *sdists*, by digest, that are in the store."""
+    found = ((file.sha256, tools.store.file(file.sha256)) for _, file in sdists)
+    return {digest: path for digest, path in found if path is not None}
+
+
 def _fetch_and_unpack(
-    tools: Tools, wheels: Sequence[_Wheel], sdists: Sequence[tuple[Pin, Artifact]], trees: dict[str, Tree]
+    tools: Tools,
+    wheels: Sequence[_Wheel],
+    sdists: Sequence[tuple[Pin, Artifact]],
+    trees: dict[str, Tree],
+    archives: dict[str, Path],
 ) -> None:
-    """Downloads what is missing and unpacks each wheel as soon as it is there; fills *trees*."""
+    """Downloads what is missing and unpacks each wheel as soon as it is there; fills *trees*, and *archives*
+    (where each sdist is) with those that it has not."""
     store, listener = tools.store, tools.world.listener
     trees.update(_sound(store, [wheel.artifact.sha256 for wheel in wheels]))
     todo = {wheel.artifact.sha256: wheel for wheel in wheels if wheel.artifact.sha256 not in trees}
@@ -252,7 +317,7 @@ def _fetch_and_unpack(
     missing: dict[str, tuple[Pin, Artifact]] = {
         digest: (wheel.pin, wheel.artifact) for digest, wheel in todo.items() if here[digest] is None
     }
-    missing.update((file.sha256, (pin, file)) for pin, file in sdists if store.file(file.sha256) is None)
+    missing.update((file.sha256, (pin, file)) for pin, file in sdists if file.sha256 not in archives)
     if not todo and not missing:
         return
 
@@ -290,6 +355,7 @@ def _fetch_and_unpack(
         futures = []
         for digest, path in _files(tools, here, missing):
             if digest not in todo:
+                archives[digest] = path
                 continue
             paths[digest] = path
             if forks.are_there:
@@ -360,7 +426,18 @@ def _index(pin: Pin) -> str:
 def _build(
     tools: Tools, projects: Sequence[_Project], interpreter: Interpreter, trees: dict[str, Tree]
 ) -> list[WantedDist]:
-    """Builds what is not kept already; the first failure is raised when all are through. Fills *trees*."""
+    """Builds what is not kept already, and unpacks it; fills *trees*."""
+    wanted = []
+    for project, result in zip(projects, _built(tools, projects, interpreter), strict=True):
+        digest = result.sha256
+        trees[digest] = tree = tools.store.unpack(result.wheel, digest)
+        wanted.append(_wanted(tools, project.pin, digest, editable=project.editable, version=tree.version))
+    return wanted
+
+
+def _built(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter) -> list[Built]:
+    """The wheels of *projects*, built unless they are kept already; the first failure is raised when all
+    are through."""
     if not projects:
         return []
     from pypm_env.build.jobs import Built
@@ -371,13 +448,7 @@ def _build(
     failures = [result for result in results if isinstance(result, PypmError)]
     if failures:
         raise failures[0]
-    wanted = []
-    for project, result in zip(projects, results, strict=True):
-        assert isinstance(result, Built)
-        digest = result.sha256
-        trees[digest] = tree = tools.store.unpack(result.wheel, digest)
-        wanted.append(_wanted(tools, project.pin, digest, editable=project.editable, version=tree.version))
-    return wanted
+    return [result for result in results if isinstance(result, Built)]
 
 
 def _member(folder: Path, pin: Pin, member: Member, editable: bool) -> _Project:
@@ -388,17 +459,15 @@ def _member(folder: Path, pin: Pin, member: Member, editable: bool) -> _Project:
     return _Project(pin, Source(folder, kind, member.name, shown=member.file), editable)
 
 
-def _sdist(tools: Tools, pin: Pin, file: Artifact) -> _Project:
-    """An sdist of an index, unpacked."""
+def _sdist(tools: Tools, pin: Pin, file: Artifact, archives: Mapping[str, Path]) -> _Project:
+    """An sdist of an index, unpacked. One of a local folder is where it lies, and not in the store."""
     from pypm_env.build.sdist import Source
     from pypm_store.sdist_archive import unpack_sdist
 
     package = pin.package
     if not tools.build_policy.may_build(package.name):
         raise BuildNotAllowed(package.name, package.version)
-    path = tools.store.file(file.sha256)
-    assert path is not None, "it was fetched just now"
-    folder = unpack_sdist(path, tools.scratch(), filename=file.filename)
+    folder = unpack_sdist(archives[file.sha256], tools.scratch(), filename=file.filename)
     shown = f"{file.filename}: pyproject.toml"
     return _Project(pin, Source(folder, "wheel", package.name, package.version, file.sha256, shown=shown))
 

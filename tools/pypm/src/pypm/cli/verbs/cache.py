@@ -10,7 +10,7 @@ from pypm.cli.arguments import Group, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.cache import UNUSED_DAYS, cache_folder, cache_size, clean, prune
-from pypm.ops.counting import count
+from pypm.ops.counting import count, size_text
 
 
 @verb(COMMON)
@@ -31,10 +31,10 @@ def size_command(common: Common) -> int:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
         return 0
     for kind, number in {**report.kinds, "total": report.total}.items():
-        sys.stdout.write(f"{kind:<12} {_bytes(number):>12}\n")
+        sys.stdout.write(f"{kind:<12} {size_text(number):>12}\n")
         if kind == "metadata":
             for part, bytes_ in report.metadata.items():
-                sys.stdout.write(f"  {part:<10} {_bytes(bytes_):>12}\n")
+                sys.stdout.write(f"  {part:<10} {size_text(bytes_):>12}\n")
     return 0
 
 
@@ -54,7 +54,7 @@ def prune_command(common: Common, unused_days: int) -> int:
         removed = prune(here, unused_days=unused_days)
     nouns = {kind: "built wheel" if kind == "built" else kind.removesuffix("s") for kind in removed}
     what = ", ".join(count(number, nouns[kind]) for kind, number in removed.items() if kind != "freed")
-    _told(common, removed, f"Freed {_bytes(removed['freed'])}" + (f": {what}" if what else ""))
+    _told(common, removed, f"Freed {size_text(removed['freed'])}" + (f": {what}" if what else ""))
     return 0
 
 
@@ -63,7 +63,7 @@ def clean_command(common: Common) -> int:
     """Remove everything but what environments link to. Environments go on working."""
     with world(common) as here:
         freed = clean(here)
-    _told(common, {"freed": freed}, f"Freed {_bytes(freed)}")
+    _told(common, {"freed": freed}, f"Freed {size_text(freed)}")
     return 0
 
 
@@ -72,15 +72,6 @@ def _told(common: Common, data: dict[str, Any], text: str) -> None:
         sys.stdout.write(json.dumps(data) + "\n")
     elif not common.quiet:
         say(text)
-
-
-def _bytes(number: int) -> str:
-    size = float(number)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
 
 
 command = Group(

@@ -1,0 +1,156 @@
+"""Verification: one changed byte is named, in every format and unpacked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pypm_bundle.bundle_errors import BundleDamaged, NotABundle
+from pypm_bundle.contents import Entry, Item, Written
+from pypm_bundle.manifest import read_manifest
+from pypm_bundle.verifying import verify
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+FORMS = {"tar.gz": "b.tar.gz", "tar.zst": "b.tar.zst", "zip": "b.zip"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_written_is_found(bench: Bench, form: str) -> None:
+    summary = bench.write(form)
+    found = verify(Path(summary.file))
+    assert found.files == summary.files
+    assert found.manifest.facts == {"name": "b"}
+    assert found.manifest.links == {"bin/alias": "tool"}
+
+
+def changed(path: Path, at: int, value: int) -> bool:
+    """Changes one byte; whether it is another one now."""
+    data = bytearray(path.read_bytes())
+    before, data[at] = data[at], value
+    path.write_bytes(data)
+    return before != value
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_changed_byte_gets_past(bench: Bench, form: str, data: st.DataObject) -> None:
+    source = bench.folder / FORMS[form]
+    if not source.exists():
+        bench.write(form)
+    copy = bench.folder / f"copy-{source.name}"
+    shutil.copyfile(source, copy)
+    at = data.draw(st.integers(0, source.stat().st_size - 1))
+    value = data.draw(st.integers(0, 255))
+    if not changed(copy, at, value):
+        verify(copy)
+        return
+    try:
+        verify(copy)
+    except (BundleDamaged, NotABundle):
+        return
+    # What does not matter to any reader: bits that fill a byte of a packed stream, times, versions.
+    assert unpacked(copy) == unpacked(source)
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            return {info.filename: archive.read(info) for info in archive.infolist()}
+    if path.suffix == ".zst":
+        return {}
+    with tarfile.open(path) as tar:
+        return {i.name: f.read() if (f := tar.extractfile(i)) else i.linkname.encode() for i in tar}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_changed_file_is_named(bench: Bench, form: str) -> None:
+    items: list[Item] = [Entry(name, Written(os.urandom(3000))) for name in ("a", "b", "c")]
+    summary = bench.write(form, items=items)
+    packed = Path(summary.file).read_bytes()
+    assert isinstance(items[1], Entry) and isinstance(items[1].content, Written)
+    at = packed.index(items[1].content.content[1000:1100])  # random bytes are stored as they are
+    changed(Path(summary.file), at, packed[at] ^ 1)
+    with pytest.raises(BundleDamaged) as raised:
+        verify(Path(summary.file))
+    named = [path for path, _ in raised.value.faults]
+    assert named[0] == "b" and not {"a", "c"} & set(named)
+
+
+def test_a_lost_header_loses_one_file_alone(bench: Bench) -> None:
+    items: list[Item] = [Entry(name, Written(name.encode() * 700)) for name in "abcd"]
+    summary = bench.write("tar.gz", items=items)
+    path = Path(summary.file)
+    data = path.read_bytes()
+    heads = [n for n in range(len(data)) if data.startswith(b"\x1f\x8b\x08\0\0\0\0\0\0\xff", n)]
+    changed(path, heads[2] + 12, data[heads[2] + 12] ^ 0xFF)  # that of b
+    with pytest.raises(BundleDamaged) as raised:
+        verify(path)
+    assert "b" in [name for name, _ in raised.value.faults]
+    assert not {"c", "d"} & {name for name, _ in raised.value.faults}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_cut_archive(bench: Bench, form: str) -> None:
+    path = Path(bench.write(form).file)
+    data = path.read_bytes()
+    for size in (0, 1, 100, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:size])
+        with pytest.raises((BundleDamaged, NotABundle)):
+            verify(path)
+
+
+def test_a_folder(bench: Bench) -> None:
+    with tarfile.open(bench.write("tar.gz").file) as tar:
+        tar.extractall(bench.folder / "u", filter="data")
+    root = bench.folder / "u"
+    assert verify(root).manifest.facts == {"name": "b"}
+    cache = root / "lib/python3.11/site-packages/acme/__pycache__"
+    cache.mkdir()
+    (cache / "x.cpython-311.pyc").write_bytes(b"")
+    verify(root)
+    (root / "share/other").write_bytes(b"changed")
+    (root / "share/exact").unlink()
+    (root / "share/more").write_bytes(b"")
+    (root / "bin/alias").unlink()
+    (root / "bin/alias").symlink_to("/bin/sh")
+    with pytest.raises(BundleDamaged) as raised:
+        verify(root, "u")
+    assert set(raised.value.faults) == {
+        ("share/other", "has another content"),
+        ("share/exact", "is missing"),
+        ("share/more", "does not belong to the bundle"),
+        ("bin/alias", "leads elsewhere"),
+    }
+    assert str(raised.value) == "u is damaged in 4 places"
+
+
+def test_what_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(b"hello")
+    with tarfile.open(tmp_path / "y.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "x.tar.gz", "x")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("x", "y")
+    (tmp_path / "empty").mkdir()
+    for name in ("x.tar.gz", "y.tar.gz", "z.zip", "empty", "nowhere", "setup.py"):
+        with pytest.raises(NotABundle) as raised:
+            verify(tmp_path / name, name)
+        assert str(raised.value).startswith(f"{name} is no bundle: ") and raised.value.exit == 2
+
+
+def test_manifests_that_cannot_be_read() -> None:
+    for text in (b"", b"[]", b"{}", b'{"format": 1, "files": [], "links": {}}', b"\xff"):
+        with pytest.raises(ValueError, match="cannot be read"):
+            read_manifest(text)
+    with pytest.raises(ValueError, match="newer"):
+        read_manifest(b'{"format": 2, "files": {}, "links": {}}')
