@@ -39,6 +39,8 @@ class Database:
         self._reading = threading.Lock()
         self._writing = threading.Lock()
         self._reader: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None
+        """Of the reader; made once, for making it takes longer than finding an entry's page."""
         self._writer: sqlite3.Connection | None = None
         self._identity = (0, 0)
         _open_databases.add(self)
@@ -47,10 +49,10 @@ class Database:
         """The first row of *query*, or None. Raises `MemoryUnusable`, `NotAMemory`, `NewerMemory`."""
         with self._reading:
             try:
-                connection = self._reader
-                if connection is None:
-                    connection = self._reader = self._connect()
-                row: Row | None = connection.execute(query, values).fetchone()
+                cursor = self._cursor
+                if cursor is None:
+                    cursor = self._read_from()
+                row: Row | None = cursor.execute(query, values).fetchone()
                 return row
             except sqlite3.Error as error:
                 raise self._meaning(error) from error
@@ -59,9 +61,10 @@ class Database:
         """*work* with all its reads at one moment. Raises as `one` does."""
         with self._reading:
             try:
+                if self._cursor is None:
+                    self._read_from()
                 connection = self._reader
-                if connection is None:
-                    connection = self._reader = self._connect()
+                assert connection is not None
                 connection.execute("BEGIN")
                 try:
                     return work(connection)
@@ -95,6 +98,11 @@ class Database:
         with self._writing, self._reading:
             self._let_go()
 
+    def _read_from(self) -> sqlite3.Cursor:
+        self._reader = self._connect()
+        self._cursor = self._reader.cursor()
+        return self._cursor
+
     def _reopened(self) -> sqlite3.Connection:
         if self._writer is not None:
             # The file was removed or replaced: what would be written to the old one nobody would find.
@@ -109,7 +117,7 @@ class Database:
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
-        self._reader = self._writer = None
+        self._reader = self._writer = self._cursor = None
 
     def _connect(self) -> sqlite3.Connection:
         try:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 from sqlite3 import Connection
+from struct import Struct
 
 _PLACES = 1 << 32
 """Places of a session: more than a silo can have."""
 _SWEPT = 32
 """Expired entries of all sessions that one write removes: more than one write adds, so none pile up."""
 
+_first_number = Struct(">q").unpack_from
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 FIND = "SELECT place, value, expires, digest FROM entries WHERE hash = ?"
@@ -25,8 +27,9 @@ FIND_EXACTLY = f"{FIND} AND digest = ?"
 def key_of(session: int, key: str) -> tuple[int, bytes]:
     """What a session's key is kept as: a digest, of one size however long the key is, telling nothing of it
     and another one in each session; before it the number it is found by."""
-    digest = blake2b(b"%d:%b" % (session, key.encode("utf-8", "surrogatepass")), digest_size=16).digest()
-    return int.from_bytes(digest[:8], "big", signed=True), digest
+    content = session.to_bytes(4, "big") + key.encode("utf-8", "surrogatepass")
+    digest = blake2b(content, digest_size=16).digest()
+    return _first_number(digest)[0], digest
 
 
 def encoded(text: str) -> bytes:

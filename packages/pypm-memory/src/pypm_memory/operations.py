@@ -122,17 +122,17 @@ class Operations:
         number = self._number(session_id)
         check_key(key)
         if number is not None:
-            hash_, digest = entries.key_of(number, key)
+            hash_, digest = kept_as = entries.key_of(number, key)
             row = self._database.one(entries.FIND, (hash_,))
-            if row is not None and row[3] != digest:
-                row = self._database.one(entries.FIND_EXACTLY, (hash_, digest))
             if row is not None:
-                place, value, expires, _ = row
-                if expires is None or expires > self._clock():
+                place, value, expires, found_digest = row
+                if expires is None and found_digest == digest:
                     return {"hit": True, "value": entries.readable(value), "index": entries.index_of(place)}
-            found = self._database.snapshot(lambda connection: self._look(connection, (hash_, digest)))
-            if found is not None:
-                return found
+            # A promise that was kept between two looks has a row still: without one there was nothing.
+            if row is not None or self._database.one(promises.ANY, (digest,)) is not None:
+                found = self._database.snapshot(lambda connection: self._look(connection, kept_as))
+                if found is not None:
+                    return found
         return self._claim(session_id, key, lease_seconds) if claim else {"hit": False}
 
     def _look(self, connection: Connection, key: tuple[int, bytes]) -> Hit | Pending | None:
@@ -224,7 +224,7 @@ class Operations:
             raise BadArgument("the time to wait", f"must be from 0 to {LONGEST_WAIT:.0f} seconds")
         end = self._steady() + wait_seconds
         for pause in promises.pauses():
-            promise = self._promise(session_id, token)
+            promise = self._promise(session_id, promise_id, token)
             if promise.settled is not None:
                 return {"status": "resolved", "payload": promises.result_of(promise)}
             held = promise.is_held(self._steady())
@@ -246,7 +246,7 @@ class Operations:
         caller's any more."""
         token, generation = promises.parsed(promise_id)
         self._heartbeat.drop(token)
-        self._promise(session_id, token)
+        self._promise(session_id, promise_id, token)
         return self._database.write(lambda connection: promises.release(connection, token, generation))
 
     def _settle(
@@ -286,11 +286,11 @@ class Operations:
             return {"status": "resolved", "payload": promises.result_of(found)}
         return {"status": "resolved"} if failure is None else {"status": "failed"}
 
-    def _promise(self, session_id: str, token: str) -> promises.Promise:
+    def _promise(self, session_id: str, promise_id: str, token: str) -> promises.Promise:
         number = self._number(session_id)
         row = None if number is None else self._database.one(promises.OF_TOKEN, (token, number))
         if row is None:
-            raise UnknownPromise(token)
+            raise UnknownPromise(promise_id)
         return promises.Promise(*row)
 
     def _take_over(self, session_id: str, token: str, lease_seconds: float | None) -> _Lease | None:

@@ -24,6 +24,8 @@ _SWEPT = 32
 _ID = re.compile("([0-9a-f]{32})-([0-9]{1,9})", re.ASCII)
 _COLUMNS = "SELECT token, generation, lease, deadline, settled, failure, payload, hash, digest FROM promises"
 PENDING = f"{_COLUMNS} WHERE digest = ? AND settled IS NULL"
+ANY = "SELECT 1 FROM promises WHERE digest = ? LIMIT 1"
+"""Whether there is a promise of a key, settled or not."""
 OF_TOKEN = f"{_COLUMNS} WHERE token = ? AND session = ?"
 
 

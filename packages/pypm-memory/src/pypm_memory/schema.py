@@ -54,6 +54,7 @@ CREATE TABLE promises (
     payload
 );
 CREATE UNIQUE INDEX promises_pending ON promises (digest) WHERE settled IS NULL;
+CREATE INDEX promises_by_key ON promises (digest);
 CREATE INDEX promises_by_deadline ON promises (deadline) WHERE settled IS NULL;
 CREATE INDEX promises_settled ON promises (settled) WHERE settled IS NOT NULL;
 CREATE INDEX promises_settled_of ON promises (session, settled) WHERE settled IS NOT NULL;

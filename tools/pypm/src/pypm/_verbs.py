@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "bundle": ("bundle", "verify such an archive"),
     "doctor": ("doctor", "look at the machine and the workspace for what will go wrong"),
     "python": ("python", "find and list interpreters"),
+    "memory": ("memory", "what agents remember: texts by session and key, and promises"),
     "cache": ("cache", "look at the store and clean it"),
     "self": ("self_", "pypm itself: put a fast launcher on PATH"),
     "version": ("version", "print pypm's version"),
