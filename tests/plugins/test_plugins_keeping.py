@@ -59,8 +59,10 @@ def test_from_a_path_to_an_exit_code(user: User) -> None:
     info = json.loads(user.run("plugin", "info", "hello", "--json", check=True).stdout)
     assert info["description"] == {"name": "hello", "version": "1.0", "summary": "greets"}
     assert info["symbols"] == ["pypm_plugin_abi", "pypm_plugin_describe", "pypm_plugin_main"]
+    assert b"greets" in user.run("help", "hello", check=True).stdout
     user.run("plugin", "remove", "hello", check=True)
     assert nothing(user)
+    user.refused("help", "hello", code="usage", exit=2)
     user.refused("plugin", "run", "hello", code="plugin-not-found", exit=127)
     user.refused("hello", code="usage", exit=2)
 
