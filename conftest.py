@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # No test measures time: a machine that is busy with something else fails nothing.
@@ -17,3 +18,12 @@ settings.load_profile("house")
 # bytecode that is half of a run.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs the live index is run only by ``-m network``: what it answers changes from day to day."""
+    if "network" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("network") is not None:
+            item.add_marker(pytest.mark.skip(reason="needs the live index: -m network"))

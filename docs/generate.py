@@ -32,7 +32,7 @@ from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
 REFERENCE = Path(__file__).with_name("reference")
-MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_plugins", "pypm")
+MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm")
 NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 
@@ -171,7 +171,9 @@ SETTINGS = {
     "tasks.NAME.description": "Shown by `pypm run` without a task.",
     "tasks.NAME.scope": "`members`: a run in each member; `workspace`: one run, at the root.",
     "lock": "The lock file.",
-    "lock.export": "Files that are kept in step with the lock: `pylock.toml`, `pylock.NAME.toml`, `NAME.txt` (a requirements file).",
+    "lock.export": "Files that are kept in step with the lock: `pylock.toml`, `pylock.NAME.toml`, `NAME.txt` (a requirements file); a name, or a table.",
+    "lock.export.file": "The file, below the workspace's folder.",
+    "lock.export.target": "Only what this [target](../how-to/webassembly.md), or a marker, needs: as `pypm export --target`.",
     "plugins": "Native plugins." + UNUSED,
     "plugins.NAME.url": "Where it comes from." + UNUSED,
     "plugins.NAME.sha256": "Its digest." + UNUSED,

@@ -56,6 +56,8 @@ PURE_FROM = {
     "urllib": {"parse"},
     "os": {"PathLike"},
 }
+ALONE = {"pypm_memory": {"pypm_model"}}
+"""Members that are of use without the rest of the house, and what of it they may take with them."""
 LAZY_FOLDERS = ("cli", "ops")
 LIGHT = ("_entry", "_command", "_tasks", "_plugins", "_plugin_search")
 """Modules of runs that are over before anything else is loaded (`tests/architecture/test_cold_start.py`)."""
@@ -153,6 +155,11 @@ def test_members_import_only_members_they_declare() -> None:
                 if top in PACKAGES and top not in allowed:
                     wrong.append(f"{path.relative_to(ROOT)}:{found.line}: {top} is not declared")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("package", sorted(ALONE))
+def test_what_stands_alone_takes_only_nouns_with_it(package: str) -> None:
+    assert declared(package) <= ALONE[package]
 
 
 def test_no_underscore_name_of_another_member() -> None:

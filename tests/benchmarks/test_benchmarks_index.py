@@ -21,6 +21,8 @@ from benchmarks.recording import NotThere, Recorder, Source, SourceFailed
 from kit.index_server import FileFacts, IndexServer
 from kit.wheels import make_sdist, make_wheel
 
+pytestmark = pytest.mark.slow
+
 WHEEL = "acme-1.0-py3-none-any.whl"
 
 
@@ -69,12 +71,10 @@ SOURCES = [
     pytest.param(
         {"format": "html", "metadata_flags": False, "metadata_files": False, "hashed_paths": False},
         id="plain html, own paths",
-        marks=pytest.mark.slow,
     ),
     pytest.param(
         {"metadata_flags": False, "metadata_files": False, "ranges": False},
         id="no ranges",
-        marks=pytest.mark.slow,
     ),
 ]
 
@@ -285,7 +285,6 @@ def test_its_processes_end_with_it(folder: Path, tmp_path: Path) -> None:
     pytest.fail("somebody still listens")
 
 
-@pytest.mark.slow
 def test_requests_are_counted_whoever_answers_them(folder: Path, tmp_path: Path) -> None:
     with IndexServer(folder) as source, LocalIndex(tmp_path / "tree", environ=environ(source)) as index:
         assert index.requests() == 0

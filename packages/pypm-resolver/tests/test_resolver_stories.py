@@ -24,6 +24,7 @@ from pypm_model.claims import (
     Ends,
     Follows,
     NoneSuch,
+    NoVersions,
     Requires,
     Supports,
     Term,
@@ -184,6 +185,8 @@ def check_fact(packages: Releases, asked_for: Request, reason: Reason) -> None:
         case NoneSuch(name=name, specifier=specifier, newest=newest):
             assert not allowed(packages, f"{name}{specifier}")
             assert newest == max(packages[name])
+        case NoVersions(name=name):
+            assert packages[name] == {}
         case Supports(member=name, requires_python=python):
             assert {m.name: m.requires_python for m in asked_for.members}[name] == python
         case Follows(terms=terms):
@@ -205,7 +208,7 @@ def check_story(packages: Releases, asked_for: Request, outcome: Unsolvable) -> 
         assert said(reason.claim).removeprefix("so ") in reason.text
         assert all(use < position for use in reason.uses)
         used |= set(reason.uses)
-    asides = (NoneSuch, Supports, Unknown)
+    asides = (NoneSuch, NoVersions, Supports, Unknown)
     told = {i for i, reason in enumerate(story) if not isinstance(reason.claim, asides)}
     assert told - {len(story) - 1} <= used, "a line nobody needs"
     every = list(states({name: packages[name] for name in outcome.names if name in packages}))
@@ -344,6 +347,17 @@ def test_t22_what_many_versions_ask_is_one_line() -> None:
         "lib requires urllib3>=2",
         "so no version of urllib3 fits both app and lib",
     ]
+
+
+def test_t22_a_page_without_files_is_told() -> None:
+    for asked in ("a", "a>=2"):
+        outcome = Universe({"a": {}}).solve(request([asked]))
+        assert isinstance(outcome, Unsolvable)
+        assert [reason.text for reason in outcome.story] == [
+            f"app requires {asked}",
+            "pypi has a page of a that names no wheel and no sdist",
+            f"so {asked} can not be met",
+        ]
 
 
 def test_t22_sdists_that_may_not_be_built_are_one_line() -> None:

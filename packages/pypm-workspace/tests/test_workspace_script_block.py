@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pypm_workspace import edit
@@ -66,6 +66,8 @@ _LINES = st.sampled_from(
 
 
 @given(st.lists(_LINES, max_size=12))
+@example(["# /// other", "# /// script", "#", "# ///"])
+@example(["# /// other", "# ///", "", "# /// script", "# ///"])
 def test_a_block_is_found_where_the_standard_finds_one(lines: list[str]) -> None:
     text = "\n".join(lines) + "\n"
     found = [match for match in re.finditer(_STANDARD, text) if match["type"] == "script"]

@@ -159,10 +159,18 @@ class Solver:
     def blame(self, node: int) -> Incompatibility:
         """What keeps *node*, which is ruled out, from being selected: apart from its own, the terms are of
         decisions."""
-        history = self._history[node]
-        cause = history[-1].cause
+        cause = self._history[node][-1].cause
         assert cause is not None, "nobody decides that something is not selected"
-        incompatibility = cause
+        return self._by_decisions(node, cause)
+
+    def why_not(self, node: int, version: int) -> Incompatibility | None:
+        """What keeps *version* from being chosen for *node*, in the same way; None if nothing does, or if
+        another one was simply preferred."""
+        step = next((step for step in self._history[node] if not step.bits >> version & 1), None)
+        return None if step is None or step.cause is None else self._by_decisions(node, step.cause)
+
+    def _by_decisions(self, node: int, incompatibility: Incompatibility) -> Incompatibility:
+        """*incompatibility*, all of whose terms but that of *node* hold, followed back to decisions."""
         while True:
             latest: Step | None = None
             for other, term in incompatibility.terms:

@@ -244,6 +244,8 @@ class Settings:
     """Steps the resolver may take; 0: as many as it does by itself."""
     tasks: tuple[Task, ...] = ()
     lock_export: tuple[str, ...] = ()
+    lock_targets: tuple[tuple[str, str], ...] = ()
+    """Those of these files that hold what one target needs: (file, name of the target or marker)."""
     plugins: tuple[PluginPin, ...] = ()
     layers: tuple[tuple[str, ...], ...] = ()
     """Boundary layers, highest first; members of one layer (names, globs, tags)."""

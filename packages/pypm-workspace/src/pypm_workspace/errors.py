@@ -38,6 +38,24 @@ class NoWorkspace(PypmError):
         )
 
 
+class UnusableFolder(PypmError):
+    """A folder has a path that files and variables cannot say: no UTF-8, a line break, what separates the
+    entries of PATH."""
+
+    code: ClassVar[str] = "unusable-folder"
+    exit: ClassVar[int] = 2
+    folder: str
+    reason: str
+    """One clause about the path."""
+
+    def __str__(self) -> str:
+        return f"{self.folder!a} cannot be used: its path {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "rename or move the folder"
+
+
 class MemberWithoutManifest(PypmError):
     """A `members` entry matched a folder that has no pyproject.toml (or does not exist)."""
 

@@ -16,6 +16,7 @@ from pypm_workspace.faults import Fault, InvalidManifest
 from pypm_workspace.toml_reading import read_toml
 
 _FIRST, _LAST = "# /// script", "# ///"
+_HEAD = re.compile(r"# /// [a-zA-Z0-9-]+")
 _TABLE = "[project]\n"
 _CODING = re.compile(r"[ \t\f]*#.*?coding[:=]")
 """A line that says a file's encoding, among its first two (PEP 263)."""
@@ -41,12 +42,11 @@ def read_script(data: bytes, file: str) -> Script | None:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         return None  # whatever it is, Python will say it
-    starts = [number for number, line in enumerate(lines) if line.rstrip() == _FIRST]
-    if not starts:
-        return None
-    blocks = [found for start in starts if (found := _block(lines, start)) is not None]
+    blocks, endless = _blocks(lines)
     if not blocks:
-        place = Place(file, starts[0] + 1)
+        if endless < 0:
+            return None
+        place = Place(file, endless + 1)
         raise InvalidManifest((Fault(place, "the block has no end", "close it with a line `# ///`"),))
     start, content = blocks[0]
     if len(blocks) > 1:
@@ -56,6 +56,23 @@ def read_script(data: bytes, file: str) -> Script | None:
     if isinstance(document, Fault):
         raise InvalidManifest((document,))
     return _read(document, file, start, content)
+
+
+def _blocks(lines: list[str]) -> tuple[list[tuple[int, list[str]]], int]:
+    """Every block of the kind ``script``, as `_block` has it, and the line of one that has no end, or -1.
+    What is inside a block of another kind begins none."""
+    found: list[tuple[int, list[str]]] = []
+    endless = -1
+    number = 0
+    while number < len(lines):
+        head = lines[number].rstrip()
+        block = _block(lines, number) if _HEAD.fullmatch(head) else None
+        if head == _FIRST and block is None:
+            endless = number if endless < 0 else endless
+        elif head == _FIRST and block is not None:
+            found.append(block)
+        number += 1 if block is None else len(block[1]) + 2
+    return found, endless
 
 
 def _block(lines: list[str], start: int) -> tuple[int, list[str]] | None:
@@ -132,10 +149,9 @@ def edited_script(text: str, change: Callable[[str], str], requires_python: str)
     lines = text.removeprefix(mark).split("\n")
     ending = "\r" if lines[0].endswith("\r") else ""
     plain = [line.removesuffix("\r") for line in lines]
-    start = next((number for number, line in enumerate(plain) if line.rstrip() == _FIRST), -1)
-    found = _block(plain, start) if start >= 0 else None
-    if found is not None:
-        content = found[1]
+    blocks, _ = _blocks(plain)
+    if blocks:
+        start, content = blocks[0]
         lines[start + 1 : start + 1 + len(content)] = _commented(change, content, ending)
     else:
         at = 1 if plain[0].startswith("#!") else 0

@@ -106,7 +106,8 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
         ),
         max_steps=policy.max_steps or 0,
         tasks=_tasks(model.tasks, ("tasks",), FILE),
-        lock_export=tuple(model.lock.export),
+        lock_export=tuple(each.file for each in model.lock.export),
+        lock_targets=tuple((each.file, each.target) for each in model.lock.export if each.target),
         plugins=tuple(
             PluginPin(name, plugin.url, plugin.sha256.lower())
             for name, plugin in sorted(model.plugins.items())

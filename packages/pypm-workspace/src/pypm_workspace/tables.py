@@ -174,10 +174,22 @@ def _exported(value: Any) -> Any:
     return value
 
 
+def _target(value: Any) -> Any:
+    _environment(value)
+    return value
+
+
+class ExportTable(_Strict):
+    """One entry of ``export``; a string is its file."""
+
+    file: Annotated[str, BeforeValidator(_exported)]
+    target: Annotated[str, BeforeValidator(_target)] = ""
+
+
 class LockTable(_Strict):
     """``[lock]``"""
 
-    export: list[Annotated[str, BeforeValidator(_exported)]] = []
+    export: list[Annotated[ExportTable, _wrapped("file")]] = []
 
 
 class PluginTable(_Strict):

@@ -10,7 +10,7 @@ from pypm import _stamp
 from pypm._verbs import VERSION
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import Tools
-from pypm.ops.venvs import start_compiling
+from pypm.ops.venvs import check_place, start_compiling
 from pypm.ops.world import World
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
@@ -74,6 +74,7 @@ def install(
     """Makes the environment hold *pins*. *agreed* is called as soon as nothing speaks against the
     environment, unless nothing is to be changed: what can be refused is refused before."""
     venv = target.venv
+    check_reinstalls(options, pins)
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.reinstall]
     if options.reinstall_all:
         reinstall = True
@@ -127,11 +128,30 @@ def install(
     return Done(todo, len(dists), changes)
 
 
+class UnknownReinstall(PypmError):
+    """A package to be installed again is none of those that are to be installed."""
+
+    code: ClassVar[str] = "unknown-reinstall"
+    exit: ClassVar[int] = 2
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not to be installed here: {', '.join(self.names)}"
+
+
+def check_reinstalls(options: InstallOptions, pins: Iterable[Pin]) -> None:
+    """Raises `UnknownReinstall` if what is to be installed again is not among *pins*."""
+    unknown = {normalize(name) for name in options.reinstall} - {pin.package.name for pin in pins}
+    if unknown:
+        raise UnknownReinstall(tuple(sorted(unknown)))
+
+
 def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:
     """Whether environments among *found* that pypm did not make may be replaced: with ``--force``, or if
-    the user says so of each. Raises `ForeignEnvironment` if not."""
+    the user says so of each. Raises `ForeignEnvironment` if not, and `UnusableFolder`."""
     adopt = options.force
     for installed in found:
+        check_place(installed.folder)
         if installed.kind == "foreign" and not options.force and world.asker and not options.dry_run:
             adopt = world.asker(f"{installed.folder} is an environment that pypm did not make. Replace it?")
         refuse_foreign(installed, adopt=adopt)

@@ -13,9 +13,15 @@ from typing import Any
 
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
-from pypm.ops.folders import folder_manifests
+from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import allowed_to_replace, announced, compile_now, link_mode_for
+from pypm.ops.installing import (
+    allowed_to_replace,
+    announced,
+    check_reinstalls,
+    compile_now,
+    link_mode_for,
+)
 from pypm.ops.locking import Locked
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.pinned import pinned_files
@@ -154,6 +160,7 @@ def _installed(
     tools: Tools, asks: Sequence[_Ask], options: SyncOptions, agreed: Callable[[], None]
 ) -> Iterator[_Done]:
     """Makes all environments; *agreed* is called when nothing speaks against any of them."""
+    check_reinstalls(options.how, [pin for ask in asks for pin in ask.pins])
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.how.reinstall]
     if options.how.reinstall_all:
         reinstall = True
@@ -368,6 +375,7 @@ def _stamp(
         say = f"Nothing to do: {count(one.packages, 'package')} in {shown}"
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
-    also = (*workspace.settings.lock_export, *folder_manifests(lock))
-    pinned = pinned_files(tools, workspace)
-    leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True, pinned=pinned)
+    also = also_read(workspace, lock)
+    if also is not None:
+        pinned = pinned_files(tools, workspace)
+        leave_stamp(workspace.root, workspace.inputs, also, key, say, stamped, of_members=True, pinned=pinned)

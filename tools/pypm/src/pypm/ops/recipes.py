@@ -27,7 +27,7 @@ from pypm._verbs import VERSION
 from pypm.ops.counting import count
 from pypm.ops.stamping import Stamped, leave_stamp, pins_above
 from pypm.ops.synced import SyncReport
-from pypm.ops.venvs import environment_in, needed_outside, start_compiling
+from pypm.ops.venvs import check_place, environment_in, needed_outside, start_compiling
 from pypm.ops.world import LOCK, VENV, World
 from pypm_env.apply import MissingTree, apply
 from pypm_env.dists import LinkMode, Wanted, WantedDist
@@ -141,6 +141,7 @@ def follow(world: World, key: str) -> SyncReport | None:
     if inputs is None or not isinstance(interpreter, Interpreter) or interpreter.identity != recipe.identity:
         return None
     venv = environment_in(root)
+    check_place(venv)
     wanted = Wanted(interpreter, recipe.dists, recipe.mode)
     with store.using():
         installed = inspect(venv)

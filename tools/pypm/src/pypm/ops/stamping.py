@@ -45,8 +45,7 @@ def leave_stamp(
     else for members.
 
     *inputs* are what the workspace was read from, as it was then: a manifest that has changed since is
-    noticed. *also* are other files that count: those of ``[lock] export``, manifests of projects
-    used by their path. *pinned* are the libraries of pinned plugins.
+    noticed. *also* are other files that count (`pypm.ops.dependence`), *pinned* the libraries of plugins.
     """
     files, folders, missing = _rows(root, inputs)
     base = Path(root)

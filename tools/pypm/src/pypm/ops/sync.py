@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from pypm.ops.folders import folder_manifests
+from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
@@ -133,7 +133,9 @@ def _remember(
 ) -> None:
     """For the next sync: that nothing is to be done while nothing changes, and how it is done again."""
     root, inputs = workspace.root, workspace.inputs
-    also = (*workspace.settings.lock_export, *folder_manifests(locked.lock))
+    also = also_read(workspace, locked.lock)
+    if also is None:
+        return
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
     pinned = pinned_files(tools, workspace)

@@ -47,6 +47,10 @@ def command(
     workspace). A bare name gets the locked version as its lower bound. Nothing is changed if the whole
     cannot be locked and synced. With --script it is written into that file.
     """
+    if exact and bounds not in ("lower", "exact"):
+        raise UsageError(f"--exact and --bounds {bounds} exclude each other")
+    if raw and (exact or bounds != "lower"):
+        raise UsageError("--raw and a bound exclude each other")
     if len(requirements) > 1 and (origin.git or origin.path or origin.url):
         raise UsageError("--git, --path and --url are for one requirement")
     options = EditOptions(

@@ -98,7 +98,7 @@ def command(
     elif show_diff:
         _print_diff(common, report.diff, report.members, report.changed)
     elif not common.quiet:
-        for line in lock_lines(report):
+        for line in lock_lines(report, every=common.verbose):
             say(line)
         for file in report.exports:
             say(f"Wrote {file}")

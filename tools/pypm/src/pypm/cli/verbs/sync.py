@@ -80,6 +80,10 @@ def command(
     what it declares and the members it depends on. What is not in the lock is removed. With nothing to do
     it costs a few stats.
     """
+    if frozen and locked:
+        raise UsageError("--frozen and --locked exclude each other")
+    if (frozen or locked) and (upgrade or upgrade_packages):
+        raise UsageError(f"{'--frozen' if frozen else '--locked'} goes with no option that changes the lock")
 
     def how() -> installing.InstallOptions:
         return installing.InstallOptions(
