@@ -280,6 +280,10 @@ def test_what_everybody_may_write_is_not_run(user: User, place: str) -> None:
     opened = user.home / place
     opened.chmod(opened.stat().st_mode | 0o002)
     said = user.refused("one", code="plugin-unsafe", exit=126)
+    if opened.is_dir():
+        another = str(user.library("two", exits(0)))
+        user.refused("plugin", "add", "two", another, code="plugin-folder", exit=1)
+        assert not list(user.home.rglob("two*"))
     assert "everybody may write it" in said and f"chmod o-w {opened.resolve()}" in said.replace("/./", "/")
     opened.chmod(opened.stat().st_mode & ~0o002)
     assert user.run("one").returncode == 0

@@ -250,7 +250,7 @@ def fetch_pins(world: World, root: str, pinned: Iterable[PluginPin]) -> tuple[st
         origin = Origin(_absolute(pin.url, Path(root)), True, True)
         with _staged(world, pin.name, origin) as library:
             judge(pin.name, _shown(origin.source), library, pin.sha256)
-            put_pinned(home, pin.name, library)
+            put_pinned(home, library)
         fetched.append(pin.name)
     return tuple(fetched)
 
