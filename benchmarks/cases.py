@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks import tools
 from benchmarks.index import LocalIndex
 from benchmarks.measure import MEGABYTE, Command, Contender, Prepare, Stopwatch
+from benchmarks.starting import SOURCE
 from benchmarks.tools import LOCK_FILES, Toolbox
 from benchmarks.workspaces import (
     AIRFLOW_PROJECT,
@@ -221,25 +222,24 @@ def _linked(bench: Bench) -> str:
     return str(folder / ("pypm.cmd" if os.name == "nt" else "pypm"))
 
 
-_FIRST = """
-#include <stdlib.h>
-int pypm_plugin_main(int argc, char **argv) { _Exit(0); }
-"""
-"""A plugin whose first instruction is its last."""
-
-
 def _plugin(bench: Bench) -> list[Contender]:
     launcher = _linked(bench)
     folder = bench.fresh("plugin")
     folder.mkdir(parents=True)
-    (folder / "first.c").write_text(_FIRST)
+    (folder / "first.c").write_text(SOURCE)
     library = folder / f"first{'.dylib' if sys.platform == 'darwin' else '.so'}"
     compiler = shutil.which("cc") or "gcc"
     subprocess.run([compiler, "-shared", "-fPIC", folder / "first.c", "-o", library], check=True)
     bench.run("pypm", bench.folder, [(launcher, "plugin", "add", "first", str(library))])
-    python = (str(bench.toolbox.pypm_python), "-I", "-S", "-c", "pass")
+    bare = str(bench.toolbox.pypm_python)
+    measured = (bare, str(Path(__file__).with_name("starting.py")), launcher, "first")
+    python = (bare, "-I", "-S", "-c", "pass")
+
+    def started(at: int) -> list[Command]:
+        return bench.commands("pypm", bench.folder, [measured])
+
     return [
-        Contender("pypm", lambda at: bench.commands("pypm", bench.folder, [(launcher, "first")])),
+        Contender("pypm", lambda at: [replace(each, measures=True) for each in started(at)]),
         Contender(ISOLATED, lambda at: bench.commands("pypm", bench.folder, [python])),
     ]
 

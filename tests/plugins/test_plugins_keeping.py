@@ -59,8 +59,10 @@ def test_from_a_path_to_an_exit_code(user: User) -> None:
     info = json.loads(user.run("plugin", "info", "hello", "--json", check=True).stdout)
     assert info["description"] == {"name": "hello", "version": "1.0", "summary": "greets"}
     assert info["symbols"] == ["pypm_plugin_abi", "pypm_plugin_describe", "pypm_plugin_main"]
+    assert b"greets" in user.run("help", "hello", check=True).stdout
     user.run("plugin", "remove", "hello", check=True)
     assert nothing(user)
+    user.refused("help", "hello", code="usage", exit=2)
     user.refused("plugin", "run", "hello", code="plugin-not-found", exit=127)
     user.refused("hello", code="usage", exit=2)
 
@@ -278,6 +280,10 @@ def test_what_everybody_may_write_is_not_run(user: User, place: str) -> None:
     opened = user.home / place
     opened.chmod(opened.stat().st_mode | 0o002)
     said = user.refused("one", code="plugin-unsafe", exit=126)
+    if opened.is_dir():
+        another = str(user.library("two", exits(0)))
+        user.refused("plugin", "add", "two", another, code="plugin-folder", exit=1)
+        assert not list(user.home.rglob("two*"))
     assert "everybody may write it" in said and f"chmod o-w {opened.resolve()}" in said.replace("/./", "/")
     opened.chmod(opened.stat().st_mode & ~0o002)
     assert user.run("one").returncode == 0

@@ -242,6 +242,8 @@ def test_a_program_on_path_is_a_command(user: User) -> None:
     assert (done.returncode, done.stdout) == (7, b"greet 3: a b  --help\n")
     (listed,) = json.loads(user.run("plugin", "list", "--json", check=True).stdout)
     assert (listed["name"], listed["kind"]) == ("greet", "program")
+    for words in (["help", "greet"], ["plugin", "info", "greet"]):
+        assert b"program" in user.run(*words, check=True).stdout
     # Not what the current folder has, whatever PATH says.
     user.environ["PATH"] = f":.:{user.environ['PATH'].partition(os.pathsep)[2]}"
     (user.folder / "pypm-greet").write_text("#!/bin/sh\n", encoding="utf-8")

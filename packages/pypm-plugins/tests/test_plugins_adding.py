@@ -19,8 +19,8 @@ from pypm_plugins.adding import Origin, judge, names, put, recorded, remove, sta
 from pypm_plugins.errors import (
     BadPluginName,
     NotAPlugin,
+    OpenPluginFolder,
     PluginHash,
-    PluginUnsafe,
     UnknownPlugin,
     from_refusal,
 )
@@ -117,7 +117,7 @@ def test_nobody_but_the_user_may_write_what_is_put_there(tmp_path: Path) -> None
 def test_a_folder_that_everybody_may_write_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / place).chmod(0o777)
-    with pytest.raises(PluginUnsafe) as caught:
+    with pytest.raises(OpenPluginFolder) as caught:
         add(tmp_path, "one", b"content")
     assert caught.value.path == str(tmp_path / place)
     assert list((tmp_path / "plugins").iterdir()) == []

@@ -22,8 +22,8 @@ from pypm_plugins.errors import (
     BadPluginName,
     NoHome,
     NotAPlugin,
+    OpenPluginFolder,
     PluginHash,
-    PluginUnsafe,
     UnknownPlugin,
 )
 from pypm_plugins.images.image import BadImage
@@ -128,8 +128,8 @@ def judge(
 
 def put(home: Path, name: str, library: Staged, origin: Origin) -> Added:
     """Makes *library* the plugin *name*. At every moment there is a whole plugin of that name, the old one
-    or the new one, or none; a kill in between leaves one that runs. Raises `PluginUnsafe`, OSError."""
-    folder = _prepared(home, name)
+    or the new one, or none; a kill in between leaves one that runs. Raises `OpenPluginFolder`, OSError."""
+    folder = _prepared(home)
     target, record_file = shelf.library_in(str(home), name), shelf.record_in(str(home), name)
     now = datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
     with holding(home / ".plugins.lock"):
@@ -153,10 +153,10 @@ def put(home: Path, name: str, library: Staged, origin: Origin) -> Added:
     return Added(name, target, library.sha256, library.size, origin, now, old)
 
 
-def put_pinned(home: Path, name: str, library: Staged) -> Path:
+def put_pinned(home: Path, library: Staged) -> Path:
     """Keeps *library* under its digest, where workspaces that pin it find it. Raises as `put`."""
-    _prepared(home, name)
-    folder = _made(home / "pinned", name)
+    _prepared(home)
+    folder = _made(home / "pinned")
     target = Path(shelf.pinned_in(str(home), library.sha256))
     with holding(home / ".plugins.lock"):
         _sweep(folder)
@@ -226,16 +226,16 @@ def _recorded_digest(home: Path, name: str) -> str:
     return found if found in digests else ""
 
 
-def _prepared(home: Path, name: str) -> Path:
+def _prepared(home: Path) -> Path:
     """The folder of plugins, made if it is missing, and nobody's but the user's."""
-    _made(home, name)
-    return _made(home / "plugins", name)
+    _made(home)
+    return _made(home / "plugins")
 
 
-def _made(folder: Path, name: str) -> Path:
+def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if why := shelf.what_is_open(folder.stat()):
-        raise PluginUnsafe(name, str(folder), why)
+        raise OpenPluginFolder(str(folder), why)
     return folder
 
 

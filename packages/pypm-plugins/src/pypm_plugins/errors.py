@@ -145,6 +145,21 @@ class PluginUnsafe(PypmError):
         return f"chmod o-w {self.path}" if "everybody" in self.reason else None
 
 
+class OpenPluginFolder(PypmError):
+    """Others than the user could put something of theirs into the folder of plugins: nothing is put there."""
+
+    code: ClassVar[str] = "plugin-folder"
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}: no plugin is put there"
+
+    @property
+    def hint(self) -> str:
+        return f"`pypm doctor --only plugins --fix`, or: chmod go-w {self.path}"
+
+
 class PluginRecord(PypmError):
     """What pypm wrote of a plugin is not there or not readable."""
 

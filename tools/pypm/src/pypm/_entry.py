@@ -21,8 +21,10 @@ def main(argv: list[str] | None = None) -> int:
         if about in VERBS:
             return _run(about, ["--help"])
         if about not in ("--help", "-h"):
-            sys.stderr.write(_unknown(about))
-            return 2
+            if not _is_plugin(about):
+                sys.stderr.write(_unknown(about))
+                return 2
+            return _run("plugin", ["info", about])
     if verb in ("", "help", "--help", "-h"):
         sys.stdout.write(_help())
         return 0
@@ -97,9 +99,7 @@ def _plugin(verb: str, rest: list[str], common: list[str]) -> int:
         code = _start([verb, *rest], common)
         if code is not None:
             return code
-        from pypm._plugins import is_plugin
-
-        if is_plugin(verb):
+        if _is_plugin(verb):
             return _run("plugin", [*common, "run", verb, *rest])
     sys.stderr.write(_unknown(verb))
     return 2
@@ -107,16 +107,28 @@ def _plugin(verb: str, rest: list[str], common: list[str]) -> int:
 
 def _start(words: list[str], common: list[str]) -> int | None:
     """The exit code of the plugin that *words* begin with; None if it was not run."""
+    _find_plugins()
+    from pypm._plugins import run
+
+    return run(words, common)
+
+
+def _is_plugin(name: str) -> bool:
+    _find_plugins()
+    from pypm._plugins import is_plugin
+
+    return is_plugin(name)
+
+
+def _find_plugins() -> None:
     try:
-        from pypm._plugins import run
+        import pypm_plugins  # noqa: F401
     except ImportError:
         if not sys.flags.no_site:
             raise
         import site
 
         site.main()  # what pypm stands on is linked into its environment
-        from pypm._plugins import run
-    return run(words, common)
 
 
 def _run(verb: str, rest: list[str]) -> int:

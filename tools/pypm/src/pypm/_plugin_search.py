@@ -150,6 +150,13 @@ def find_native(name: str, pins: Pins | None, folder: str) -> Native | None:
     return None
 
 
+def path_to_load(native: Native) -> str:
+    """By which path the library is loaded that was hashed: through its descriptor, where the system has paths
+    for those."""
+    path = f"/proc/self/fd/{native.handle}"
+    return path if sys.platform == "linux" and exists(path) else native.path
+
+
 def _pinned(folder: str, name: str, sha256: str) -> Native:
     path = pinned_in(folder, sha256)
     for place in (folder, f"{folder}/pinned"):

@@ -15,6 +15,7 @@ from pypm._plugin_search import (
     Pins,
     PinsUnread,
     find_native,
+    path_to_load,
     pins_of,
     root_above,
 )
@@ -104,15 +105,15 @@ def _call(native: Native, arguments: list[str], root: str, common: list[str]) ->
     def child() -> None:
         for key, value in surroundings(root).items():
             system.putenv(key, value)
-        in_child(native, words, f"/proc/self/fd/{native.handle}", common)
+        in_child(native, words, common)
 
     status = run_forked(child)
     number = status & 0x7F
     return _ended(native.name, number) if number else status >> 8
 
 
-def in_child(native: Native, words: list[bytes], path: str, common: list[str]) -> None:
-    """Calls the plugin at *path* and ends this process with its exit code."""
+def in_child(native: Native, words: list[bytes], common: list[str]) -> None:
+    """Calls the plugin with *words* and ends this process with its exit code."""
     from pypm_plugins.calling import call_main, end
 
     def complain(code: str, detail: str) -> None:
@@ -127,7 +128,7 @@ def in_child(native: Native, words: list[bytes], path: str, common: list[str]) -
 
         return table(native.name, common)
 
-    end(call_main(path, words, host, complain))
+    end(call_main(path_to_load(native), words, host, complain))
 
 
 def _ended(name: str, number: int) -> int:
@@ -218,7 +219,7 @@ def child_main() -> None:
         sys.exit(error.exit)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     encoding = sys.getfilesystemencoding()
-    in_child(native, [word.encode(encoding, "surrogateescape") for word in words], path, common)
+    in_child(native, [word.encode(encoding, "surrogateescape") for word in words], common)
 
 
 def describe_main() -> None:
@@ -242,7 +243,7 @@ def describe_main() -> None:
         sys.exit(1)
     from pypm_plugins.calling import call_describe
 
-    path = f"/proc/self/fd/{native.handle}" if sys.platform == "linux" else native.path
+    path = path_to_load(native)
     os.write(answer, call_describe(path, lambda code, detail: None) or b"")
     os._exit(0)
 

@@ -149,7 +149,7 @@ class Host:
                 raise Refusal("unknown", plugin)
         except Refusal as refusal:
             raise from_refusal(refusal) from None
-        path = f"/proc/self/fd/{native.handle}" if sys.platform == "linux" else native.path
+        path = _plugin_search.path_to_load(native)
         said: list[PypmError] = []
         library = open_checked(path, lambda code, detail: said.append(from_child(plugin, code, detail)))
         if library is None:

@@ -34,6 +34,7 @@ from pypm_plugins.adding import (
 from pypm_plugins.errors import (
     PluginNotFetched,
     PluginOverHttp,
+    UnknownPlugin,
     from_refusal,
 )
 from pypm_plugins.images.reading import read_image, this_machine
@@ -77,7 +78,7 @@ class Listed:
 
 @record
 class Info:
-    """All that is known of a plugin that was added or pinned."""
+    """All that is known of a plugin."""
 
     listed: Listed
     added: str
@@ -170,8 +171,10 @@ def plugin_info(world: World, name: str) -> Info:
     pinned = {pin.name: pin for pin in pins(world, _plugin_search.root_above())}
     native = _native(home, name, {each: pin.sha256 for each, pin in pinned.items()})
     if native is None:
-        _recorded(home, name)  # says that there is none
-        raise AssertionError("a plugin that is recorded is found")
+        others = {each.name: each for each in list_plugins(world)}
+        if name not in others:
+            raise UnknownPlugin(name, tuple(others))
+        return Info(others[name], "", (), {})
     os.close(native.handle)
     image = read_image(native.path, (shelf.MAIN, *OPTIONAL), this_machine().architecture)
     symbols = tuple(sorted(image.functions))
@@ -247,7 +250,7 @@ def fetch_pins(world: World, root: str, pinned: Iterable[PluginPin]) -> tuple[st
         origin = Origin(_absolute(pin.url, Path(root)), True, True)
         with _staged(world, pin.name, origin) as library:
             judge(pin.name, _shown(origin.source), library, pin.sha256)
-            put_pinned(home, pin.name, library)
+            put_pinned(home, library)
         fetched.append(pin.name)
     return tuple(fetched)
 
