@@ -110,7 +110,8 @@ def fix(world: World, options: AuditOptions, *, dry_run: bool = False) -> FixRep
             found = {f.package for f in after.findings if f.kind in FIXABLE}
             if not found - fixer.seen:
                 break
-            locked = fixer.clear(sorted(found - fixer.seen), lock) or locked
+            current = lock if locked is None else locked.lock
+            locked = fixer.clear(sorted(found - fixer.seen), current) or locked
             if locked is not None:
                 after = looked_at(tools, workspace, locked.lock, options)
         changed = locked is not None and locked.is_new

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pypm.ops.releases import listings
 from pypm.ops.tools import Tools
 from pypm_audit.findings import STATES, Finding
 from pypm_audit.severity import Severity
@@ -43,8 +42,8 @@ def states(tools: Tools, packages: Sequence[LockedPackage], *, asking: bool) -> 
     known: Mapping[ListingKey, Listing] = {}
     if asking and keys:
         try:
-            asked = listings(tools, keys)
-            known = {key: asked[key.name] for key in keys if key.name in asked}
+            tools.catalog.request(keys)
+            known = {fact.key: fact for fact in tools.catalog.wait() if isinstance(fact, Listing)}
         except PypmError as error:
             message = f"whether versions are yanked is told from the cache: {error}"
             tools.world.listener(Warned("index-not-asked", message))
