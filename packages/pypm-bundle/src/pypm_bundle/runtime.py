@@ -91,8 +91,8 @@ class Runtime:
     items: tuple[Item, ...]
     libraries: tuple[str, ...]
     """Names of the shared libraries that come along, sorted."""
-    glibc: tuple[int, int]
-    """The oldest that will do for them; (0, 0): none is needed."""
+    glibc: tuple[tuple[str, tuple[int, int]], ...]
+    """(path in the bundle, the oldest glibc that will do for it)."""
     left_out: tuple[str, ...]
     """Modules of the standard library that could not come along, sorted."""
     has_certificates: bool
@@ -139,10 +139,15 @@ def complete(base: Basis, wheels: Sequence[tuple[str, ElfImage]], inside: frozen
     *wheels* (path in the bundle, what it says) need beside what is *inside* the wheels, by name. Raises
     `InterpreterNotMovable`."""
     needs = closure([*base.asking, *_unwinder(base), *_without(wheels, inside)])
-    images = [image for _, image in base.asking] + [one.image for one in needs.libraries]
-    glibc = max([(0, 0), *map(glibc_of, images)])
     interpreter = base.interpreter
     stdlib = Path(interpreter.paths["stdlib"])
+    glibc = [(f"bin/{base.python}", image) for path, image in base.asking if path == interpreter.real_path]
+    glibc += [
+        (f"{base.stdlib}/{os.path.relpath(path, stdlib)}", image)
+        for path, image in base.asking
+        if path != interpreter.real_path
+    ]
+    glibc += [(_place(one, _prefix(interpreter)), one.image) for one in needs.libraries]
     left_out = sorted({Path(path).name.partition(".")[0].removeprefix("_") for path in base.gone})
     items = _copies(base, needs.libraries, _preloads(wheels, needs.libraries))
     items += [Link("bin/python3", base.python), Link("bin/python", base.python)]
@@ -161,7 +166,7 @@ def complete(base: Basis, wheels: Sequence[tuple[str, ElfImage]], inside: frozen
     return Runtime(
         tuple(items),
         tuple(library.name for library in needs.libraries),
-        glibc,
+        tuple((path, glibc_of(image)) for path, image in glibc),
         tuple(left_out),
         known is not None,
         tuple(one for one in needs.missing if one[0] in by_wheels),
