@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pypm._verbs import VERSION
-from pypm.ops.bundle_target import for_glibc
+from pypm.ops.bundle_target import (
+    Target,
+    check_built,
+    environment_of,
+    for_glibc,
+    given_interpreter,
+)
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.opening import open_workspace
@@ -29,7 +35,7 @@ from pypm_bundle.libraries import glibc_of
 from pypm_bundle.verifying import Verified, verify
 from pypm_bundle.wheelhouse import wheelhouse
 from pypm_bundle.writing import Packing, Summary, write
-from pypm_env.interpreters import Interpreter
+from pypm_env.interpreters import Interpreter, Layout
 from pypm_env.venv import base_python
 from pypm_model.environments import Environment
 from pypm_model.errors import PypmError
@@ -90,6 +96,10 @@ class BundleOptions:
     """Bytes that the archive may have."""
     glibc: tuple[int, int] | None = None
     """The oldest glibc it must run with; None: of this machine."""
+    target: Target | None = None
+    """The machine it is for; None: one like this."""
+    interpreter: str = ""
+    """Folder or archive (relative to the current folder) with the target's interpreter."""
 
 
 @record
@@ -126,6 +136,10 @@ class BundleReport:
 def bundle(world: World, options: BundleOptions) -> BundleReport:
     """Locks unless *frozen*, then writes the archive. Raises what locking, providing and writing raise."""
     packing = _packing(world, options)
+    if options.target is not None:
+        # What builds the members is any Python of this machine that fits them.
+        environ = {key: value for key, value in world.environ.items() if key != "PYPM_PYTHON"}
+        world = replace(world, environ=environ)
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, Locking(frozen=options.frozen))
@@ -135,13 +149,43 @@ def bundle(world: World, options: BundleOptions) -> BundleReport:
         roots = roots_of(world, workspace, locked.lock, selection)
         prefer = base_python(environment_in(workspace.root))
         interpreter = tools.interpreter(pythons_of(locked.lock, roots), prefer=prefer)
-        environment = for_glibc(interpreter.environment, options.glibc)
+        target = options.target
+        given = interpreter if target is None else _given(tools, options, target)
+        environment = for_glibc(given.environment, options.glibc)
         pins = _pins(tools, workspace, locked.lock, environment, roots)
         with tools.store.using():
             files = wheel_files(tools, pins, interpreter)
+            if target is not None:
+                check_built(files, environment, target.platform)
             asked = asked_by(locked.lock, roots)
-            parts = _parts(tools, options.kind, interpreter, files, asked, packing.time)
+            parts = _parts(tools, options, given, files, asked, packing.time)
             return _written(tools, workspace, locked, roots, options, parts, packing)
+
+
+def _given(tools: Tools, options: BundleOptions, target: Target) -> Interpreter:
+    """The target's interpreter, or what is known of it where none goes into the bundle."""
+    if options.kind == "tree":
+        source = tools.world.cwd / options.interpreter
+        return given_interpreter(source, options.interpreter, target, tools.scratch())
+    environment = environment_of(target)
+    major, minor = target.release
+    windows = target.system == "windows"
+    site = "Lib/site-packages" if windows else f"lib/python{major}.{minor}/site-packages"
+    include = "Include" if windows else f"include/site/python{major}.{minor}"
+    return Interpreter(
+        path="",
+        real_path="",
+        version=target.python,
+        implementation="cpython",
+        markers=environment.markers,
+        tags=environment.tags,
+        prefix="",
+        base_prefix="",
+        is_free_threaded=False,
+        cache_tag=f"cpython-{major}{minor}",
+        layout=Layout("Scripts" if windows else "bin", site, include),
+        paths={},
+    )
 
 
 def verified(world: World, file: str) -> Verified:
@@ -191,23 +235,23 @@ class _Parts:
 
 def _parts(
     tools: Tools,
-    kind: Kind,
+    options: BundleOptions,
     interpreter: Interpreter,
     files: Sequence[File],
     asked: frozenset[str],
     time: int,
 ) -> _Parts:
-    scratch = tools.scratch()
+    kind, scratch = options.kind, tools.scratch()
     threads = "t" if interpreter.is_free_threaded else ""
     minor = ".".join(map(str, interpreter.release))
     place = Place(f"python{minor}{threads}", interpreter.layout.site_packages, interpreter.layout.include)
     base = None
     if kind == "tree":
         # Where things go hangs on the interpreter, and what it must bring along on the wheels.
-        base = runtime.basis(interpreter, scratch)
+        base = runtime.basis(interpreter, scratch, foreign=options.target is not None)
         place = replace(place, site_packages=base.site_packages)
     elif kind == "no-interpreter" and interpreter.is_windows:
-        raise InterpreterNotMovable(interpreter.path, "on Windows only --only-wheels makes a bundle")
+        raise InterpreterNotMovable(interpreter.path or "of Windows", "there, --only-wheels makes bundles")
     wheels = [_wheel(file, asked) for file in files]
     distributions = [read_distribution(wheel, place) for wheel in wheels]
     images = [pair for one in distributions for pair in one.libraries]
@@ -235,7 +279,8 @@ def _parts(
         "site-packages": place.site_packages,
     }
     pinned = frozenset(file.sha256 for file in files if not file.built)
-    platform = f"{interpreter.markers['sys_platform']}-{interpreter.markers['platform_machine']}"
+    here = f"{interpreter.markers['sys_platform']}-{interpreter.markers['platform_machine']}"
+    platform = here if options.target is None else options.target.platform
     return _Parts(
         tuple(items), tuple(distributions), pinned, python, platform, libraries, left_out, tuple(glibc)
     )
@@ -318,13 +363,20 @@ def _wheel(file: File, asked: frozenset[str]) -> WheelFile:
 
 def _warn(tools: Tools, moved: runtime.Runtime) -> None:
     """Says what a bundle cannot bring along."""
-    for path, name in moved.drivers:
+    reasons = (
+        (moved.drivers, "which comes with a driver: the machine it runs on must have it"),
+        (moved.missing, "which is in no wheel and not here: the machine it runs on must have it"),
+    )
+    for found, reason in reasons:
+        for name in sorted({name for _, name in found}):
+            needing = [path for path, library in found if library == name]
+            more = f" and {len(needing) - 1} more" if len(needing) > 1 else ""
+            tools.world.listener(Warned("not-bundled", f"{needing[0]}{more} need {name}, {reason}"))
+    if left := [name for name in moved.left_out if name != "tkinter"]:
         tools.world.listener(
-            Warned("not-bundled", f"{path} needs {name} of a driver: the machine it runs on must have it")
-        )
-    for path, name in moved.missing:
-        tools.world.listener(
-            Warned("not-bundled", f"{path} needs {name}, which is in no wheel and not on this machine")
+            Warned(
+                "not-bundled", f"the standard library's {', '.join(left)} needs libraries that are not here"
+            )
         )
     if not moved.has_certificates:
         tools.world.listener(

@@ -10,8 +10,10 @@ from pypm.cli.arguments import Gathered, UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.bundle import DEFAULT, BundleOptions, BundleReport, Kind, bundle
+from pypm.ops.bundle_target import Target, target_of
 from pypm.ops.counting import count, size_text
 from pypm.ops.selection import Selection
+from pypm.ops.world import World
 
 _CHOSEN = ("members", "extras", "all_extras", "groups", "all_groups")
 _SELECTION = Gathered("selection", Selection, tuple(one for one in SELECTION.options if one.name in _CHOSEN))
@@ -25,6 +27,16 @@ _size = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
         metavar="FILE",
         default=DEFAULT,
         help=f"The archive: *.tar.gz, *.tgz, *.tar.zst or *.zip ({DEFAULT}).",
+    ),
+    option(
+        "--platform",
+        metavar="PLATFORM",
+        help="For another machine (linux-aarch64), from wheels alone; --python says its Python.",
+    ),
+    option(
+        "--interpreter",
+        metavar="PATH",
+        help="With --platform: a folder or archive with the interpreter for that machine.",
     ),
     option("--no-interpreter", help="Without an interpreter: install.sh takes python3.N of the machine."),
     option("--only-wheels", help="Only the wheels, as a folder for `pip install --no-index --find-links`."),
@@ -49,6 +61,8 @@ def command(
     common: Common,
     selection: Selection,
     output: str,
+    platform: str | None,
+    interpreter: str | None,
     no_interpreter: bool,
     only_wheels: bool,
     target_glibc: str | None,
@@ -65,8 +79,12 @@ def command(
     if no_interpreter and only_wheels:
         raise UsageError("--no-interpreter does not go with --only-wheels, which has none")
     kind: Kind = "no-interpreter" if no_interpreter else "wheels" if only_wheels else "tree"
-    options = BundleOptions(output, selection, frozen, level, kind, _bytes(max_size), _glibc(target_glibc))
+    glibc = _glibc(target_glibc)
     with world(common) as here:
+        target = _target(here, kind, platform, interpreter, glibc)
+        options = BundleOptions(
+            output, selection, frozen, level, kind, _bytes(max_size), glibc, target, interpreter or ""
+        )
         report = bundle(here, options)
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
@@ -82,6 +100,29 @@ def _contents(report: BundleReport) -> str:
         packages = f"Python {report.python} and {packages}"
     needs = f"{report.platform}{f', glibc {report.glibc} or newer' if report.glibc else ''}"
     return f"{packages} for {needs}" + ("" if report.kind == "tree" else f", Python {report.python}")
+
+
+def _target(
+    here: World, kind: Kind, platform: str | None, interpreter: str | None, glibc: tuple[int, int] | None
+) -> Target | None:
+    if platform is None:
+        if interpreter is not None:
+            raise UsageError("--interpreter goes with --platform; for this machine there is --python")
+        return None
+    if (kind == "tree") == (interpreter is None):
+        raise UsageError(
+            "--platform goes with one of --interpreter PATH, --no-interpreter and --only-wheels:"
+            " no interpreter of this machine runs there"
+        )
+    python = here.environ.get("PYPM_PYTHON", "")
+    if not re.fullmatch(r"3\.\d{1,2}(\.\d{1,3})?", python):
+        raise UsageError(
+            f"--platform needs --python 3.N or 3.N.M of that machine{f', not {python!r}' * bool(python)}"
+        )
+    target = target_of(platform, python, glibc)
+    if kind == "tree" and target.system != "linux":
+        raise UsageError("interpreters are put into bundles for Linux only: use --only-wheels")
+    return target
 
 
 def _glibc(text: str | None) -> tuple[int, int] | None:
