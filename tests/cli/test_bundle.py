@@ -248,6 +248,46 @@ def test_installed_into_a_new_folder(unpacked: Path, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "a")) == ["new folder"]
 
 
+# --- without an interpreter ----------------------------------------------------------------------
+
+
+def test_an_interpreter_of_the_machine(stage: Stage, tmp_path: Path) -> None:
+    stage.bundle("--no-interpreter", "-o", str(tmp_path / "b.tar.gz"))
+    with tarfile.open(tmp_path / "b.tar.gz") as tar:
+        tar.extractall(tmp_path / "u", filter="tar")
+    assert not list(tmp_path.glob("u/bin/python*")) and not list(tmp_path.glob("u/lib/*.so*"))
+    python = {"PYTHON": sys.executable, "PATH": os.environ["PATH"]}
+    words = [tmp_path / "u/install.sh", tmp_path / "new"]
+    done = subprocess.run(words, env=python, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = subprocess.run([tmp_path / "new/bin/hello", "x"], capture_output=True, text=True)
+    assert (said.returncode, json.loads(said.stdout)["prefix"]) == (7, str(tmp_path / "new")), said.stderr
+    assert stage.run("bundle", "verify", str(tmp_path / "new")).returncode == 0
+    assert subprocess.run([tmp_path / "new/verify.sh"], env=python, capture_output=True).returncode == 0
+    text = (tmp_path / "u/pypm-bundle.json").read_text()
+    (tmp_path / "u/pypm-bundle.json").write_text(text.replace('"minor": "3.', '"minor": "9.'))
+    done = subprocess.run([*words[:1], tmp_path / "other"], env=python, capture_output=True, text=True)
+    assert done.returncode == 1 and "the bundle is for 9." in done.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_only_wheels_for_other_installers(stage: Stage, tmp_path: Path) -> None:
+    target = tmp_path / "w.zip"
+    stage.bundle("--only-wheels", "-o", str(target))
+    other = stage_in(tmp_path / "other")
+    for path in other.root.rglob("*"):
+        os.utime(path, (1, 1_000_000_000), follow_symlinks=False)
+    other.bundle("--only-wheels", "-o", str(tmp_path / "again.zip"))
+    assert (tmp_path / "again.zip").read_bytes() == target.read_bytes()
+    with zipfile.ZipFile(target) as found:
+        found.extractall(tmp_path / "wheels")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--find-links", tmp_path / "wheels"]
+    for number, what in enumerate((["b"], ["-r", tmp_path / "wheels/requirements.txt"])):
+        subprocess.run([*pip, "--target", tmp_path / f"t{number}", *what], check=True, capture_output=True)
+        assert (tmp_path / f"t{number}/acme/__init__.py").exists()
+        assert (tmp_path / f"t{number}/built/__init__.py").exists()
+
+
 # --- where nothing else is -----------------------------------------------------------------------
 
 JAIL = """

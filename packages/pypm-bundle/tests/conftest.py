@@ -48,8 +48,9 @@ class Bench:
     def write(self, form: str, *, name: str = "", items: list[Item] | None = None, **more: Any) -> Summary:
         """A bundle of *items* (default: of everything)."""
         target = self.folder / (name or FORMS[form])
+        most = more.pop("most", None)
         packing = Packing(form, more.pop("level", LEVELS[form]), time=EPOCH, **more)
-        return write(target, self.items() if items is None else items, {"name": "b"}, packing)
+        return write(target, self.items() if items is None else items, {"name": "b"}, packing, most=most)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from pypm_bundle import writing
 from pypm_bundle.archives import EPOCH, archive_to, format_of
-from pypm_bundle.bundle_errors import BundleUnwritable
+from pypm_bundle.bundle_errors import BundleTooLarge, BundleUnwritable
 from pypm_bundle.contents import Entry, Item, Link, OnDisk, Packed, Written
 from pypm_bundle.packing import Passing
 from pypm_store.archive_rules import UnsafeArchive
@@ -187,6 +187,15 @@ def test_a_full_disk_is_told_and_leaves_nothing(bench: Bench) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "b.tar.gz cannot be written: file too large" in str(raised.value)
     assert os.listdir(bench.folder) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_archive_that_gets_too_large_is_given_up(bench: Bench, form: str) -> None:
+    size = bench.write(form).size
+    bench.write(form, most=size)
+    with pytest.raises(BundleTooLarge):
+        bench.write(form, most=size - 1, name=f"other.{form}")
+    assert f"other.{form}" not in os.listdir(bench.folder)
 
 
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name")

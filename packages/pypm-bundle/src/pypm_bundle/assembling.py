@@ -21,7 +21,7 @@ while [ -h "$self" ]; do
   case $link in /*) self=$link ;; *) self=${{self%/*}}/$link ;; esac
 done
 here=${{self%/*}}
-exec "$here/bin/{python}" -I -B "$here/{script}" {verb} "$@"
+exec {python} -I -B "$here/{script}" {verb} "$@"
 """
 _ABOUT = {
     "install": "Makes an environment of this bundle in the new folder DIR: ./install.sh DIR",
@@ -29,12 +29,14 @@ _ABOUT = {
 }
 
 
-def tools(python: str) -> list[Item]:
-    """``install.sh``, ``verify.sh`` and the script they run with the bundle's *python*."""
+def tools(python: str, *, inside: bool = True) -> list[Item]:
+    """``install.sh``, ``verify.sh`` and the script they run with *python*: the bundle's own, or if it is not
+    *inside* the machine's, which ``PYTHON`` may name."""
+    runs = f'"$here/bin/{python}"' if inside else f'"${{PYTHON:-{python}}}"'
     source = Path(__file__).with_name("bundle_script.py").read_bytes()
     items: list[Item] = [Entry(SCRIPT, Written(source.replace(b"\r\n", b"\n")))]
     for verb, about in _ABOUT.items():
-        text = _RUNS.format(about=about, python=python, script=SCRIPT, verb=verb)
+        text = _RUNS.format(about=about, python=runs, script=SCRIPT, verb=verb)
         items.append(Entry(f"{verb}.sh", Written(text.encode()), executable=True))
     return items
 
@@ -81,6 +83,7 @@ def _same(one: Item, other: Item) -> bool:
 
 def facts(
     *,
+    kind: str,
     name: str,
     members: Sequence[str],
     python: Mapping[str, object],
@@ -100,6 +103,7 @@ def facts(
         digest = {"sha256": one.sha256, "file": one.filename} if one.sha256 in pinned else {}
         wheels.append({"name": one.name, "version": one.version, **digest})
     return {
+        "kind": kind,
         "name": name,
         "members": sorted(members),
         "python": dict(python),

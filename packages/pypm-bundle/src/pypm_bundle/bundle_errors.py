@@ -29,6 +29,46 @@ class BundleFormat(PypmError):
         return f"{self.file}: a bundle is named *.tar.gz, *.tgz, *.tar.zst or *.zip"
 
 
+class BundleTooLarge(PypmError):
+    """The archive would be larger than it may be."""
+
+    code: ClassVar[str] = "bundle-too-large"
+    file: str
+    most: int
+    """Bytes."""
+    largest: tuple[tuple[str, int], ...] = ()
+    """(what, bytes) of its largest parts."""
+
+    def __str__(self) -> str:
+        return f"{self.file} would be larger than {self.most} bytes"
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[()]], ...]:
+        return tuple((f"{size:>12,} bytes are {what}", ()) for what, size in self.largest)
+
+
+class GlibcTooNew(PypmError):
+    """Something in the bundle needs a newer C library than the machine it is for has."""
+
+    code: ClassVar[str] = "glibc-too-new"
+    target: str
+    culprits: tuple[tuple[str, str], ...]
+    """(file in the bundle, the version it needs), the newest first."""
+
+    def __str__(self) -> str:
+        path, version = self.culprits[0]
+        more = f", and {len(self.culprits) - 1} more need a newer one" if len(self.culprits) > 1 else ""
+        return f"{path} needs glibc {version}, newer than {self.target}{more}"
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[()]], ...]:
+        return tuple((f"{path} needs {version}", ()) for path, version in self.culprits[1:9])
+
+    @property
+    def hint(self) -> str:
+        return "make the bundle on a system as old as the oldest it is for, or with an interpreter from there"
+
+
 class InterpreterNotMovable(PypmError):
     """The interpreter cannot be taken to another machine."""
 

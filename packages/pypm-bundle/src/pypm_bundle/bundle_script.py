@@ -3,6 +3,8 @@
     bundle.py verify           compares every file with its digest; exit 1 names those that differ
     bundle.py install DIR      verifies, copies the bundle to the new folder DIR, and compiles its modules
 
+A bundle without an interpreter is run by one of the machine, of which it becomes a virtual environment.
+
 Standard library only, and language of Python 3.8.
 """
 
@@ -59,6 +61,8 @@ def differences() -> "list[tuple[str, str]]":
         elif os.readlink(place) != target:
             faults.append((path, "leads elsewhere"))
     known = {*files, *links, MANIFEST}
+    if data.get("kind") == "no-interpreter":
+        known |= {"pyvenv.cfg", "bin/python", "bin/python3", data["python"]["executable"]}
     for path in present():
         if path not in known:
             faults.append((path, "does not belong to the bundle"))
@@ -125,6 +129,8 @@ def copy(target: str) -> None:
     """The bundle's files and nothing else, each open to all who may read it here."""
     with open(os.path.join(ROOT, MANIFEST), encoding="utf-8") as file:
         data = json.load(file)
+    if data["kind"] == "no-interpreter":
+        borrow(target, data["python"])
     for path in sorted([*data["files"], MANIFEST]):
         place = os.path.join(target, path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -137,12 +143,32 @@ def copy(target: str) -> None:
         os.symlink(goal, place)
 
 
+def borrow(target: str, wanted: "dict[str, str]") -> None:
+    """Makes *target* a virtual environment (PEP 405) of the interpreter that runs this."""
+    here = ".".join(map(str, sys.version_info[:2]))
+    if (here, sys.implementation.name) != (wanted["minor"], wanted["implementation"]):
+        raise OSError(
+            f"this is Python {here}, and the bundle is for {wanted['minor']}: PYTHON names another one"
+        )
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    os.makedirs(os.path.join(target, "bin"))
+    version = ".".join(map(str, sys.version_info[:3]))
+    with open(os.path.join(target, "pyvenv.cfg"), "w", encoding="utf-8") as file:
+        file.write(
+            f"home = {os.path.dirname(base)}\ninclude-system-site-packages = false\nversion = {version}\n"
+        )
+    name = os.path.basename(wanted["executable"])
+    os.symlink(base, os.path.join(target, "bin", name))
+    for other in ("python3", "python"):
+        os.symlink(name, os.path.join(target, "bin", other))
+
+
 def compile_in(target: str) -> None:
     """Bytecode for all modules, by the new place's interpreter; what cannot be compiled is left."""
-    python = os.path.join(target, os.path.relpath(os.path.realpath(sys.executable), os.path.realpath(ROOT)))
+    python = os.path.join(target, "bin", "python")
     jobs = "0" if os.path.isdir("/dev/shm") else "1"
     words = [python, "-m", "compileall", "-q", "-j", jobs, "--invalidation-mode", "unchecked-hash"]
-    words.append(os.path.join(target, os.path.relpath(os.path.dirname(os.__file__), sys.prefix)))
+    words.append(os.path.join(target, "lib"))
     subprocess.run(words, capture_output=True)
 
 

@@ -24,6 +24,13 @@ class Manifest:
     links: Mapping[str, str]
     """Path → target."""
 
+    @property
+    def borrowed(self) -> frozenset[str]:
+        """Paths of the machine's interpreter, which a bundle that brought none has where it is installed."""
+        if self.facts.get("kind") != "no-interpreter":
+            return frozenset()
+        return frozenset({"pyvenv.cfg", "bin/python", "bin/python3", str(self.facts["python"]["executable"])})
+
     def to_text(self) -> str:
         """The file; one line for each file of the bundle, sorted."""
         data = {"format": FORMAT, **self.facts, "files": dict(self.files), "links": dict(self.links)}

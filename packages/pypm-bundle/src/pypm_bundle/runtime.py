@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ _TERMINALS = (
     "xterm",
     "xterm-256color",
 )
+_TCL = re.compile(r"(tcl|tk|itcl|thread)\d[\d.]*")
 _TERMINFO = ("/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo")
 _CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -80,6 +82,8 @@ class Basis:
     """(file of this machine, what it says) of the program and the modules that are libraries."""
     gone: frozenset[str]
     """Those of them that cannot come along."""
+    folders: tuple[str, ...] | None
+    """Where libraries are looked for; None: where this machine's loader looks."""
     certificates: tuple[str, str, str]
     """The file of certificates in use, and the file and folder where its OpenSSL looks; or empty."""
 
@@ -91,8 +95,8 @@ class Runtime:
     items: tuple[Item, ...]
     libraries: tuple[str, ...]
     """Names of the shared libraries that come along, sorted."""
-    glibc: tuple[int, int]
-    """The oldest that will do for them; (0, 0): none is needed."""
+    glibc: tuple[tuple[str, tuple[int, int]], ...]
+    """(path in the bundle, the oldest glibc that will do for it)."""
     left_out: tuple[str, ...]
     """Modules of the standard library that could not come along, sorted."""
     has_certificates: bool
@@ -102,9 +106,13 @@ class Runtime:
     """The same of those that come with a driver."""
 
 
-def basis(interpreter: Interpreter, scratch: Path) -> Basis:
+def basis(interpreter: Interpreter, scratch: Path, *, foreign: bool = False) -> Basis:
     """What there is of *interpreter*, and what a copy of it, made and started in the empty folder *scratch*,
-    says of itself. The folder must stay until a bundle is written. Raises `InterpreterNotMovable`."""
+    says of itself. The folder must stay until a bundle is written.
+
+    A *foreign* one is for another machine: nothing of it is started, and no library is taken but from its own
+    folder. Raises `InterpreterNotMovable`.
+    """
     if interpreter.implementation != "cpython" or interpreter.markers["sys_platform"] != "linux":
         raise InterpreterNotMovable(interpreter.path, "only CPython on Linux can be moved by pypm")
     stdlib = Path(interpreter.paths["stdlib"])
@@ -117,12 +125,25 @@ def basis(interpreter: Interpreter, scratch: Path) -> Basis:
     program = image_of(interpreter.real_path)
     asking = [] if program is None else [(interpreter.real_path, program)]
     asking += [(path, image) for _, path in _modules(stdlib) if (image := image_of(path)) is not None]
-    own = closure(asking)
+    folders = (f"{interpreter.base_prefix}/lib",) if foreign else None
+    own = closure(asking, folders)
     gone = {path for path, _ in (*own.missing, *own.drivers)} | _tk(own, asking, _prefix(interpreter))
     if interpreter.real_path in gone:
-        raise InterpreterNotMovable(interpreter.path, f"{own.missing[0][1]} is not on this machine")
+        raise InterpreterNotMovable(interpreter.path, f"{own.missing[0][1]} is not there")
     asking = [(path, image) for path, image in asking if path not in gone]
-    found = Basis(interpreter, python, "", below, scratch, tuple(asking), frozenset(gone), ("", "", ""))
+    found = Basis(
+        interpreter,
+        python,
+        interpreter.layout.site_packages,
+        below,
+        scratch,
+        tuple(asking),
+        frozenset(gone),
+        folders,
+        ("", "", ""),
+    )
+    if foreign:
+        return found
     tried = scratch / "tried"
     items = _copies(found, closure(asking).libraries, ())
     _lay_out(tried, items, below, stdlib)
@@ -138,15 +159,21 @@ def complete(base: Basis, wheels: Sequence[tuple[str, ElfImage]], inside: frozen
     """The files that make the interpreter run anywhere, with the libraries of this machine that those of
     *wheels* (path in the bundle, what it says) need beside what is *inside* the wheels, by name. Raises
     `InterpreterNotMovable`."""
-    needs = closure([*base.asking, *_unwinder(base), *_without(wheels, inside)])
-    images = [image for _, image in base.asking] + [one.image for one in needs.libraries]
-    glibc = max([(0, 0), *map(glibc_of, images)])
+    needs = closure([*base.asking, *_unwinder(base), *_without(wheels, inside)], base.folders)
     interpreter = base.interpreter
     stdlib = Path(interpreter.paths["stdlib"])
+    glibc = [(f"bin/{base.python}", image) for path, image in base.asking if path == interpreter.real_path]
+    glibc += [
+        (f"{base.stdlib}/{os.path.relpath(path, stdlib)}", image)
+        for path, image in base.asking
+        if path != interpreter.real_path
+    ]
+    glibc += [(_place(one, _prefix(interpreter)), one.image) for one in needs.libraries]
     left_out = sorted({Path(path).name.partition(".")[0].removeprefix("_") for path in base.gone})
     items = _copies(base, needs.libraries, _preloads(wheels, needs.libraries))
     items += [Link("bin/python3", base.python), Link("bin/python", base.python)]
     items += _sources(stdlib, base.stdlib, interpreter.base_prefix, frozenset(left_out))
+    items += _tcl(Path(interpreter.base_prefix))
     items.append(Entry(isolation.CONFIG, Written(isolation.CONFIG_TEXT.encode())))
     up = "/".join([".."] * (base.site_packages.count("/") + 1))
     in_use, cafile, capath = base.certificates
@@ -161,7 +188,7 @@ def complete(base: Basis, wheels: Sequence[tuple[str, ElfImage]], inside: frozen
     return Runtime(
         tuple(items),
         tuple(library.name for library in needs.libraries),
-        glibc,
+        tuple((path, glibc_of(image)) for path, image in glibc),
         tuple(left_out),
         known is not None,
         tuple(one for one in needs.missing if one[0] in by_wheels),
@@ -336,6 +363,16 @@ def _sources(stdlib: Path, below: str, prefix: str, left_out: frozenset[str]) ->
             text = path.read_text(encoding="utf-8")
             content = Written(isolation.movable_sysconfig(text, prefix.rstrip("/")).encode())
         yield Entry(f"{below}/{name}", content)
+
+
+def _tcl(prefix: Path) -> Iterator[Item]:
+    """The scripts of a Tcl and Tk that are the interpreter's own."""
+    if str(prefix) in ("/", "/usr") or not (prefix / LIBRARIES).is_dir():
+        return
+    for folder in sorted((prefix / LIBRARIES).iterdir()):
+        if _TCL.fullmatch(folder.name) and folder.is_dir():
+            for name, path in _walk(folder):
+                yield Entry(f"{LIBRARIES}/{folder.name}/{name}", OnDisk(path.resolve()))
 
 
 def _terminals() -> Iterator[Item]:

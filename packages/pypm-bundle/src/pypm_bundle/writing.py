@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from pypm_bundle.archives import EPOCH, archive_to
-from pypm_bundle.bundle_errors import BundleUnwritable
+from pypm_bundle.bundle_errors import BundleTooLarge, BundleUnwritable
 from pypm_bundle.contents import Entry, Item, Link, Written
 from pypm_bundle.manifest import NAME, Manifest
 from pypm_bundle.packing import PIECE, Passing
@@ -60,17 +60,20 @@ def write(
     facts: Mapping[str, Any],
     packing: Packing,
     listener: Listener = ignore,
+    *,
+    most: int | None = None,
 ) -> Summary:
     """Makes *target* the archive of *items*, in order, and of the manifest with *facts* and all digests.
 
-    What was there stays if anything is raised: `BundleUnwritable`, `UnsafeArchive`, OSError of what is read.
+    What was there stays if anything is raised: `BundleUnwritable`, `BundleTooLarge` (for more than *most*
+    bytes), `UnsafeArchive`, OSError of what is read.
     """
     level = None if packing.form == "tar.zst" else packing.level
     files: dict[str, str] = {}
     links: dict[str, str] = {}
     total = 0
     listener(Started("pack", total=len(items)))
-    with _new_file(target) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
+    with _new_file(target, most) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
         archive = archive_to(cast("IO[bytes]", out), packing.form, packing.level, packing.time)
         for item, passing in _passing(items, level, packing.splice, pool):
             if isinstance(item, Link):
@@ -114,14 +117,17 @@ def _passing(
 
 
 class _Out:
-    """A file whose failures to be written name it."""
+    """A file whose failures to be written name it, and that grows to *most* bytes."""
 
-    def __init__(self, file: BinaryIO, shown: str) -> None:
-        self._file, self._shown = file, shown
+    def __init__(self, file: BinaryIO, shown: str, most: int | None) -> None:
+        self._file, self._shown, self._most = file, shown, most
 
     def write(self, data: bytes) -> int:
         with _telling(self._shown):
-            return self._file.write(data)
+            written = self._file.write(data)
+            if self._most is not None and self._file.tell() > self._most:
+                raise BundleTooLarge(self._shown, self._most)
+            return written
 
     def seek(self, offset: int) -> int:
         with _telling(self._shown):
@@ -132,7 +138,7 @@ class _Out:
 
 
 @contextmanager
-def _new_file(target: Path) -> Iterator[_Out]:
+def _new_file(target: Path, most: int | None = None) -> Iterator[_Out]:
     """A file that is *target* when the block ends well, and else is gone."""
     shown = str(target)
     named = ""
@@ -147,7 +153,7 @@ def _new_file(target: Path) -> Iterator[_Out]:
     try:
         file = os.fdopen(handle, "w+b", buffering=1 << 20)
         try:
-            yield _Out(file, shown)
+            yield _Out(file, shown, most)
             with _telling(shown):
                 file.flush()
                 if not named:

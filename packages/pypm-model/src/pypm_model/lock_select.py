@@ -11,7 +11,7 @@ from pypm_model import markers, specifiers, wheel_tags
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
 from pypm_model.environments import Environment
-from pypm_model.errors import PypmError
+from pypm_model.errors import Place, PypmError
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Pin, Root
 from pypm_model.names import ROOT, NormalizedName
@@ -101,6 +101,10 @@ class EnvironmentNotCovered(PypmError):
         )
 
 
+_TOLD = 20
+"""Packages that are named; the others are counted."""
+
+
 @record
 class Misfit:
     """A package none of whose files can be used, and why not."""
@@ -128,6 +132,10 @@ class NoFileFits(PypmError):
     def hint(self) -> str | None:
         names = ", ".join(f'"{each.name}"' for each in self.packages if each.needs_leave)
         return f"allow it: [resolution] build = {{ allow = [{names}] }}" if names else None
+
+    @property
+    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
+        return tuple((f"{each}", ()) for each in self.packages[1:_TOLD])
 
     def __str__(self) -> str:
         more = f" (and {len(self.packages) - 1} more packages)" if len(self.packages) > 1 else ""
