@@ -30,6 +30,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs the live index: -m network"))
 
 
-# A run in the background of a shell is born deaf to Ctrl-C, and so would be all that it starts and interrupts.
+# What a shell starts in the background is born deaf to Ctrl-C, and so would be all that a test interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
