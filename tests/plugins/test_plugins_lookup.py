@@ -244,6 +244,9 @@ def test_a_program_on_path_is_a_command(user: User) -> None:
     assert (listed["name"], listed["kind"]) == ("greet", "program")
     for words in (["help", "greet"], ["plugin", "info", "greet"]):
         assert b"program" in user.run(*words, check=True).stdout
+    (user.folder / "programs" / "pypm-odd").write_bytes(b"\x00 no program")
+    (user.folder / "programs" / "pypm-odd").chmod(0o755)
+    assert "exec format error" in user.refused("odd", code="plugin-unloadable", exit=126)
     # Not what the current folder has, whatever PATH says.
     user.environ["PATH"] = f":.:{user.environ['PATH'].partition(os.pathsep)[2]}"
     (user.folder / "pypm-greet").write_text("#!/bin/sh\n", encoding="utf-8")

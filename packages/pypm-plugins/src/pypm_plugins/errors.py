@@ -308,6 +308,8 @@ def from_refusal(refusal: Refusal) -> PypmError:
             return PluginNotPinned(name, path)
         case "pin-missing":
             return PinNotFetched(name, detail)
+        case "not-started":
+            return PluginUnloadable(name, detail)
         case "no-home":
             return NoHome()
         case _:

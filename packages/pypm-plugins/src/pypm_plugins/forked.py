@@ -9,6 +9,7 @@ import _signal  # type: ignore[import-not-found]
 import posix
 
 from pypm_plugins.calling import Library
+from pypm_plugins.shelf import Refusal
 
 TYPE_CHECKING = False  # as `typing` has it
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ _FROM_PROCESS = 0
 """`si_code`: this and below is sent by a process, above is the kernel's."""
 
 
-def run(child: "Callable[[], object]") -> int:
-    """Runs *child* (which does not return) in a fork, and waits: the status as `waitpid` gives it.
+def run(name: str, child: "Callable[[], object]") -> int:
+    """Runs *child* (which does not return) in a fork, and waits: the status as `waitpid` gives it. Raises
+    `Refusal` if the system has no process left for the plugin *name*.
 
     There may be no other threads. Signals are as they were at pypm's start: what was ignored stays so.
     """
@@ -38,7 +40,11 @@ def run(child: "Callable[[], object]") -> int:
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, listened)
     parent = posix.getpid()
-    pid = posix.fork()
+    try:
+        pid = posix.fork()
+    except OSError as error:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+        raise Refusal("not-started", name, "", (error.strerror or str(error)).lower()) from None
     if pid == 0:
         try:
             for number in _CHANGED:

@@ -46,7 +46,7 @@ def run(words: list[str], common: list[str]) -> int | None:
         return None
     try:
         return launch(words[0], words[1:], common)
-    except (Refusal, PinsUnread, OSError):
+    except (Refusal, PinsUnread):
         return None
 
 
@@ -74,13 +74,16 @@ def launch(name: str, arguments: list[str], common: list[str], pins: Pins | None
     root = root_above()
     if pins is UNREAD:
         pins = pins_of(root)
-    found = find_native(name, pins, home(variable)) or find_other(name, root)
+    try:
+        found = find_native(name, pins, home(variable)) or find_other(name, root)
+    except OSError as error:
+        raise Refusal("unreadable", name, error.filename or "", (error.strerror or "").lower()) from None
     if found is None:
         raise Refusal("unknown", name)
     if pins is not None and name not in pins and "--frozen" in common:
         raise Refusal("not-pinned", name, WORKSPACE)
     if isinstance(found, list):
-        return _become(found + arguments, surroundings(root))
+        return _become(name, found + arguments, surroundings(root))
     return _call(found, [name, *arguments], root, common)
 
 
@@ -107,14 +110,14 @@ def _call(native: Native, arguments: list[str], root: str, common: list[str]) ->
             system.putenv(key, value)
         in_child(native, words, common)
 
-    status = run_forked(child)
+    status = run_forked(native.name, child)
     number = status & 0x7F
     return _ended(native.name, number) if number else status >> 8
 
 
 def in_child(native: Native, words: list[bytes], common: list[str]) -> None:
     """Calls the plugin with *words* and ends this process with its exit code."""
-    from pypm_plugins.calling import call_main, end
+    from pypm_plugins.calling import CANNOT_LOAD, call_main, end
 
     def complain(code: str, detail: str) -> None:
         from pypm.cli.render.errors import render_error
@@ -128,7 +131,12 @@ def in_child(native: Native, words: list[bytes], common: list[str]) -> None:
 
         return table(native.name, common)
 
-    end(call_main(path_to_load(native), words, host, complain))
+    try:
+        code = call_main(path_to_load(native), words, host, complain)
+    except Exception as error:  # a fault of ours: nobody above would say it
+        complain("plugin-unloadable", f"{type(error).__name__}: {error}")
+        code = CANNOT_LOAD
+    end(code)
 
 
 def _ended(name: str, number: int) -> int:
@@ -261,8 +269,9 @@ def find_other(name: str, root: str) -> list[str] | None:
     return entry_point(name, root) or program(name)
 
 
-def _become(command: list[str], told: dict[str, str]) -> int:
-    """Replaces this process by *command* where the system can; else runs it and gives its exit code."""
+def _become(name: str, command: list[str], told: dict[str, str]) -> int:
+    """Replaces this process by *command* where the system can; else runs it and gives its exit code. Raises
+    `Refusal` if it cannot be started."""
     import os
 
     from pypm._command import replace_process
@@ -274,4 +283,8 @@ def _become(command: list[str], told: dict[str, str]) -> int:
     replace_process(command, environ)
     import subprocess
 
-    return subprocess.run(command, env=environ).returncode
+    try:
+        return subprocess.run(command, env=environ).returncode
+    except OSError as error:
+        reason = f"{command[0]}: {(error.strerror or str(error)).lower()}"
+        raise Refusal("not-started", name, command[0], reason) from None
