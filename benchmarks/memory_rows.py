@@ -131,7 +131,10 @@ def rows(folder: Path, *, names: Sequence[str], entries: int, waiters: int, peek
     yield "peek, nothing and nobody", "us", in_turns(contenders, absent, lambda each: each.look)
     for each in contenders.values():
         each.close()
-    many = {name: [peeks(name, folder, peekers, entries) for _ in range(3)] for name in names}
+    many: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(ROUNDS):
+        for name in names:
+            many[name].append(peeks(name, folder, peekers, entries))
     yield f"peeks of {peekers} processes", "1/s", {name: median(found) for name, found in many.items()}
     yield (
         f"hand-over to {waiters} waiters",

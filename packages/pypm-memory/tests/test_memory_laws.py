@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -143,16 +144,22 @@ class MemoryModel(RuleBasedStateMachine):
             assert silo is None or all(0 <= index < silo.size for index in taken)
 
 
-MemoryModel.TestCase.settings = settings(max_examples=15, stateful_step_count=40, deadline=None)
+MemoryModel.TestCase.settings = settings(max_examples=8, stateful_step_count=40, deadline=None)
 TestMemoryModel = MemoryModel.TestCase
 
 
-@given(key=st.text(st.characters(exclude_categories=())), value=st.text(st.characters(exclude_categories=())))
-@settings(max_examples=40)
-def test_any_text_comes_back(key: str, value: str) -> None:
-    with tempfile.TemporaryDirectory() as folder, Memory(Path(folder) / "m.db") as memory:
-        memory.set("s", key, value)
-        assert memory.peek("s", key) == {"hit": True, "value": value, "index": 0}
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
+    with Memory(tmp_path_factory.mktemp("any-text") / "m.db") as memory:
+        yield memory
+
+
+@given(key=ANY_TEXT, other=ANY_TEXT, value=ANY_TEXT)
+def test_any_text_comes_back(memory: Memory, key: str, other: str, value: str) -> None:
+    memory.flush("s")
+    memory.set("s", key, value)
+    assert memory.peek("s", key) == {"hit": True, "value": value, "index": 0}
+    assert key == other or memory.peek("s", other) == {"hit": False}
 
 
 class LongMemoryModel(MemoryModel):
