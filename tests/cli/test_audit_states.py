@@ -53,6 +53,10 @@ def test_a_version_that_was_yanked_since_it_was_locked(stage: Stage) -> None:
     code, output = stage.run("pypm audit")
     assert (code, "yanked: its publisher has withdrawn it: leaks keys" in output) == (1, True)
     assert "web -> acme  pyproject.toml:5:17" in output
+    assert "::error" not in output
+    stage.environ["GITHUB_ACTIONS"] = "true"
+    annotation = "::error file=pyproject.toml,line=5,col=17,title=pypm%3A yanked::acme 2.0: yanked"
+    assert annotation in stage.run("pypm audit")[1]
 
 
 @pytest.mark.parametrize("status", ["archived", "deprecated", "quarantined"])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from pypm.cli.render.annotations import annotation
 from pypm.cli.render.report import diff_lines
 from pypm.cli.render.style import style
 from pypm.ops.audit import AuditReport
 from pypm.ops.audit_fix import FixReport
 from pypm.ops.counting import count
+from pypm.ops.world import LOCK
 from pypm_audit.findings import Finding
+from pypm_model.errors import Place
 
 _COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
 SHOWN = 5
@@ -84,6 +87,17 @@ def _day(moment: str) -> str:
     """The last day that something holds until *moment*."""
     last = datetime.fromisoformat(moment) - timedelta(seconds=1)
     return last.date().isoformat()
+
+
+def annotation_lines(report: AuditReport, environ: Mapping[str, str]) -> Iterator[str]:
+    """What counts, as GitHub Actions shows it beside the lines that ask for it."""
+    for finding in report.findings:
+        level = "warning" if finding.severity.rating in ("low", "none") else "error"
+        direct = [way.place for way in finding.ways if way.chain.is_direct]
+        for place in dict.fromkeys(direct or [way.place for way in finding.ways] or [Place(LOCK)]):
+            subject = f"{finding.package} {finding.version}: {finding.id}"
+            message = f"{subject}: {finding.summary}" if finding.summary else subject
+            yield annotation(place, message, finding.id, report.root, environ, level=level)
 
 
 def fix_lines(report: FixReport) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.errors import render_error, render_unexpected
 from pypm.cli.render.report import say
 from pypm.ops.audit import AuditOptions, AuditReport, audit
+from pypm.ops.world import truth
 from pypm_model.errors import PypmError
 from pypm_store.atomic import write_atomically
 
@@ -98,7 +99,7 @@ def _tell(
     form: str,
     output: str | None,
 ) -> None:
-    from pypm.cli.render.audit import finding_lines, fix_lines, note_lines
+    from pypm.cli.render.audit import annotation_lines, finding_lines, fix_lines, note_lines
 
     match form:
         case "json":
@@ -108,7 +109,10 @@ def _tell(
 
             text = json.dumps(sarif(report), indent=2) + "\n"
         case _:
-            text = "".join(f"{line}\n" for line in finding_lines(report, verbose=common.verbose))
+            lines = list(finding_lines(report, verbose=common.verbose))
+            if output is None and truth(here.environ.get("GITHUB_ACTIONS", "")):
+                lines = [*annotation_lines(report, here.environ), *lines]
+            text = "".join(f"{line}\n" for line in lines)
     if output is None:
         sys.stdout.write(text)
     else:
