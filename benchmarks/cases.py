@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from benchmarks import tools
 from benchmarks.index import LocalIndex
 from benchmarks.measure import MEGABYTE, Command, Contender, Prepare, Stopwatch
+from benchmarks.starting import SOURCE
 from benchmarks.tools import LOCK_FILES, Toolbox
 from benchmarks.workspaces import (
     AIRFLOW_PROJECT,
@@ -209,12 +212,36 @@ def _version(bench: Bench) -> list[Contender]:
 
 
 def _launcher(bench: Bench) -> list[Contender]:
-    def linked() -> tuple[str, ...]:
-        folder = bench.fresh("launcher")
-        bench.run("pypm", bench.folder, [(*bench.toolbox.programs["pypm"], "self", "link", str(folder))])
-        return (str(folder / ("pypm.cmd" if os.name == "nt" else "pypm")),)
+    return _start(bench, lambda: (_linked(bench),), ISOLATED, ("-I", "-S", "-c", "pass"))
 
-    return _start(bench, linked, ISOLATED, ("-I", "-S", "-c", "pass"))
+
+def _linked(bench: Bench) -> str:
+    """A launcher of pypm."""
+    folder = bench.fresh("launcher")
+    bench.run("pypm", bench.folder, [(*bench.toolbox.programs["pypm"], "self", "link", str(folder))])
+    return str(folder / ("pypm.cmd" if os.name == "nt" else "pypm"))
+
+
+def _plugin(bench: Bench) -> list[Contender]:
+    launcher = _linked(bench)
+    folder = bench.fresh("plugin")
+    folder.mkdir(parents=True)
+    (folder / "first.c").write_text(SOURCE)
+    library = folder / f"first{'.dylib' if sys.platform == 'darwin' else '.so'}"
+    compiler = shutil.which("cc") or "gcc"
+    subprocess.run([compiler, "-shared", "-fPIC", folder / "first.c", "-o", library], check=True)
+    bench.run("pypm", bench.folder, [(launcher, "plugin", "add", "first", str(library))])
+    bare = str(bench.toolbox.pypm_python)
+    measured = (bare, str(Path(__file__).with_name("starting.py")), launcher, "first")
+    python = (bare, "-I", "-S", "-c", "pass")
+
+    def started(at: int) -> list[Command]:
+        return bench.commands("pypm", bench.folder, [measured])
+
+    return [
+        Contender("pypm", lambda at: [replace(each, measures=True) for each in started(at)]),
+        Contender(ISOLATED, lambda at: bench.commands("pypm", bench.folder, [python])),
+    ]
 
 
 # -- nothing to do -----------------------------------------------------------------------------------
@@ -441,6 +468,7 @@ CASES: tuple[Case, ...] = (
         Bar(1.2, BARE),
     ),
     Case("launcher", "start-up through the launcher of `pypm self link`", _launcher, Bar(1.2, ISOLATED)),
+    Case("plugin", "a plugin's first instruction, through the launcher", _plugin, Bar(1.3, ISOLATED)),
     Case("noop-1", "sync with nothing to do, one project (web)", _no_op(WEB_PROJECT)),
     Case("noop-100", "sync with nothing to do, 100 members", _no_op(_100), Bar(0.8)),
     Case("lock-warm-web", "lock, warm cache, no lock file: web", _lock(WEB_PROJECT, _ALL), Bar(3)),

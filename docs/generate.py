@@ -32,7 +32,7 @@ from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
 REFERENCE = Path(__file__).with_name("reference")
-MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_bundle", "pypm")
+MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm_audit", "pypm_bundle", "pypm")
 NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 
@@ -60,7 +60,8 @@ def commands() -> str:
     lines = ["# Commands", "", NOTE, ""]
     lines += [
         "`pypm COMMAND [OPTIONS]`. Standard output carries data, standard error the talk. Exit codes: 0 done,",
-        "1 no (or it failed), 2 the input cannot be used (wrong usage, a manifest with faults), 127 no such",
+        "1 no (or it failed), 2 the input cannot be used (wrong usage, a manifest with faults), 3 the search for",
+        "versions ran out of its budget (`undecided`), 127 no such",
         "command to run, 130 interrupted; `run` and `exec` give the exit code of what they ran.",
         "",
         "| command | |",
@@ -159,6 +160,7 @@ SETTINGS = {
     "resolution.conflicts.member": "A member.",
     "resolution.conflicts.extra": "An extra of that member.",
     "resolution.conflicts.group": "A dependency group of that member.",
+    "resolution.max-steps": "Steps of the search for versions after which `pypm lock` ends with `undecided`; the default lasts for a minute or so, and large workspaces take hundreds.",
     "resolution.find-links": "Folders of wheels and sdists that are looked at before all indexes.",
     "tasks": "`[tasks.NAME]`, inherited by every member that does not define its own; a string is its command.",
     "tasks.NAME.command": "For the shell; without one the task only stands for what it needs.",
@@ -169,7 +171,9 @@ SETTINGS = {
     "tasks.NAME.description": "Shown by `pypm run` without a task.",
     "tasks.NAME.scope": "`members`: a run in each member; `workspace`: one run, at the root.",
     "lock": "The lock file.",
-    "lock.export": "Files that are kept in step with the lock: `pylock.toml`, `pylock.NAME.toml`, `NAME.txt` (a requirements file).",
+    "lock.export": "Files that are kept in step with the lock: `pylock.toml`, `pylock.NAME.toml`, `NAME.txt` (a requirements file); a name, or a table.",
+    "lock.export.file": "The file, below the workspace's folder.",
+    "lock.export.target": "Only what this [target](../how-to/webassembly.md), or a marker, needs: as `pypm export --target`.",
     "plugins": "Native plugins." + UNUSED,
     "plugins.NAME.url": "Where it comes from." + UNUSED,
     "plugins.NAME.sha256": "Its digest." + UNUSED,
@@ -184,6 +188,14 @@ SETTINGS = {
     "boundaries.deny.to": "Members, globs or tags.",
     "boundaries.deny.reason": "For messages.",
     "check": "What `pypm check` is to know of the code: [one check for CI](../how-to/check.md).",
+    "audit": "What `pypm audit` looks into, and what it passes over: [auditing](../how-to/audit.md).",
+    "audit.database": "A snapshot of OSV records, a zip file or a folder, that every audit takes in; no network is asked then. A flag or `PYPM_AUDIT_DB` is stronger.",
+    "audit.osv-url": "The service that is asked for advisories, if it is not the public one: a mirror or proxy that speaks OSV's API. A flag or `PYPM_OSV_URL` is stronger.",
+    "audit.ignore": "What is passed over for a while.",
+    "audit.ignore.id": "Of the advisory, under any of its names.",
+    "audit.ignore.reason": "Why it may be; told with every audit.",
+    "audit.ignore.expires": "A date or time from which on it counts again. A date counts to its end, in UTC.",
+    "audit.ignore.package": "Only for this package. Default: for every one.",
     "check.ignore": "Distributions and modules, as globs, that nothing is said of.",
     "check.tests": "Globs below each member: code that is not shipped, besides tests and documentation.",
     "check.exclude": "Globs below each member: code that is not read.",
@@ -329,6 +341,8 @@ WARNINGS = {
     "no-certificates": "This machine has no certificates of authorities that a bundle could bring along.",
     "not-bundled": "A library that a wheel needs cannot come along in a bundle: it is a driver's, or nowhere here.",
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
+    "not-a-member": "A project was begun below a workspace whose `members` do not match its folder.",
+    "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
     "narrower-sibling": "In a uv workspace whose members share no Python: a member is locked for those of its sibling only.",

@@ -59,6 +59,7 @@ def _sync(folder: Path, environ: dict[str, str]) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="launchers for Windows are zip files")
 def test_an_install_from_a_warm_store_loads_only_what_links(tmp_path: Path) -> None:
     wheels, project = tmp_path / "wheels", tmp_path / "project"

@@ -50,6 +50,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there a process is started in another way")
 def test_a_warm_sandbox_loads_what_starts_a_process(tmp_path: Path) -> None:
     root = tmp_path / "ws"

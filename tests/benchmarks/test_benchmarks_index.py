@@ -21,6 +21,8 @@ from benchmarks.recording import NotThere, Recorder, Source, SourceFailed
 from kit.index_server import FileFacts, IndexServer
 from kit.wheels import make_sdist, make_wheel
 
+pytestmark = pytest.mark.slow
+
 WHEEL = "acme-1.0-py3-none-any.whl"
 
 
@@ -70,7 +72,10 @@ SOURCES = [
         {"format": "html", "metadata_flags": False, "metadata_files": False, "hashed_paths": False},
         id="plain html, own paths",
     ),
-    pytest.param({"metadata_flags": False, "metadata_files": False, "ranges": False}, id="no ranges"),
+    pytest.param(
+        {"metadata_flags": False, "metadata_files": False, "ranges": False},
+        id="no ranges",
+    ),
 ]
 
 

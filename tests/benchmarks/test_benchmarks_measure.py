@@ -14,6 +14,8 @@ import pytest
 
 from benchmarks.measure import Command, Contender, Result, RunFailed, Sample, Stopwatch, median, race, ratio
 
+pytestmark = pytest.mark.slow
+
 needs_spawn = pytest.mark.skipif(not hasattr(os, "posix_spawn"), reason="wall time only on this platform")
 
 

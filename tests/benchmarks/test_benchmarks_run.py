@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import run, tools
+from benchmarks import run, starting, tools
 from benchmarks.cases import CASES, NO_BAR, Bar, Bench, Case
 from benchmarks.index import LocalIndex
 from benchmarks.measure import Contender, Result, RunFailed, Sample, Stopwatch
+from benchmarks.starting import SOURCE
 from benchmarks.tools import NoTool, Toolbox, environment
 from benchmarks.workspaces import WEB_PROJECT, Monorepo
+from kit.plugins import COMPILER, compile_library
 
 ROOT = Path(run.__file__).parents[1]
 
@@ -77,6 +79,7 @@ def test_cases_have_names_of_their_own_and_the_bars_of_the_foundation() -> None:
     assert bars["first-sync-100"] == "<= 0.2x uv" and bars["first-sync-1000"] == "<= 0.1x uv"
     assert bars["farm-one"] == "<= 0.2x uv"
     assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv", "<= 0.1x uv")
+    assert bars["plugin"] == "<= 1.3x python -ISc pass"
     assert bars["memory-1000"] == "<= 500 MB" and bars["first-import"] == "<= 0.6x uv"
 
 
@@ -177,3 +180,17 @@ def test_a_state_that_cannot_be_made_fails_its_case_only(tmp_path: Path) -> None
     with Stopwatch(tmp_path) as stopwatch:
         bench = Bench(Toolbox(Path(), {}, Path()), LocalIndex(tmp_path), stopwatch, tmp_path, ())
         assert run.measured(bench, case(NO_BAR, build), 1)["pypm"].failure == "no lock"
+
+
+@pytest.mark.skipif(
+    COMPILER is None or not sys.platform.startswith("linux"), reason="runs a plugin in a fork"
+)
+def test_the_start_of_a_plugin_is_told_by_the_plugin(tmp_path: Path) -> None:
+    library = compile_library(SOURCE, tmp_path / "first.so")
+    env = {**os.environ, "PYPM_HOME": str(tmp_path / "home")}
+    pypm = [sys.executable, "-m", "pypm"]
+    subprocess.run([*pypm, "plugin", "add", "first", str(library)], env=env, check=True, capture_output=True)
+    command = [sys.executable, str(Path(starting.__file__)), *pypm, "first"]
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    assert 0 < told["wall"] < 60 and told["cpu"] > 0 and told["memory"] > 1 << 20

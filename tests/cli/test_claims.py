@@ -26,6 +26,7 @@ KINDS: dict[str, type] = {
     "no-wheel": claims.NoWheel,
     "unknown": claims.Unknown,
     "none-such": claims.NoneSuch,
+    "no-versions": claims.NoVersions,
     "member": claims.Member,
     "supports": claims.Supports,
     "follows": claims.Follows,
@@ -59,6 +60,7 @@ CONFLICTS = {
         Request((member("x", ["a"]), member("y", ["c<2"]))),
     ),
     "unknown": ({}, request(["nowhere"])),
+    "no versions": ({"a": {}}, request(["a"])),
     "none such": ({"a": {"1.0": []}}, request(["a>=2"])),
     "barred": (
         {"a": {"1.0": Release(yanked="broken"), "1.1": Release(python=">=4")}, "b": {"1": ["a"]}},

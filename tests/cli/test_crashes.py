@@ -245,11 +245,31 @@ def test_a_full_disk_below_the_workspace_is_told_and_repaired(stage: Stage) -> N
             pytest.skip("no file system can be made here: the test above has the limit instead")
         (stage.root / "pyproject.toml").write_text(manifest)
         said = starved(stage, limited=False)
-        assert "no space left on device" in said.lower(), said
+        assert f"no space left on device: {stage.root}/.venv" in said, said
+        assert "help: free some space" in said
         subprocess.run(["mount", "-o", "remount,size=64m", str(stage.root)], check=True)
         sync(stage)
         subprocess.run([stage.root / ".venv/bin/python", "-c", "import big"], check=True)
         assert "Nothing to do" in sync(stage)
+
+
+def test_what_is_in_step_needs_no_room_and_no_leave_to_write(stage: Stage) -> None:
+    manifests = {path.relative_to(stage.root): path for path in stage.root.rglob("*") if path.is_file()}
+    texts = {path: file.read_bytes() for path, file in manifests.items()}
+    with small_disk(stage.root, "64m") as mounted:
+        if not mounted:
+            pytest.skip("no file system can be made here")
+        for path, text in texts.items():
+            (stage.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (stage.root / path).write_bytes(text)
+        sync(stage)
+        subprocess.run(["mount", "-o", "remount,ro", str(stage.root)], check=True)
+        for command in (("sync",), ("ci",), ("sync", "--frozen"), ("exec", "python", "-c", "import dep1")):
+            done = run(["pypm", *command], stage.root, stage.environ)
+            assert done.returncode == 0, (command, done.stdout)
+        done = run(["pypm", "sync", "--reinstall"], stage.root, stage.environ)
+        assert done.returncode == 1
+        assert done.stdout.startswith("error[system]: read-only file system: "), done.stdout
 
 
 # --- a damaged cache -------------------------------------------------------------------------------

@@ -12,15 +12,18 @@ from packaging.specifiers import SpecifierSet
 from pypm.ops.importing.constraints import BadConstraint, all_of, parse, python_marker
 from pypm.ops.importing.finding import NoManifest, NothingToImport, find
 from pypm.ops.importing.manifest import converted
-from pypm.ops.importing.pdm import read_pdm_lock
+from pypm.ops.importing.pdm import read_pdm, read_pdm_lock
 from pypm.ops.importing.pipenv import read_pipfile, read_pipfile_lock
 from pypm.ops.importing.poetry import read_poetry
 from pypm.ops.importing.poetry_lock import read_poetry_lock
+from pypm.ops.importing.pylock import read_pylock_pins
 from pypm.ops.importing.records import CannotImport, Draft, Pins
 from pypm.ops.importing.requirements import group_of, lines, read_requirements
 from pypm.ops.importing.sections import without
 from pypm.ops.importing.uv_lock import read_uv_lock
+from pypm_model.records import replace
 from pypm_model.requests import Preference
+from pypm_model.sources import GitSource
 
 
 @pytest.mark.parametrize(
@@ -334,6 +337,54 @@ source = { type = "git", url = "x" }
     for reader, text in ((read_uv_lock, "package = 1"), (read_poetry_lock, "a ="), (read_pipfile_lock, "[]")):
         with pytest.raises(CannotImport):
             reader(text)
+
+
+def test_locks_say_where_branches_are() -> None:
+    commit = "1f" * 20
+    at = GitSource("https://example.test/a.git", "main", commit, "py")
+    url = "https://example.test/a.git"
+    uv = f'source = {{ git = "{url}?subdirectory=py&branch=main#{commit}" }}\n'
+    poetry = (
+        f'source = {{ type = "git", url = "{url}", reference = "main", resolved_reference = "{commit}", '
+        'subdirectory = "py" }\n'
+    )
+    pdm = f'git = "{url}"\nref = "main"\nrevision = "{commit}"\nsubdirectory = "py"\n'
+    package = '[[package]]\nname = "a"\nversion = "1"\n'
+    vcs = f'type = "git", url = "{url}", requested-revision = "main", commit-id = "{commit}"'
+    pylock = (
+        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "a"\nversion = "1"\n'
+        f'vcs = {{ {vcs}, subdirectory = "py" }}\n'
+    )
+    for pins in (
+        read_uv_lock(package + uv),
+        read_poetry_lock(package + poetry),
+        read_pdm_lock(package + pdm),
+        read_pylock_pins(pylock),
+    ):
+        assert pins.commits == (("a", (at,)),), pins.file
+        assert not pins.versions and not pins.lost
+    head = read_poetry_lock(package + poetry.replace('"main"', '"HEAD"'))
+    assert head.commits == (("a", (replace(at, ref=""),)),)
+    (lost,) = read_uv_lock(package + uv.replace(commit, "main")).lost
+    assert "is from git" in str(lost)
+
+
+def test_pdms_groups_are_all_installed_and_its_overrides_are_ours() -> None:
+    project = {"name": "x"}
+    plain = {"project": project, "dependency-groups": {"lint": ["ruff"]}, "tool": {"pdm": {}}}
+    draft = read_pdm(plain)
+    assert draft is not None and draft.default_groups == ("lint",) and not draft.groups
+    assert read_pdm({"project": project, "tool": {"pdm": {}}}) is None
+    resolution = {
+        "overrides": {"A": ">=1", "b": "2.0", "c": "*", "d": "https://example.test/d.whl"},
+        "excludes": ["E.e"],
+    }
+    pdm = {"dev-dependencies": {"test": ["pytest"]}, "resolution": resolution}
+    draft = read_pdm({**plain, "tool": {"pdm": pdm}})
+    assert draft is not None
+    assert draft.default_groups == ("lint", "test")
+    assert draft.overrides == ("a>=1", "b==2.0", "c") and draft.excludes == ("e-e",)
+    assert [each.key for each in draft.lost] == ["tool.pdm.resolution.overrides.d"]
 
 
 def test_pipfiles() -> None:

@@ -191,6 +191,7 @@ def test_a_recipe_is_followed_by_another_clone_without_reading_a_manifest(stage:
     assert "pypm.cli.main" not in loaded_by_a_sync(stage, clone)
 
 
+@pytest.mark.slow
 def test_an_environment_for_another_interpreter_is_not_exchanged(stage: Stage) -> None:
     file = stage.root / ".venv" / "pypm-state"
     text = file.read_text()
@@ -200,6 +201,7 @@ def test_an_environment_for_another_interpreter_is_not_exchanged(stage: Stage) -
     assert code == 0 and "made anew" in said
 
 
+@pytest.mark.slow
 def test_projects_from_folders_have_no_recipe(tmp_path: Path) -> None:
     with Stage(tmp_path / "stage") as stage:
         wheels = stage.server.folder
@@ -215,6 +217,7 @@ def test_projects_from_folders_have_no_recipe(tmp_path: Path) -> None:
         assert not list(stage.folder.rglob("recipes"))
 
 
+@pytest.mark.slow
 def test_prune_drops_recipes_of_trees_that_are_gone(stage: Stage) -> None:
     assert recipes(stage)
     stage.run("pypm cache prune")

@@ -173,6 +173,43 @@ def test_a_file_changed_within_a_tick_of_the_clock_is_seen(stage: Stage) -> None
         assert done is not None and done.wrote and done.manifests == ("packages/m2/pyproject.toml",)
 
 
+def _folder(stage: Stage, asks: str, more: str = "") -> None:
+    """A project beside the members, which m0 asks for by its path."""
+    folder = stage.root / "lib"
+    folder.mkdir(exist_ok=True)
+    text = f'[project]\nname = "lib"\nversion = "1.0"\ndependencies = [{asks}]\n{more}'
+    write_atomically(folder / "pyproject.toml", text)
+
+
+def test_a_folder_that_is_no_member_is_looked_at(stage: Stage) -> None:
+    _folder(stage, '"p1"')
+    write(stage.root, "m0", ["lib"], '[tool.pypm.sources]\nlib = { path = "../../lib" }\n')
+    file = stage.root / "lib" / "pyproject.toml"
+    with Resident(world_of(stage)) as resident:
+        resident.relock()
+        assert str(file.parent) in resident.folders and resident.concerns([str(file)])
+        assert resident.relock() is None
+        _folder(stage, '"p1<2", "p7"')
+        stale = run(["pypm", "lock", "--check"], stage.root, stage.environ)
+        assert stale.returncode == 1
+        told = "lib (lib/pyproject.toml): [project.dependencies] asks for p1<2, the lock has p1"
+        assert told in stale.stdout
+        assert run(["pypm", "lock", "--check", "-p", "m1"], stage.root, stage.environ).returncode == 0
+        done = resident.relock([str(file)])
+        assert done is not None and done.wrote and done.manifests == ("lib/pyproject.toml",)
+        assert run(["pypm", "lock", "--check"], stage.root, stage.environ).returncode == 0
+        assert resident.relock() is None
+        # Neither what is beside the point, nor a folder that is not there just now, makes another lock.
+        _folder(stage, '"p7", "p1<2"', "[tool.x]\n")
+        assert resident.relock() is None
+        shutil.rmtree(file.parent)
+        assert resident.relock() is None
+        assert run(["pypm", "lock", "--check"], stage.root, stage.environ).returncode == 0
+        _folder(stage, '"p7"', 'requires-python = ">=3.12"\n'.replace("\n", "\n"))
+        assert run(["pypm", "lock", "--check"], stage.root, stage.environ).returncode == 1
+
+
+@pytest.mark.slow
 def test_a_lock_of_somebody_else_is_taken_up(stage: Stage) -> None:
     lock = stage.root / "pypm.lock"
     with Resident(world_of(stage)) as resident:
@@ -239,6 +276,7 @@ def test_an_empty_manifest_is_waited_for(stage: Stage) -> None:
         assert done is not None and done.wrote and done.locked.lock.member_count == 0
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_removed_or_written_by_others_is_noticed(stage: Stage) -> None:
     with Resident(world_of(stage)) as resident:
         resident.relock()
@@ -257,6 +295,7 @@ def test_a_cache_that_is_removed_or_written_by_others_is_noticed(stage: Stage) -
         assert done is not None and done.wrote and "~ p22 2.0 -> 3.0" in map(str, done.diff.changed)
 
 
+@pytest.mark.slow
 def test_what_only_a_backend_knows_is_asked_again(stage: Stage) -> None:
     """A member's dependencies are in a file of its backend's: being told that something in its folder has
     changed is a reason to ask."""

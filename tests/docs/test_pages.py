@@ -134,6 +134,13 @@ def test_no_page_names_a_machine(page: Path) -> None:
     assert _machine_path.findall(text) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_no_page_holds_both_sides_of_a_merge(page: Path) -> None:
+    marks = ("<" * 7 + " ", "=" * 7 + "\n", ">" * 7 + " ")
+    lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert [line for line in lines if line.startswith(marks)] == []
+
+
 def test_every_page_can_be_found_from_the_first() -> None:
     reached: set[Path] = set()
     waiting = [DOCS / "README.md"]

@@ -68,7 +68,13 @@ def described(builder: Builder, job: Job) -> str:
 
 
 @pytest.mark.parametrize("kind", ["editable", "wheel"])
-@pytest.mark.parametrize("backend", list(PROJECTS))
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("setuptools", "hatchling")) else name
+        for name in PROJECTS
+    ],
+)
 def test_results_are_what_the_backend_gives_on_its_own(
     tmp_path: Path, builder: Builder, backend: str, kind: Kind
 ) -> None:
@@ -262,6 +268,7 @@ def test_a_build_that_takes_too_long(tmp_path: Path, forking: bool) -> None:
 
 
 class TestRequirements:
+    @pytest.mark.slow
     def test_what_backends_say(self, tmp_path: Path, builder: Builder) -> None:
         environment = build_environment(tmp_path, "flit_core", "setuptools", *HATCHLING)
         folders = [project(tmp_path / str(n), backend) for n, backend in enumerate(PROJECTS)]
@@ -286,6 +293,7 @@ class TestRequirements:
         assert len({asked[n] for n in range(6) if n != 4}) == 1
         assert isinstance(asked[4], tuple) and asked[4][0] == "extra-one"
 
+    @pytest.mark.slow
     def test_each_says_itself_what_is_wrong_when_the_one_asked_fails(self, tmp_path: Path) -> None:
         environment = build_environment(tmp_path, *HATCHLING)
         folders = [project(tmp_path / str(n), "hatchling.build", f"a{n}") for n in range(3)]
@@ -368,6 +376,7 @@ class TestKeeping:
         assert (tmp_path / "count").read_text() == "x"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_installed("editables"), reason="needs editables")
 def test_hatchling_s_own_way_to_editables(tmp_path: Path, builder: Builder) -> None:
     environment = build_environment(tmp_path, *HATCHLING, "editables")

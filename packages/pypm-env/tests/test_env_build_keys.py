@@ -72,6 +72,7 @@ class TestKnownBackends:
         manifest = (folder / "pyproject.toml").read_text()
         assert changes(folder, "pyproject.toml", manifest.replace("1.0", "1.1"))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["editable", "metadata"])
     def test_equal_keys_equal_results(
         self, tmp_path: Path, make: Callable[..., Path], backend: str, kind: Kind

@@ -29,7 +29,10 @@ class Prepared:
         return replace(self.environment, digest=" ".join(requires))
 
 
-@pytest.mark.parametrize("backend", ["in-tree", "flit_core.buildapi", "setuptools.build_meta"])
+@pytest.mark.parametrize(
+    "backend",
+    ["in-tree", "flit_core.buildapi", pytest.param("setuptools.build_meta", marks=pytest.mark.slow)],
+)
 def test_an_sdist_becomes_a_wheel_once(tmp_path: Path, backend: str) -> None:
     archive = make_sdist(tmp_path, "acme-lib", "1.2", backend=backend, requires=["httpx"])
     store = Store.open(tmp_path / "store")

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pypm_env.apply as apply_module
+from kit.laws import examples
 from pypm_env.dists import Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.plan import after, plan
@@ -136,6 +137,7 @@ def test_killed_at_any_moment_the_next_sync_makes_it_right(bench: Bench) -> None
     assert [path.name for path in bench.venv.parent.iterdir()] == [".venv"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_killed_while_it_is_made_there_is_no_half_environment(bench: Bench) -> None:
     sets = _sets(bench)
@@ -159,7 +161,9 @@ class _Stop(BaseException):
 _STEPS = ["unlink", "link", "mkdir", "open", "rmdir", "replace"]
 
 
-@pytest.mark.parametrize("step", _STEPS)
+@pytest.mark.parametrize(
+    "step", [step if step == "link" else pytest.param(step, marks=pytest.mark.slow) for step in _STEPS]
+)
 def test_stopped_at_every_kind_of_step(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     sets = _sets(bench)
     expected = _expected(bench, sets)
@@ -264,7 +268,9 @@ def test_an_error_leaves_an_old_environment_that_was_to_be_made_anew(bench: Benc
 _NAMES = ["aa", "bb", "cc"]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     steps=st.lists(
         st.tuples(

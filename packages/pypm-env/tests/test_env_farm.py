@@ -334,6 +334,51 @@ def test_libraries_that_look_outside_their_wheel_are_linked_file_by_file(bench: 
     assert not (bench.site / "torch").exists()
 
 
+def test_a_package_that_looks_for_its_own_files_finds_them(bench: Bench) -> None:
+    """As cmake does: where its program lies is what RECORD says."""
+    code = (
+        "from importlib.metadata import distribution\n"
+        "found = [f for f in distribution('cmake').files if str(f).startswith('cmake/data/bin/cmake')]\n"
+        "program = found[0].locate().resolve(strict=True)\n"
+    )
+    _sync(bench, bench.wheel("cmake", files={"cmake/__init__.py": code, "cmake/data/bin/cmake": "#!"}))
+    assert _links(bench) == ["cmake/__init__.py", "cmake/data/bin/cmake"]
+    assert _run(bench, "import cmake; print(cmake.program.name)") == "cmake"
+    _check_record(bench)
+
+
+@pytest.mark.slow
+def test_pytest_rewrites_assertions_of_plugins(bench: Bench, tmp_path: Path) -> None:
+    helper = "def check(x):\n    assert x == [1, 2]\n"
+    plugin = bench.wheel(
+        "pytest-acme",
+        files={
+            "pytest_acme/__init__.py": helper,
+            "pytest_acme/deep/__init__.py": helper,
+            "pytest_acme/data/x.txt": "",
+        },
+        entry_points={"pytest11": {"acme": "pytest_acme"}},
+    )
+    _sync(bench, plugin)
+    assert _links(bench) == ["pytest_acme/__init__.py", "pytest_acme/data", "pytest_acme/deep"]
+    _check_record(bench)
+    (tmp_path / "test_a.py").write_text(
+        "import pytest_acme.deep\n"
+        "def test_a(): pytest_acme.check([1, 3])\n"
+        "def test_b(): pytest_acme.deep.check([1, 4])\n"
+    )
+    # pytest itself is the one that runs this test.
+    paths = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    ran = subprocess.run(
+        [bench.venv / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert "assert [1, 3] == [1, 2]" in ran.stdout, ran.stdout + ran.stderr
+    assert "assert [1, 4] == [1, 2]" in ran.stdout
+
+
 # --- what users do ---------------------------------------------------------------------------------
 
 

@@ -96,7 +96,7 @@ def test_nothing_is_linked_as_a_whole_that_others_have_or_may_get(parts: list[Pa
     for part in parts:
         shape = layout.shapes[part.name]
         for folder in shape.whole:
-            assert not part.outline.outward and folder not in part.outline.opened
+            assert not part.outline.by_file and folder not in part.outline.opened
             others = [other for other in parts if other is not part]
             assert not any(path.startswith(folder + "/") for other in others for path in other.tree.files)
             # Everything above it is a real folder.

@@ -28,19 +28,39 @@ def test_it_is_found_out_once(bench: Bench) -> None:
     tree = _tree(bench, "acme", **{"acme/__init__.py": "", "solo.py": "", "ns/part/__init__.py": ""})
     first = outline(tree)
     assert first.top_level == ("acme", "ns", "solo")
-    assert first.opened == {"ns"} and not first.outward
+    assert first.opened == {"ns"} and not first.by_file
     assert sorted(row.path for row in first.rows) == [
         "acme-1.0.dist-info/METADATA", "acme-1.0.dist-info/WHEEL", "solo.py",
     ]  # fmt: skip
     kept = (tree.root / NAME).read_text()
     assert outline(tree) == first and (tree.root / NAME).read_text() == kept
     # One that is cut off, or of another version, is made anew.
-    for broken in ("", kept[:-5], "pypm-farm 0\n", kept.replace("pypm-farm 1", "pypm-farm 2")):
+    for broken in ("", kept[:-5], "pypm-farm 0\n", kept.replace("pypm-farm 2", "pypm-farm 1")):
         (tree.root / NAME).write_text(broken)
         assert outline(tree) == first
         assert (tree.root / NAME).read_text() == kept
     # What is kept there does not make the tree look damaged.
     assert bench.tree(tree.root.name) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "by_file"),
+    [
+        ('from importlib.metadata import distribution\nfor f in distribution("cmake").files: ...', True),
+        ("import importlib.metadata as m\nm.distribution(__package__).files or []", True),
+        ('import importlib.metadata\nimportlib.metadata.files("ninja")', True),
+        ('import importlib_metadata\nimportlib_metadata.files("ninja")', True),
+        ("from importlib.metadata import PackageNotFoundError, files, version", True),
+        ("from importlib.metadata import version\nfrom importlib.resources import files", False),
+        ('import importlib.metadata\nself.distribution(x).files("no")', False),
+        ("from importlib.metadata import distribution\nclass A:\n    files = ()\n", False),
+        ("from acme.files import metadata", False),
+    ],
+)
+def test_who_asks_for_files_of_a_distribution(bench: Bench, text: str, by_file: bool) -> None:
+    assert outline(_tree(bench, "acme", **{"acme/__init__.py": "", "acme/m.py": text})).by_file is by_file
+    assert outline(_tree(bench, "solo", **{"solo.py": text})).by_file is by_file
+    assert not outline(_tree(bench, "deep", **{"deep/__init__.py": "", "deep/a/m.py": text})).by_file
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def _probed(path: str) -> Interpreter:
     return found
 
 
-@pytest.mark.parametrize("path", _others())
+@pytest.mark.parametrize(
+    "path", [path if path == _HERE else pytest.param(path, marks=pytest.mark.slow) for path in _others()]
+)
 def test_tags_and_markers_are_those_packaging_finds_inside_the_interpreter(path: str) -> None:
     folder = str(Path(packaging.__file__).parent.parent)
     done = subprocess.run([path, "-I", "-c", _ASK, folder], capture_output=True, text=True, check=True)

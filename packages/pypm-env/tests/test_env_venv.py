@@ -64,7 +64,10 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX layout")
 
 
 @posix
-@pytest.mark.parametrize("path", _interpreters())
+@pytest.mark.parametrize(
+    "path",
+    [path if path == _HERE else pytest.param(path, marks=pytest.mark.slow) for path in _interpreters()],
+)
 def test_it_is_what_the_standard_library_makes(tmp_path: Path, path: str) -> None:
     interpreter = _interpreter(path)
     ours = _make(tmp_path / "ours" / ".venv", interpreter)

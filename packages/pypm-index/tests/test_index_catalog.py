@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -412,6 +413,36 @@ def test_sdists_static_refused_and_built(store: Store, server: IndexServer, whee
     # What a build said answers no run that may not build.
     assert once(store, server, key) == {key: refused}
     assert server.count() == 0
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_of_a_large_sdist_that_may_not_be_built_the_beginning_is_read(
+    store: Store, server: IndexServer, wheels: Path, *, ranges: bool
+) -> None:
+    name, noise = normalize("large"), random.Random(1).randbytes(3 << 20)
+    files = {"zzz.bin": noise}
+    make_sdist(wheels, "large", "1.0", backend="in-tree", dynamic=["dependencies"], files=files)
+    make_sdist(wheels, "large", "2.0", requires=["bar"], files=files)
+    server.ranges = ranges
+    unknown, static = MetadataKey(name, "1.0", "main"), MetadataKey(name, "2.0", "main")
+    found = once(store, server, unknown, static)
+    told = found[unknown]
+    assert isinstance(told, NoMetadata) and told.needs_build
+    said = found[static]
+    assert isinstance(said, Metadata) and [one.name for one in said.requires] == ["bar"]
+    assert [path for path in (store.path / "files").rglob("*") if path.is_file()] == []
+    asked = [one.headers.get("range") for one in server.requests if one.path.endswith(".tar.gz")]
+    assert asked == ["bytes=0-1048575"] * 2
+    # Once it may be built it is fetched; then the file in the store is read, also without a line.
+    text = core_metadata("large", "1.0", requires=["built"]).encode()
+    policy = BuildPolicy(allow=frozenset({name}))
+    built = once(store, server, unknown, build_policy=policy, build_metadata=lambda _: text)[unknown]
+    assert isinstance(built, Metadata)
+    assert len([path for path in (store.path / "files").rglob("*") if path.is_file()]) == 1
+    server.forget()
+    again = once(store, server, unknown, refresh=True)[unknown]
+    assert isinstance(again, NoMetadata) and again.needs_build
+    assert not [one for one in server.requests if one.path.endswith(".tar.gz")]
 
 
 def test_nothing_is_built_on_speculation(store: Store, server: IndexServer, wheels: Path) -> None:

@@ -73,7 +73,7 @@ def everything(store: Store, server: IndexServer, cutoffs: Cutoffs | None = None
         return found, {str(name): catalog.files(name, "1.0", "main") for name in names[:-1]}
 
 
-@pytest.mark.parametrize("cutoff", [None, "2030-01-01T00:00:00Z"])
+@pytest.mark.parametrize("cutoff", [None, pytest.param("2030-01-01T00:00:00Z", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["json", "html"])
 def test_the_same_as_read_here(
     tmp_path: Path, server: IndexServer, monkeypatch: pytest.MonkeyPatch, kind: str, cutoff: str | None

@@ -150,10 +150,15 @@ def test_netrc(tmp_path: Path) -> None:
     file.write_text("machine A.example.test login u password p\ndefault login d password secret\n")
     file.chmod(0o600)
     environ = {"HOME": str(tmp_path)}
-    assert read_netrc(environ) == {"a.example.test": Credentials("u", "p")}
-    assert read_netrc({**environ, "NETRC": str(tmp_path / "none")}) == {}
-    file.write_text("machine")
-    assert read_netrc(environ) == {}
+    assert read_netrc(environ) == ({"a.example.test": Credentials("u", "p")}, "")
+    none = tmp_path / "none"
+    assert read_netrc({**environ, "NETRC": str(none)}) == ({}, f"{none}, which NETRC names, is no file")
+    file.write_text("machine a login u\nsecret")
+    assert read_netrc(environ) == ({}, f"{file}, line 2, is no netrc file")
+    file.write_bytes(b"\xff\xfe")
+    assert read_netrc(environ) == ({}, f"{file} cannot be read (it is no text)")
+    file.unlink()
+    assert read_netrc(environ) == ({}, "")
 
 
 def test_credentials_go_to_their_origin_only(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from kit.index_server import IndexServer
+from kit.osv_server import OsvServer
 from kit.wheels import make_wheel
 from pypm_index.connections import Pool, ProxyUnusable
 from pypm_index.credentials import RunKeyring
 from pypm_index.errors import (
     AccessForbidden,
     BadRedirect,
+    BadTimeout,
     CredentialsNeeded,
     IndexFailed,
     IndexUnreachable,
@@ -48,12 +50,16 @@ def transport(
     *,
     url: str = "",
     environ: dict[str, str] | None = None,
-    timeout: float = 5.0,
+    timeout: float | None = 5.0,
     keyring: RunKeyring | None = None,
     sleep: Sleeper | None = None,
 ) -> Transport:
     indexes = Indexes.from_settings([Index("acme", url or server.url)], environ=environ or {})
     return Transport(indexes, environ or {}, timeout=timeout, keyring=keyring, sleep=sleep or Sleeper())
+
+
+def transport_to(url: str) -> Transport:
+    return Transport(Indexes.from_settings([Index("acme", url)], environ={}), {}, sleep=Sleeper())
 
 
 def test_one_connection_serves_many(server: IndexServer) -> None:
@@ -63,6 +69,23 @@ def test_one_connection_serves_many(server: IndexServer) -> None:
     assert way.get(server.url + "nothing/").status == 404
     assert {seen.connection for seen in server.requests} == {1}
     way.close()
+
+
+def test_a_question_with_a_body() -> None:
+    with OsvServer() as osv:
+        way = transport_to(osv.url)
+        query = b'{"queries": [{"package": {"name": "foo"}, "version": "1"}]}'
+        for _ in range(2):
+            assert way.post(osv.url + "/v1/querybatch", query).body == b'{"results": [{}]}'
+        osv.status = 503
+        with pytest.raises(IndexFailed) as raised:
+            way.post(osv.url + "/v1/querybatch", query)
+        assert (raised.value.status, raised.value.attempts, len(osv.asked)) == (503, 4, 6)
+        osv.status = 302  # would be a GET of something else
+        with pytest.raises(IndexFailed) as raised:
+            way.post(osv.url + "/v1/querybatch", query)
+        assert raised.value.status == 302
+        way.close()
 
 
 def test_a_connection_that_the_server_ended_is_nobodys_failure(server: IndexServer) -> None:
@@ -257,6 +280,29 @@ def test_netrc_and_the_callers_own_address(server: IndexServer, tmp_path: Path) 
     way = transport(server)
     answer = way.get(server.url.replace("http://", "http://n:p@") + "foo")
     assert answer.status == 200 and "@" not in answer.url
+
+
+def test_a_netrc_that_cannot_be_read_is_told_when_it_would_have_helped(
+    server: IndexServer, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login n hunter2")
+    way = transport(server, environ={"NETRC": str(netrc)})
+    assert way.get(server.url + "foo/", index="acme").status == 200
+    server.auth = ("n", "p")
+    with pytest.raises(CredentialsNeeded) as caught:
+        way.get(server.url + "foo/", index="acme")
+    assert str(caught.value.hint).startswith(
+        f"{netrc}, line 1, is no netrc file: mend it; or set PYPM_INDEX_"
+    )
+    assert "hunter2" not in str(caught.value.to_json())
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "1e9"])
+def test_a_timeout_that_is_none_is_refused(server: IndexServer, text: str) -> None:
+    with pytest.raises(BadTimeout, match="no number of seconds above 0"):
+        transport(server, environ={"PYPM_HTTP_TIMEOUT": text}, timeout=None)
+    assert transport(server, environ={"PYPM_HTTP_TIMEOUT": " "}, timeout=None)
 
 
 def test_a_stream_that_is_not_read_costs_its_connection_only(server: IndexServer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pypm_model import lock_text
-from pypm_model.freshness import Stale, ask_text, manifest_of, marker_texts, settings_of, stale
+from pypm_model.freshness import Stale, ask_text, manifest_of, marker_texts, settings_of, stale, stale_folder
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
@@ -76,6 +76,8 @@ def test_a_lock_is_fresh_for_what_it_was_made_for() -> None:
         with_api(version="V1.0"),
         replace(REQUEST, members=(CORE, API)),
         replace(REQUEST, environments=('sys_platform=="linux"',)),
+        replace(REQUEST, environments=("'linux' == sys_platform",)),
+        replace(REQUEST, environments=("platform_system == 'Linux' and os_name == 'posix'",)),
         replace(REQUEST, max_steps=5, exclude_newer="2026-11-01T00:00:00Z", preferred_splits=("x",)),
     ],
 )
@@ -266,3 +268,18 @@ def test_several_requirements_of_one_name() -> None:
     assert (one.kind, one.old) == ("requirement-removed", "x>=2; os_name == 'posix'")
     changed = stale(lock, with_api(dependencies=(ask("x>=3"),)))
     assert [f.kind for f in changed] == ["requirement-removed", "requirement-removed", "requirement-added"]
+
+
+def test_a_folder_is_judged_by_what_was_locked_of_it() -> None:
+    locked = LockedPackage(
+        NormalizedName("lib"), "1.0", PathSource("lib"), ">=3.11", requires=("httpx>=0.28", "six")
+    )
+    (read,) = lock_text.read(lock_text.write(Lock(packages=(locked,)))).packages
+    assert read == locked
+    assert not stale_folder(read, "1.0", ["six", "httpx>=0.28", "six"], ">=3.11")
+    assert [str(one) for one in stale_folder(read, "1.1", ["httpx>=0.29"], ">=3.12")] == [
+        "lib has version 1.1, the lock has 1.0",
+        "lib: lib/pyproject.toml [project] asks for Python >=3.12, the lock has >=3.11",
+        "lib: lib/pyproject.toml [project.dependencies] asks for httpx>=0.29, the lock has httpx>=0.28",
+        "lib: lib/pyproject.toml [project.dependencies] no longer asks for six",
+    ]

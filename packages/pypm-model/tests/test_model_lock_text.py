@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_model import lock_text, lock_toml
 from pypm_model.artifacts import Artifact
 from pypm_model.lock_conflicts import salvage
@@ -95,7 +96,7 @@ locks = st.builds(
         lambda found: tuple(sorted(found, key=package_order))
     ),
 )
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=30)
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(30))
 
 
 @patient

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nab_markersets.markersets import MarkerSet
 from packaging.markers import Marker, UndefinedComparison
 
+from kit.laws import examples
 from pypm_model import markers
 from pypm_model.markers import (
     FALSE,
@@ -156,7 +157,7 @@ def read(marker: str) -> markers.Diagram:
         raise
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(anything)
 @example("python_full_version >= '3.14' or python_full_version < '3.14'")
 @example("'3.14' > python_full_version")
@@ -171,7 +172,7 @@ def test_a_marker_means_what_packaging_says(marker: str) -> None:
         assert evaluate(d, each) == reference.evaluate(each), each
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(closed)
 def test_packaging_reads_our_texts_as_we_do(marker: str) -> None:
     d = read(marker)
@@ -182,7 +183,7 @@ def test_packaging_reads_our_texts_as_we_do(marker: str) -> None:
             assert (Marker(written).evaluate(each) if written else True) == evaluate(each_set, each)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(with_extras, with_extras, with_extras)
 def test_it_is_a_boolean_algebra(first: str, second: str, third: str) -> None:
     a, b, c = read(first), read(second), read(third)
@@ -201,7 +202,7 @@ def test_it_is_a_boolean_algebra(first: str, second: str, third: str) -> None:
     assert parse(f"({first}) and ({second}) or ({third})") == either(both(a, b), c)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(with_extras, with_extras)
 @example(
     "os_name == 'posix' or platform_machine == 'x86_64'", "sys_platform == 'linux' or os_name != 'posix'"
@@ -219,7 +220,7 @@ def test_text_and_simplified_set_agree_where_it_matters(marker: str, region: str
         assert written == NEVER and simplify(d, given_) == FALSE
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(with_extras)
 def test_a_witness_is_in_the_set(marker: str) -> None:
     d = read(marker)
@@ -230,7 +231,7 @@ def test_a_witness_is_in_the_set(marker: str) -> None:
         assert sorted(found.environment) == sorted(ENVIRONMENTS[0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(closed, closed)
 def test_nab_proves_nothing_that_we_do_not_know(first: str, second: str) -> None:
     """nab knows of no implications between fields, and of more versions than interpreters have: what is
@@ -257,7 +258,7 @@ simple = expressions(
 )
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(simple, simple)
 def test_nab_and_we_agree_on_simple_markers(first: str, second: str) -> None:
     a, b = read(first), read(second)
@@ -268,7 +269,7 @@ def test_nab_and_we_agree_on_simple_markers(first: str, second: str) -> None:
     assert (a == TRUE) == x.is_full()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(with_extras, st.sets(st.sampled_from(["a", "b-b", "c"])), st.booleans(), st.booleans())
 def test_booleans_put_in_or_left_open(marker: str, extras: set[str], member: bool, group: bool) -> None:
     d = read(marker)

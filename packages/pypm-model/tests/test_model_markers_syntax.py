@@ -69,6 +69,7 @@ def test_faults_are_placed(marker: str, position: int, reason: str) -> None:
     assert "\n" not in str(caught.value) and f"column {position + 1}" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_deep_and_long_markers_need_no_stack() -> None:
     assert parse("(" * 20_000 + "os_name == 'nt'" + ")" * 20_000) == parse("os_name == 'nt'")
     names = [f"p{i}" for i in range(1100)]

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import oracle
+from kit.laws import examples
 from kit.universe import Release, Universe, member, request
 from pypm_model.freshness import manifest_of
 from pypm_model.lock_pins import pins_of, splits_of, union
@@ -96,7 +97,7 @@ def selected(resolution: Resolution, where: dict[str, str], root: str = "app") -
 
 
 quick = settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(120), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -220,6 +221,30 @@ def as_lock(ask: Request, resolution: Resolution) -> Lock:
     manifests = {each.name: manifest_of(each) for each in ask.members}
     packages = tuple(replace(p, manifest=manifests.get(p.name)) for p in resolution.packages)
     return read(write(Lock(splits=resolution.splits, packages=packages)))
+
+
+def test_t8_a_requirement_that_holds_nowhere_moves_no_pin() -> None:
+    """p6 asks for p5 where nobody needs p6, and p5 does not go with p8 2. At first the region is cut for
+    other reasons, and the parts turn out alike; in the lock they are one."""
+    packages: dict[str, dict[str, Release | list[str]]] = {
+        "p1": {"2": [], "3": Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)},
+        "p2": {"1": [], "3": []},
+        "p3": {"2": ["p8", "p6<2; python_version >= '3.12'"]},
+        "p5": {"1": ["p8!=2; sys_platform != 'win32'"]},
+        "p6": {"1": ["p5!=2; sys_platform == 'win32'"]},
+        "p7": {"3": ["p1"]},
+        "p8": {"1": ["p7>=3"], "2": []},
+    }
+    other = member("m0", ["p3; sys_platform != 'win32'", "p2<2"])
+    asked = ["p6<2; sys_platform == 'linux'", "p2>=2", "p8; python_version < '3.12'"]
+    ask = request(asked, other, shared_environment=False)
+    first = Universe(packages).solve(ask)
+    assert isinstance(first, Resolution)
+    lock = as_lock(ask, first)
+    again = replace(ask, preferences=pins_of(lock), preferred_splits=splits_of([lock]))
+    second = Universe(packages).solve(again)
+    assert isinstance(second, Resolution)
+    assert (second.packages, second.splits) == (first.packages, first.splits)
 
 
 @quick

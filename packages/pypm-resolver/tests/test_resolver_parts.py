@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_model.claims import Term
 from pypm_model.facts import FileClass
 from pypm_model.markers import FALSE, TRUE, any_of, atoms, both, implies, parse, requires_python
@@ -47,7 +48,7 @@ def run(clauses: list[tuple[tuple[int, int], ...]]) -> list[int] | None:
             return list(solver.bits)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None, derandomize=True)
 @given(st.lists(terms, max_size=14))
 def test_the_solver_finds_a_model_or_proves_there_is_none(raw: list[dict[int, int]]) -> None:
     clauses = []

@@ -33,6 +33,18 @@ def test_a_bound_is_relaxed_upwards_before_it_is_dropped() -> None:
     assert hints(packages, "a", "b>=2,<3")[0] == f"relaxing b>=2,<3 in {AT} to b gives a solution (b 1.0)"
 
 
+def test_an_override_names_everybody_it_is_against() -> None:
+    packages: dict[str, dict[str, Release | list[str]]] = {
+        "a": {"1.0": ["c==1.0"]},
+        "b": {"1.0": ["c==2.0"]},
+        "d": {"1.0": ["c"]},
+        "c": {"1.0": [], "2.0": [], "3.0": []},
+    }
+    assert hints(packages, "a", "b", "d") == [
+        'an override gives a solution (c 3.0), against what a and b ask for: [resolution] overrides = ["c"]'
+    ]
+
+
 def test_what_does_not_help_is_not_said() -> None:
     packages: dict[str, dict[str, Release | list[str]]] = {
         "a": {"1.0": ["b<2", "nowhere"]},

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from kit import oracle
+from kit.laws import examples
 from kit.universe import Release, Universe, member, request
 from pypm_model.claims import (
     Bars,
@@ -22,6 +24,7 @@ from pypm_model.claims import (
     Ends,
     Follows,
     NoneSuch,
+    NoVersions,
     Requires,
     Supports,
     Term,
@@ -78,7 +81,9 @@ universes = st.fixed_dictionaries(
 )
 asked = st.lists(requirements(), min_size=1, max_size=3)
 thorough = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=examples(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 
@@ -180,6 +185,8 @@ def check_fact(packages: Releases, asked_for: Request, reason: Reason) -> None:
         case NoneSuch(name=name, specifier=specifier, newest=newest):
             assert not allowed(packages, f"{name}{specifier}")
             assert newest == max(packages[name])
+        case NoVersions(name=name):
+            assert packages[name] == {}
         case Supports(member=name, requires_python=python):
             assert {m.name: m.requires_python for m in asked_for.members}[name] == python
         case Follows(terms=terms):
@@ -201,7 +208,7 @@ def check_story(packages: Releases, asked_for: Request, outcome: Unsolvable) -> 
         assert said(reason.claim).removeprefix("so ") in reason.text
         assert all(use < position for use in reason.uses)
         used |= set(reason.uses)
-    asides = (NoneSuch, Supports, Unknown)
+    asides = (NoneSuch, NoVersions, Supports, Unknown)
     told = {i for i, reason in enumerate(story) if not isinstance(reason.claim, asides)}
     assert told - {len(story) - 1} <= used, "a line nobody needs"
     every = list(states({name: packages[name] for name in outcome.names if name in packages}))
@@ -276,7 +283,8 @@ def dense(seed: int) -> tuple[dict[str, dict[str, Release]], Request]:
     return packages, request([some(), some()], member("lib", [some()]))
 
 
-@settings(thorough, max_examples=150)
+@pytest.mark.slow
+@settings(thorough, max_examples=examples(150))
 @given(st.integers(0, 1_000_000))
 def test_t22_long_stories_are_true_too(seed: int) -> None:
     packages, asked_for = dense(seed)
@@ -341,7 +349,31 @@ def test_t22_what_many_versions_ask_is_one_line() -> None:
     ]
 
 
-@settings(thorough, max_examples=60)
+def test_t22_a_page_without_files_is_told() -> None:
+    for asked in ("a", "a>=2"):
+        outcome = Universe({"a": {}}).solve(request([asked]))
+        assert isinstance(outcome, Unsolvable)
+        assert [reason.text for reason in outcome.story] == [
+            f"app requires {asked}",
+            "pypi has a page of a that names no wheel and no sdist",
+            f"so {asked} can not be met",
+        ]
+
+
+def test_t22_sdists_that_may_not_be_built_are_one_line() -> None:
+    releases = {
+        f"0.{n}": Release(unreadable=f"a-0.{n}.tar.gz would have to be built", needs_build=True)
+        for n in range(30)
+    }
+    outcome = Universe({"a": releases}).solve(request(["a>=0.2"]))
+    assert isinstance(outcome, Unsolvable)
+    assert [reason.text for reason in outcome.story][1:] == [
+        "a 0.2 and later have no wheel: only a build would tell the dependencies, and that is not allowed",
+        "so no version of a fits",
+    ]
+
+
+@settings(thorough, max_examples=examples(60))
 @given(universes, asked, asked)
 def test_t22_every_hint_helps(
     packages: dict[str, dict[str, Release]], first: list[str], second: list[str]

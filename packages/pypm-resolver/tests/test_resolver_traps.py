@@ -484,7 +484,9 @@ def test_t15_extras_that_exclude_each_other_are_locked_apart_where_nothing_is_sh
     )
 
 
-@pytest.mark.parametrize("packages", ["one", "own", "deep"])
+@pytest.mark.parametrize(
+    "packages", ["own", *(pytest.param(s, marks=pytest.mark.slow) for s in ("one", "deep"))]
+)
 def test_t15_many_members_with_such_extras_make_no_product_of_cases(packages: str) -> None:
     """Whether all of them fight over one package, each over its own, or about what is found late."""
     shared = {f"p{n}": {v: [f"p{n + 1}"] for v in "12"} for n in range(30)} | {"p30": {"1": []}}
@@ -621,6 +623,24 @@ def test_t16_two_sources_of_one_name_only_under_disjoint_markers() -> None:
     assert edges(apart, "app", "b") == {"1.0": LINUX, "2.0": DARWIN}
 
 
+def test_t16_sources_outside_of_what_is_locked_are_not_looked_into() -> None:
+    # An address, an index, and what a direct source asks for in turn: none of them need be there.
+    gone = UrlSource("https://files.example.test/gone.tar.gz")
+    here = UrlSource("https://files.example.test/here.tar.gz")
+    inner = "c @ https://files.example.test/gone.tar.gz"
+    directs = {here: direct("d", here, "1.0", [f"{inner} ; sys_platform == 'win32'"])}
+    universe = Universe({"b": {"1.0": []}}, {"corp": {"i": {"1.0": []}}}, directs=directs)
+    old = "python_version < '3.8'"
+    corp = (f"i; {DARWIN}", IndexSource("corp"))
+    asked = request(
+        ["b", (f"b; {DARWIN}", gone), (f"e; {old}", gone), ("d", here), corp], environments=(LINUX,)
+    )
+    outcome = solved(universe, asked)
+    assert versions(outcome) == {"b": ["1.0"], "d": ["1.0"]}
+    assert {key for key in universe.asked if isinstance(key, DirectKey)} == {DirectKey(normalize("d"), here)}
+    assert not [key for key in universe.asked if isinstance(key, ListingKey) and key.index]
+
+
 def test_t17_versions_that_are_too_new_are_named_as_such() -> None:
     universe = Universe({"a": {"1.0": [], "2.0": Release(too_new=True)}})
     assert versions(solved(universe, request(["a"]))) == {"a": ["1.0"]}
@@ -693,6 +713,17 @@ def test_t21_the_budget_ends_undecided() -> None:
     assert outcome.steps > 5
 
 
+def test_t21_the_budget_counts_what_a_hard_search_costs() -> None:
+    """Six pigeons, five holes: the steps are few, but each goes through all that was learned."""
+    pigeons = {f"p{n}": {f"{hole}.0": [f"h{hole}=={n}.0"] for hole in range(5)} for n in range(6)}
+    holes = {f"h{hole}": {f"{n}.0": [] for n in range(6)} for hole in range(5)}
+    universe = Universe({**pigeons, **holes})
+    everyone = request(sorted(pigeons), max_steps=250)  # twice its decisions and conflicts
+    assert isinstance(universe.solve(everyone), Undecided)
+    assert isinstance(universe.solve(replace(everyone, max_steps=500)), Unsolvable)
+
+
+@pytest.mark.slow
 def test_t21_two_thousand_versions_and_long_chains_need_no_recursion() -> None:
     long = {f"p{n}": {"1.0": [f"p{n + 1}"]} for n in range(1500)} | {"p1500": {"1.0": ["many<5"]}}
     many = {f"{n}.0": ["none==1"] if n > 3 else [] for n in range(2000)}

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import oracle
+from kit.laws import examples
 from kit.universe import Release, Universe, direct, request, versions
 from pypm_model.claims import NoWheel
 from pypm_model.facts import DirectKey
@@ -98,7 +99,7 @@ def can(packages: Packages, asked: list[str], environment: str) -> bool:
 
 
 thorough = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(300), deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

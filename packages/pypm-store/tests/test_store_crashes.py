@@ -92,6 +92,7 @@ def test_a_process_killed_at_any_moment_leaves_all_or_nothing(wheel: Path, tmp_p
     assert os.listdir(store.path / "trees") == [digest]
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_tree(wheel: Path, tmp_path: Path) -> None:
     digest = sha256(wheel)
     children = [start(UNPACK, tmp_path / "cache", wheel, digest, "wait") for _ in range(3)]
@@ -112,6 +113,7 @@ def test_two_processes_make_one_tree(wheel: Path, tmp_path: Path) -> None:
     assert os.listdir(store.path / "trees") == [digest]
 
 
+@pytest.mark.slow
 def test_the_second_goes_on_when_the_first_is_killed(wheel: Path, tmp_path: Path) -> None:
     digest = sha256(wheel)
     store = Store.open(tmp_path / "cache")
@@ -127,6 +129,7 @@ def test_the_second_goes_on_when_the_first_is_killed(wheel: Path, tmp_path: Path
     assert store.tree(digest) is not None and os.listdir(store.path / "trees") == [digest]
 
 
+@pytest.mark.slow
 def test_a_killed_download_is_resumed_and_right(tmp_path: Path) -> None:
     content = random.Random(3).randbytes(4_000_000)
     source = tmp_path / "source"
@@ -163,6 +166,7 @@ except StoreUnwritable as error:
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_whole(wheel: Path, tmp_path: Path) -> None:
     digest = sha256(wheel)
     child = start(LIMITED, tmp_path / "cache", wheel, digest, 3000)

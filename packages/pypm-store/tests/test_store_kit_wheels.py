@@ -47,9 +47,16 @@ print(getattr(backend, sys.argv[2])("dist"))
 """
 
 
+SLOWEST = "setuptools.build_meta"
+
+
 @pytest.mark.parametrize(
     ("backend", "hook"),
-    [*((backend, "build_wheel") for backend in sorted(BACKEND_REQUIRES)), ("in-tree", "build_editable")],
+    [
+        *((backend, "build_wheel") for backend in sorted(BACKEND_REQUIRES) if backend != SLOWEST),
+        pytest.param(SLOWEST, "build_wheel", marks=pytest.mark.slow),
+        ("in-tree", "build_editable"),
+    ],
 )
 def test_sdists_build_to_wheels_that_are_right(tmp_path: Path, backend: str, hook: str) -> None:
     module = "intree_backend" if backend == "in-tree" else backend

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import FileClass, Listing, ListingKey, Metadata, MetadataKey, NoMetadata
 from pypm_model.names import NormalizedName
@@ -101,7 +102,7 @@ masks = st.integers(0, 1 << 3000)
     ),
     reasons=st.lists(st.tuples(st.integers(0, 100), anything), max_size=2),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_listings_come_back(
     versions: list[str],
     numbers: tuple[int, int, int],
@@ -139,7 +140,7 @@ texts = st.text(st.characters(exclude_characters="\x1e\x1f", exclude_categories=
         max_size=4,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_files_come_back(rows: list[FileRow]) -> None:
     assert decode_files(encode_files(rows)) == tuple(rows)
 
@@ -177,7 +178,7 @@ found = st.builds(
 
 
 @given(fact=found | st.builds(NoMetadata, st.just(MetadataKey(ACME, "1", "i")), anything, st.booleans()))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_metadata_comes_back(fact: Metadata | NoMetadata) -> None:
     assert decode_metadata(encode_metadata(fact), MetadataKey(ACME, "1", "i")) == fact
 

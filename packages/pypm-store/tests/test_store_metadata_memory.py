@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_model.artifacts import Artifact
 from pypm_model.facts import Listing, ListingKey, Metadata, MetadataKey
 from pypm_model.names import NormalizedName
@@ -82,7 +83,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_it_answers_as_a_cache_opened_just_now(
     tmp_path_factory: object, steps: list[tuple[bool, str, str, NormalizedName, bool]]
 ) -> None:

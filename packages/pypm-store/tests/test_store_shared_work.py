@@ -28,7 +28,7 @@ def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return 1 if request.param == "one" else 2
 
 
-@pytest.mark.parametrize("jobs", [0, 1, 2, 7, 2503])
+@pytest.mark.parametrize("jobs", [0, 1, 2, 7, pytest.param(2503, marks=pytest.mark.slow)])
 def test_every_job_is_done_once_and_answered(workers: int, jobs: int, tmp_path: Path) -> None:
     answers: dict[int, tuple[int, str]] = {}
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from kit.wheels import make_wheel, sha256
 from pypm_store import tree_check, unpacking
 from pypm_store.archive import WheelArchive
@@ -119,7 +120,7 @@ def test_the_manifest_is_read_back_as_it_was(store: Store, tmp_path: Path) -> No
         max_size=12,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_any_set_of_files_comes_back(tmp_path_factory: pytest.TempPathFactory, paths: set[str]) -> None:
     chosen: dict[str, str] = {}
     folded: set[str] = set()

@@ -55,6 +55,25 @@ def test_a_members_name_is_that_member_whatever_else_is_said(make: Make) -> None
     assert said(a.extras[0][1]) == [("b==2", sibling)]
 
 
+def test_an_extra_in_a_marker_is_carried_out(make: Make) -> None:
+    extra, other = "extra == 'x'", "extra == 'gone'"
+    more = (
+        f'[project.optional-dependencies]\nx = ["f ; {extra}", "g ; {other}", "a[y] ; {extra}"]\ny = ["h"]\n'
+        f'[dependency-groups]\ndev = ["i ; {extra}", "j ; extra != \'x\'"]\n'
+    )
+    linux = "sys_platform == 'linux'"
+    asks = ("b", f"c ; {extra}", f"d ; {other}", f"e ; {extra} or {linux}")
+    root = make({"pyproject.toml": project("a", *asks, more=more)})
+    a = discover(root).request().members[0]
+    here = MemberSource(".")
+    assert said(a.dependencies) == [("b", None), ("e;sys_platform=='linux'", None)]
+    assert [(name, said(found)) for name, found in a.extras] == [
+        ("x", [("f", None), ("a[y]", here), ("c", None), ("e;sys_platform!='linux'", None)]),
+        ("y", [("h", None)]),
+    ]
+    assert [(name, said(found)) for name, found in a.groups] == [("dev", [("j", None)])]
+
+
 def test_members_are_sorted_and_equal_however_the_globs_are_listed(make: Make) -> None:
     files = {f"{folder}/pyproject.toml": project(folder[-1]) for folder in ("x/c", "x/a", "y/b")}
     one = discover(

@@ -102,6 +102,12 @@ def test_no_workspace_anywhere(tmp_path: Path) -> None:
     with pytest.raises(NoWorkspace) as caught:
         find_root(tmp_path, {})
     assert "pypm init" in str(caught.value.hint)
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\n")
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        with pytest.raises(NoWorkspace) as caught:
+            find_root(folder, {})
+        assert str(caught.value) == f"{tmp_path}/pyproject.toml is no project: it has no [project]"
 
 
 def test_nearest_of_nested_workspaces_wins_unless_the_project_is_not_in_it(make: Make) -> None:

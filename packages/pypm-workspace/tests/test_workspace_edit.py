@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_model.names import normalize
 from pypm_model.requirement_text import parse
 from pypm_workspace.discover import discover
@@ -199,7 +200,7 @@ def layouts(draw: st.DrawFn) -> tuple[str, list[str]]:
     return text + "\n]", items
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(layouts(), st.sampled_from("abcdefghi"))
 def test_adding_then_removing_gives_the_old_items_and_keeps_every_comment(
     layout: tuple[str, list[str]], name: str

@@ -61,6 +61,8 @@ FORMS = (
     ("from {0} import *", ("*",), 0),
     ("x = importlib.import_module('{0}', package)", (), 0),
     ("f(lambda: [__import__('{0}')])", (), 0),
+    ("x = importlib.import_module(package=p, name='{0}')", (), 0),
+    ("pytest.importorskip(modname='{0}', minversion='1')", (), OPTIONAL | PROBED),
     ("pytest.importorskip('{0}')", (), OPTIONAL | PROBED),
     ("return_ = find_spec('{0}') is None", (), OPTIONAL | PROBED),
 )
@@ -192,3 +194,15 @@ def test_f_strings_that_only_new_pythons_read(source: str, line: int) -> None:
 def test_f_strings_that_all_pythons_read(source: str) -> None:
     assert facts_of(source.encode(), 8).newer is None
     assert facts_of(source.encode(), 8).unread is None
+
+
+def test_functions_that_import_under_another_name() -> None:
+    facts = facts_of(
+        b"from importlib import import_module as load\n"
+        b"from importlib.util import find_spec as there\n"
+        b"a = load('acme.a')\n"
+        b"def f(): return load(name='acme.b'), there('acme.c'), other('acme.d')\n",
+        11,
+    )
+    found = [(one.module, one.circumstances) for one in facts.imports if one.module.startswith("acme")]
+    assert found == [("acme.a", 0), ("acme.b", LATE), ("acme.c", LATE | OPTIONAL | PROBED)]

@@ -10,6 +10,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_workspace.positions import Positions, dotted, undotted
 
 ODD = """\
@@ -96,7 +97,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.dictionaries(keys, values, max_size=4))
 def test_any_document_that_tomlkit_writes(document: dict[str, Any]) -> None:
     text = tomlkit.dumps(document)

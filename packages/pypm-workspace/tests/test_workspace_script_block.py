@@ -6,11 +6,12 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pypm_workspace import edit
 from pypm_workspace.faults import InvalidManifest
-from pypm_workspace.script_block import Script, read_script
+from pypm_workspace.script_block import Script, edited_script, read_script
 
 
 def test_a_script_says_what_it_needs() -> None:
@@ -65,6 +66,8 @@ _LINES = st.sampled_from(
 
 
 @given(st.lists(_LINES, max_size=12))
+@example(["# /// other", "# /// script", "#", "# ///"])
+@example(["# /// other", "# ///", "", "# /// script", "# ///"])
 def test_a_block_is_found_where_the_standard_finds_one(lines: list[str]) -> None:
     text = "\n".join(lines) + "\n"
     found = [match for match in re.finditer(_STANDARD, text) if match["type"] == "script"]
@@ -84,3 +87,80 @@ def test_a_block_is_found_where_the_standard_finds_one(lines: list[str]) -> None
     # An empty block is one, too: to the standard it is nothing.
     is_empty = "# /// script\n# ///\n" in text
     assert (script is not None) == (len(found) == 1) or (script is not None and is_empty)
+
+
+@pytest.mark.parametrize(
+    ("allow", "names"),
+    [
+        ("[tool.pypm.resolution]\nbuild = { allow = ['a', 'b-c'] }", ("a", "b-c")),
+        ("[tool.pypm]\nresolution.build.allow = []", ()),
+        ("[tool.pypm]", ()),
+        ("[tool.other]\nbuild = 1", ()),
+        ("[tool.pypm]\nbuild = { allow = ['a'] }", None),
+        ("[tool.pypm.resolution]\nbuild = { allow = 'a' }", None),
+        ("[tool.pypm.resolution]\nbuild = { allow = ['a b'] }", None),
+        ("[tool.pypm.resolution]\nbuild = { allow = ['a'], default = 'always' }", None),
+    ],
+)
+def test_what_may_be_built_for_a_script(allow: str, names: tuple[str, ...] | None) -> None:
+    text = "# /// script\n" + "".join(f"# {line}\n" for line in allow.splitlines()) + "# ///\n"
+    if names is None:
+        with pytest.raises(InvalidManifest, match=r"resolution\.build\.allow"):
+            read_script(text.encode(), "a.py")
+    else:
+        script = read_script(text.encode(), "a.py")
+        assert script is not None and script.may_build == names
+
+
+def _added(text: str, *requirements: str) -> str:
+    def change(manifest: str) -> str:
+        for requirement in requirements:
+            manifest = edit.add(manifest, requirement)
+        return manifest
+
+    return edited_script(text, change, ">=3.11")
+
+
+def test_a_block_is_edited_in_place() -> None:
+    text = (
+        "import x\r\n\r\n# /// script\r\n# # why\r\n# dependencies = ['a', 'c']  # these\r\n#\r\n"
+        "# [tool.x]\r\n# dependencies = ['z']\r\n# ///\r\nprint('\x0c')  # /// script\r\n"
+    )
+    assert _added(text, "b>=1") == text.replace("['a', 'c']", "['a', 'b>=1', 'c']")
+    assert edited_script(text, lambda manifest: edit.remove(manifest, "A"), "") == text.replace("'a', ", "")
+    assert edited_script(text, lambda manifest: manifest, "") == text
+
+
+BLOCK = '# /// script\n# requires-python = ">=3.11"\n# dependencies = [\n#     "a",\n# ]\n# ///\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "rest"),
+    [
+        ("", "", ""),
+        ("import x\n", "", "\nimport x\n"),
+        ("\n\nimport x", "", "\n\nimport x"),
+        ("#!/usr/bin/env python\nimport x\n", "#!/usr/bin/env python\n", "\nimport x\n"),
+        ("#!/x\n# -*- coding: latin-1 -*-\nx", "#!/x\n# -*- coding: latin-1 -*-\n", "\nx"),
+        ("# coding: utf-8\n\n", "# coding: utf-8\n", "\n"),
+        ("\ufeffimport x\n", "\ufeff", "\nimport x\n"),
+    ],
+)
+def test_a_script_gets_a_block(text: str, first: str, rest: str) -> None:
+    assert _added(text, "a") == first + BLOCK + rest
+
+
+@given(
+    st.lists(st.sampled_from(["import x", "", "# a", "#", "x = '''", "# ///", "    y"]), max_size=8),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_is_not_the_block_stays(lines: list[str], ending: str) -> None:
+    text = "".join(line + ending for line in lines)
+    once = _added(text, "b")
+    script = read_script(once.encode(), "a.py")
+    assert script is not None and script.dependencies == ("b",)
+    assert once.replace(ending, "").endswith(text.replace(ending, ""))
+    twice = _added(once, "a")
+    script = read_script(twice.encode(), "a.py")
+    assert script is not None and script.dependencies == ("a", "b")
+    assert edited_script(twice, lambda manifest: edit.remove(manifest, "a"), "") == once

@@ -107,7 +107,8 @@ def apply(
     (1 or 2) link at once.
 
     Raises `MissingTree`, `PathTaken`, `ProtectedPath`, `InvalidEntryPoint`, `CannotRemove`, `NoLauncher`,
-    `ForeignEnvironment` and OSError. Afterwards the environment is as before, or the next apply repairs it.
+    `ForeignEnvironment` and OSError, which names a file or the environment. Afterwards the environment is
+    as before, or the next apply repairs it.
     """
     folder = done.installed.folder
     with store.using(), holding(_lock(store, folder)):
@@ -121,7 +122,12 @@ def apply(
             return Changes(done)
         work = _Work(done, store, dict(trees or {}), renew, listener, workers)
         listener(Started("link", total=len(done.install)))
-        changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
+        try:
+            changes = _anew(work, pypm_version, prompt) if done.recreate else _in_place(work)
+        except OSError as error:
+            if error.filename is None:  # as when a file that is open cannot be written
+                error.filename = os.fspath(folder)
+            raise
         used = {dist.tree for dist in after(done) if dist.tree}
         store.lease(folder, used, needs=done.wanted.link_mode == "farm")
         listener(Finished("link"))

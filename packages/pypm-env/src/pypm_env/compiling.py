@@ -8,6 +8,7 @@ is renamed into place, and a tree's list of them is written last.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pypm_env.interpreters import Interpreter
-from pypm_store.tree import Tree, is_compiled, list_bytecode, read_tree
+from pypm_store.tree import Tree, bytecode, is_compiled, list_bytecode, read_tree
 
 _SCRIPT = Path(__file__).with_name("compile_script.py")
 _START = """
@@ -30,6 +31,14 @@ compiling.run(job)
 def uncompiled(trees: Iterable[Tree], cache_tag: str) -> list[Tree]:
     """Those of *trees* that hold modules and no list of bytecode for *cache_tag* (``cpython-312``)."""
     return [tree for tree in trees if cache_tag and tree.caches and not is_compiled(tree, cache_tag)]
+
+
+def lacks_bytecode(site: Path, tree: Tree, cache_tag: str) -> bool:
+    """Whether the store has bytecode of *tree* that *site*, the site-packages it is installed in, lacks."""
+    return any(
+        not os.path.exists(site / path) and os.path.exists(tree.site / path)
+        for path in bytecode(tree, cache_tag)
+    )
 
 
 def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: bool = False) -> int:

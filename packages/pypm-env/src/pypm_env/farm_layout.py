@@ -97,7 +97,7 @@ def lay_out(parts: Sequence[Part], real: Collection[str] = ()) -> Layout:
 
 
 def _is_open(part: Part, path: str, forced: Collection[str]) -> bool:
-    return part.outline.outward or path in part.outline.opened or path in forced
+    return part.outline.by_file or path in part.outline.opened or path in forced
 
 
 def _parents(path: str) -> Iterable[str]:

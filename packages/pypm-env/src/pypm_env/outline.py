@@ -2,9 +2,9 @@
 
 The file ``farm`` in a tree's folder is lines of text::
 
-    pypm-farm 1
-    <1 if its libraries look for others outside it, else 0>
-    <folders that other distributions may add to, separated by tabs>
+    pypm-farm 2
+    <1 if each file needs a link of its own, else 0>
+    <folders that are never linked as a whole, separated by tabs>
     <names for a top_level.txt the wheel has not, separated by tabs>
     <rows of RECORD: for the files of .dist-info and those beside it>
     end
@@ -12,6 +12,7 @@ The file ``farm`` in a tree's folder is lines of text::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
@@ -22,20 +23,33 @@ from pypm_store.atomic import write_atomically
 from pypm_store.tree import Tree
 
 NAME = "farm"
-_HEAD, _END = "pypm-farm 1", "end"
+_HEAD, _END = "pypm-farm 2", "end"
 _LARGEST = 4096
 """Bytes of an ``__init__.py`` that may do nothing but make its package a namespace."""
+_PLUGINS = "pytest11"
+"""The group of pytest's plugins. pytest rewrites assertions in modules of plugins that it finds in
+``distribution.files``: ``acme.py`` and ``acme/__init__.py``, not what lies deeper."""
+_ASKS_FOR_FILES = re.compile(
+    rb"""\bdistribution\([^()]*\)\.files\b(?!\()          # distribution("cmake").files
+       | \b(?:importlib_)?metadata\.files\(               # importlib.metadata.files("cmake")
+       | \bimportlib[._]metadata\ import\b[^\n]*\bfiles\b  # from importlib.metadata import files""",
+    re.VERBOSE,
+)
+_LARGEST_ASKER = 1 << 16
+"""Bytes of a module that is looked into for that."""
 
 
 @record
 class Outline:
     """What decides how a tree is linked."""
 
-    outward: bool
-    """Each file needs a link of its own (`pypm_env.native_paths`)."""
+    by_file: bool
+    """Each file needs a link of its own: libraries look for others outside the wheel
+    (`pypm_env.native_paths`), or its modules look for files of theirs in RECORD, as cmake's do."""
     opened: frozenset[str]
-    """Folders below ``site/`` in which other distributions put modules, too (PEP 420, and the two older
-    ways): never linked as a whole, or installing one more part would write into the store."""
+    """Folders below ``site/`` that are never linked as a whole. Other distributions put modules in them,
+    too (PEP 420, and the two older ways), and installing one more part would write into the store; or
+    their ``__init__.py`` has to be in RECORD."""
     top_level: tuple[str, ...]
     """Names that a top_level.txt should have; empty if the wheel has one, or nothing to import."""
     rows: tuple[Row, ...]
@@ -61,7 +75,7 @@ def outline(tree: Tree) -> Outline:
 def _written(outline: Outline) -> str:
     lines = [
         _HEAD,
-        str(int(outline.outward)),
+        str(int(outline.by_file)),
         "\t".join(sorted(outline.opened)),
         "\t".join(outline.top_level),
     ]
@@ -71,9 +85,9 @@ def _written(outline: Outline) -> str:
 def _parsed(text: str) -> Outline | None:
     if not text.startswith(_HEAD + "\n") or not text.endswith(f"\n{_END}\n"):
         return None
-    _, outward, opened, tops, rows = text.removesuffix(f"{_END}\n").split("\n", 4)
+    _, by_file, opened, tops, rows = text.removesuffix(f"{_END}\n").split("\n", 4)
     return Outline(
-        outward == "1",
+        by_file == "1",
         frozenset(opened.split("\t") if opened else ()),
         tuple(tops.split("\t") if tops else ()),
         tuple(read_rows(rows)),
@@ -92,7 +106,27 @@ def _found(tree: Tree) -> Outline:
     if inside + "top_level.txt" not in tree.files:
         kinds = ("package", "namespace", "module")
         tops = tuple(dict.fromkeys(t.name.partition(".")[0] for t in tree.top_level if t.kind in kinds))
-    return Outline(leads_outward(tree), frozenset(_opened(tree)), tops, tuple(rows))
+    by_file = leads_outward(tree) or _asks_for_its_files(tree)
+    return Outline(by_file, frozenset((*_opened(tree), *_plugins(tree))), tops, tuple(rows))
+
+
+def _plugins(tree: Tree) -> Iterator[str]:
+    """Packages in which pytest looks for assertions to rewrite."""
+    if any(point.group == _PLUGINS for point in tree.entry_points):
+        for top in tree.top_level:
+            if top.kind == "package":
+                yield top.name
+
+
+def _asks_for_its_files(tree: Tree) -> bool:
+    """Whether a module at the top, or in a package at the top, asks for files of a distribution: most often
+    for its own."""
+    for path in tree.files:
+        if path.endswith(".py") and path.count("/") <= 1:
+            file = tree.site / path
+            if file.stat().st_size <= _LARGEST_ASKER and _ASKS_FOR_FILES.search(file.read_bytes()):
+                return True
+    return False
 
 
 def _opened(tree: Tree) -> Iterator[str]:

@@ -63,6 +63,7 @@ def built(
 
 def _of_index(need: NeedsBuild, cache: MetadataCache, build: BuildMetadata) -> Metadata | NoMetadata:
     filename = need.row.artifact.filename
+    assert need.sdist is not None, "it was fetched whole because it may be built"
     scratch = Path(tempfile.mkdtemp(prefix="pypm-sdist-"))
     try:
         tree = unpack_sdist(need.sdist, scratch / "tree", filename=filename)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pypm_index.cutoffs import Cutoffs
-from pypm_index.errors import OfflineMissing
+from pypm_index.errors import OfflineMissing, UnknownIndex
 from pypm_index.file_table import FileTable
 from pypm_index.kept import Kept, KeptListing
 from pypm_index.ledger import Ledger
@@ -48,6 +48,7 @@ from pypm_model.later import later
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
+from pypm_model.sources import GitSource
 from pypm_model.versions import sort_key
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.pages import FileRow, Page
@@ -135,6 +136,8 @@ class Catalog:
         self._waiting: dict[Place, list[Key]] = {}  # what goes on when a page has been fetched
         self._builds: dict[Key, NeedsBuild | DirectNeedsBuild] = {}  # what waits to be needed
         self._warned: set[tuple[str, str]] = set()
+        self._commits: Mapping[NormalizedName, tuple[GitSource, ...]] = {}
+        self._anew: Collection[NormalizedName] = ()
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -194,6 +197,26 @@ class Catalog:
     ) -> None:
         self.close()
 
+    def known(self, keys: Iterable[ListingKey]) -> dict[ListingKey, Listing]:
+        """What indexes said of *keys*, which name their index, however long ago; nothing is asked. What is
+        not known is left out, and so are indexes that are not known any more."""
+        by_index: dict[str, list[ListingKey]] = {}
+        for key in keys:
+            by_index.setdefault(key.index, []).append(key)
+        found: dict[ListingKey, Listing] = {}
+        for name, some in by_index.items():
+            try:
+                index = self._indexes.named(name)
+            except UnknownIndex:
+                continue
+            if index.folder is not None:
+                folder = self._folder(index)
+                told = {key: folder.listing(key, self._kept.cutoff(index, key.name)) for key in some}
+            else:
+                told = {key: kept.listing for key, kept in self._kept.listings(index, some).items()}
+            found.update((key, listing) for key, listing in told.items() if listing is not None)
+        return found
+
     # -- files -----------------------------------------------------------------------------------
 
     def files(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
@@ -217,9 +240,12 @@ class Catalog:
 
         A file with a `path` is below the place where its index has its files; that place, and the
         address of every other file, is told by the index's pages: by those in the cache, else by as
-        few as will do. Raises `FileGone` if the index does not have a file (any more), and `UnknownIndex`.
+        few as will do. Raises `FileGone` if the index does not have a file (any more), `OfflineMissing`
+        if nobody knows and none may be asked, and `UnknownIndex`.
         """
-        return locating.locate(wanted, self._indexes, self._files.every_row, self.cache)
+        return locating.locate(
+            wanted, self._indexes, self._files.every_row, self.cache, offline=self._offline
+        )
 
     def relocate(self, located: Located) -> Located | None:
         """Where the file is by the index's page as it is now, for one that was not found where
@@ -253,7 +279,22 @@ class Catalog:
             self._offline,
             self._refresh is True,
             self._clock,
+            self._commits,
+            self._anew,
         )
+
+    def keep_commits(
+        self,
+        commits: Mapping[NormalizedName, tuple[GitSource, ...]],
+        *,
+        anew: Collection[NormalizedName] = (),
+    ) -> None:
+        """From now on branches and tags are taken to be at *commits*, by the name of what comes from
+        there: where a lock has them. Where those of the names *anew* are now is asked, however lately that
+        was done."""
+        if (commits, anew) != (self._commits, self._anew):
+            self._commits, self._anew = commits, anew
+            self._ledger.forget_all(DirectKey)
 
     # -- pages -----------------------------------------------------------------------------------
 
@@ -388,7 +429,8 @@ class Catalog:
         elif self._offline and index.folder is None and self._in_store(row) is None:
             self._ledger.fail(key, OfflineMissing(f"the metadata of {key.name} {key.version}", index.name))
         else:
-            job = network.MetadataJob(key, row)
+            whole = self._may_build(key.name) or self._in_store(row) is not None
+            job = network.MetadataJob(key, row, whole)
             self._connected().fetch_metadata(job, urgent=key in self._ledger.needed)
 
     def _other_spelling(self, index: Index, key: MetadataKey) -> Sequence[FileRow]:
@@ -447,7 +489,7 @@ class Catalog:
     ) -> None:
         if isinstance(found, (Metadata, NoMetadata)):
             fact = found
-        elif self._build_metadata is None or not self._policy.may_build(key.name):
+        elif not self._may_build(key.name):
             fact = builds.refused(found)
         else:
             known = builds.known(found, self.cache)
@@ -460,6 +502,9 @@ class Catalog:
         if index.folder is None:
             self._kept.keep_metadata(index, fact)
         self._ledger.settle(key, fact)
+
+    def _may_build(self, name: NormalizedName) -> bool:
+        return self._build_metadata is not None and self._policy.may_build(name)
 
     def _build(self, key: Key) -> None:
         """Has the metadata of *key* built, here and now: that may take a resolution of its own."""

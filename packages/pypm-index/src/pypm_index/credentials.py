@@ -45,6 +45,8 @@ class Wallet:
         self._keyring = keyring if keyring is not None else _keyring_of(environ)
         self._lock = threading.Lock()
         self._netrc: dict[str, Credentials] | None = None
+        self.netrc_trouble = ""
+        """Why the netrc file could not be looked into, if it was tried and could not: one clause."""
         self._asked: dict[str, Credentials | None] = {}
 
     def of(self, url: str, index: str) -> Credentials | None:
@@ -103,28 +105,37 @@ class Wallet:
     def _hosts(self) -> dict[str, Credentials]:
         with self._lock:
             if self._netrc is None:
-                self._netrc = read_netrc(self._environ)
+                self._netrc, self.netrc_trouble = read_netrc(self._environ)
             return self._netrc
 
 
-def read_netrc(environ: Mapping[str, str]) -> dict[str, Credentials]:
-    """Credentials by host from the file ``NETRC`` names, else ``~/.netrc`` or ``~/_netrc``; a file
-    that cannot be read or parsed counts as empty."""
+def read_netrc(environ: Mapping[str, str]) -> tuple[dict[str, Credentials], str]:
+    """Credentials by host from the file ``NETRC`` names, else ``~/.netrc`` or ``~/_netrc``. A file that
+    cannot be read or parsed counts as empty; then a clause that says so, and nothing of what it holds."""
+    trouble = ""
     home = environ.get("HOME") or environ.get("USERPROFILE") or ""
     named = environ.get("NETRC", "")
     for file in [Path(named)] if named else [Path(home, ".netrc"), Path(home, "_netrc")] if home else []:
         if not file.is_file():
+            if named:
+                trouble = f"{file}, which NETRC names, is no file"
             continue
         try:
             hosts = netrc.netrc(str(file)).hosts
-        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
+        except netrc.NetrcParseError as error:
+            trouble = trouble or f"{file}, line {error.lineno}, is no netrc file"
             continue
-        return {
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            trouble = trouble or f"{file} cannot be read ({reason})"
+            continue
+        found = {
             host.lower(): Credentials(user or account or "", password or "")
             for host, (user, account, password) in hosts.items()
             if host != "default"
         }
-    return {}
+        return found, trouble
+    return {}, trouble
 
 
 def _keyring_of(environ: Mapping[str, str]) -> RunKeyring:

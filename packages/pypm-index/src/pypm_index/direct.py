@@ -10,12 +10,12 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from pypm_index import filenames, metadata_text
 from pypm_index.addresses import filename_of, redacted, without_userinfo
-from pypm_index.errors import BadSource, OfflineMissing
+from pypm_index.errors import BadSource, GitFailed, OfflineMissing
 from pypm_index.fetch import fetch_one
 from pypm_index.find_links import measure
 from pypm_index.git import Git
@@ -28,7 +28,7 @@ from pypm_model.artifacts import Artifact, Located
 from pypm_model.events import Listener, ignore
 from pypm_model.facts import Direct, DirectKey
 from pypm_model.markers.coverage import atoms
-from pypm_model.names import normalize
+from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import as_dict, record, replace
 from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
 from pypm_model.versions import is_valid, sort_key
@@ -59,6 +59,10 @@ class Workplace:
     offline: bool = False
     refresh: bool = False
     clock: Callable[[], float] = time.time
+    commits: Mapping[NormalizedName, tuple[GitSource, ...]] = {}
+    """Where branches and tags are taken to be, as a lock has it."""
+    anew: Collection[NormalizedName] = ()
+    """Whose branches are asked for again, however lately that was done."""
 
     @property
     def git(self) -> Git:
@@ -98,7 +102,7 @@ def look_here(key: DirectKey, place: Workplace) -> Direct | DirectNeedsBuild | N
         case PathSource():
             return _at_path(key, key.source, place)
         case UrlSource() | GitSource():
-            pinned = _pinned(key.source, place)
+            pinned = _pinned(key, key.source, place)
             found = None if pinned is None else _kept(key, pinned, place)
             if found is None and place.offline:
                 if isinstance(pinned, UrlSource) and place.store.has_file(pinned.sha256):
@@ -170,19 +174,38 @@ def _at_url(key: DirectKey, source: UrlSource, place: Workplace) -> Direct | Dir
 
 
 def _at_commit(key: DirectKey, source: GitSource, place: Workplace) -> Direct | DirectNeedsBuild:
-    commit = source.commit or place.git.commit_of(source.url, source.ref)
+    locked = source.commit or _locked(key, source, place)
+    if locked:
+        try:
+            return _of_commit(key, replace(source, commit=locked), place)
+        except GitFailed:
+            if source.commit:
+                raise  # of a lock's the branch may have let go
+    commit = place.git.commit_of(source.url, source.ref)
     place.cache.put_values(SEEN, {_seen_key(source): [commit, place.clock()]})
-    pinned = replace(source, commit=commit)
+    return _of_commit(key, replace(source, commit=commit), place)
+
+
+def _locked(key: DirectKey, source: GitSource, place: Workplace) -> str:
+    """The commit that a lock has for *source*; empty if none does."""
+    for each in place.commits.get(key.name, ()):
+        if replace(each, commit="") == replace(source, url=without_userinfo(source.url)):
+            return each.commit
+    return ""
+
+
+def _of_commit(key: DirectKey, pinned: GitSource, place: Workplace) -> Direct | DirectNeedsBuild:
     known = _kept(key, pinned, place)
     if known is not None:
         return known
     scratch = Path(tempfile.mkdtemp(prefix="pypm-git-"))
     try:
-        place.git.check_out(source.url, commit, scratch / "tree")
-        tree = _subfolder(scratch / "tree", source.subdirectory, source.url)
+        place.git.check_out(pinned.url, pinned.commit, scratch / "tree")
+        tree = _subfolder(scratch / "tree", pinned.subdirectory, pinned.url)
         headers = of_folder(tree)
         if headers is None:
-            need = BuildNeed(key.name, "", tree, f"{redacted(source.url)}@{commit[:12]}", commit)
+            shown = f"{redacted(pinned.url)}@{pinned.commit[:12]}"
+            need = BuildNeed(key.name, "", tree, shown, pinned.commit)
             return DirectNeedsBuild(key, pinned, need, scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -260,17 +283,23 @@ def _file(source: UrlSource, place: Workplace) -> Path:
     return fetch_one(located, place.store, place.connect, listener=place.listener)
 
 
-def _pinned(source: UrlSource | GitSource, place: Workplace) -> UrlSource | GitSource | None:
-    """*source* with the digest or commit that it names, or had when it was last looked at."""
+def _pinned(key: DirectKey, source: UrlSource | GitSource, place: Workplace) -> UrlSource | GitSource | None:
+    """*source* with the digest or commit that it names, that the lock has for it, or that it had when it
+    was last looked at."""
     if isinstance(source, UrlSource) and source.sha256:
         return source
-    if isinstance(source, GitSource) and source.commit:
-        return source
+    if isinstance(source, GitSource):
+        if source.commit:
+            return source
+        locked = _locked(key, source, place)
+        if locked:
+            return replace(source, commit=locked)
     seen = place.cache.value(SEEN, _seen_key(source))
     if seen is None:
         return None
     digest, when = seen
-    fresh = not place.refresh and 0 <= place.clock() - when < _MAX_AGE
+    again = place.refresh or key.name in place.anew
+    fresh = not again and 0 <= place.clock() - when < _MAX_AGE
     if not fresh and not place.offline:
         return None
     if isinstance(source, UrlSource):

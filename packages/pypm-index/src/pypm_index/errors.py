@@ -64,6 +64,8 @@ class CredentialsNeeded(IndexTrouble):
 
     sent: bool
     variable: str
+    netrc: str = ""
+    """Why the netrc file could not be looked into, if it could not: one clause."""
 
     code: ClassVar[str] = "index-credentials"
 
@@ -74,8 +76,14 @@ class CredentialsNeeded(IndexTrouble):
     @property
     def hint(self) -> str | None:
         if not self.variable:
-            return "put the credentials for this host into your netrc file"
-        return f"set {self.variable}_USERNAME and {self.variable}_PASSWORD, or use netrc or keyring"
+            return f"{self._mend}put the credentials for this host into your netrc file"
+        return (
+            f"{self._mend}set {self.variable}_USERNAME and {self.variable}_PASSWORD, or use netrc or keyring"
+        )
+
+    @property
+    def _mend(self) -> str:
+        return f"{self.netrc}: mend it; or " if self.netrc else ""
 
 
 class AccessForbidden(IndexTrouble):
@@ -211,6 +219,18 @@ class BadIndex(PypmError):
 
     def __str__(self) -> str:
         return f"index {self.index!r}: {self.reason}"
+
+
+class BadTimeout(PypmError):
+    """`PYPM_HTTP_TIMEOUT` is no number of seconds."""
+
+    value: str
+
+    code: ClassVar[str] = "bad-timeout"
+    exit: ClassVar[int] = 2
+
+    def __str__(self) -> str:
+        return f"PYPM_HTTP_TIMEOUT is {self.value!r}, which is no number of seconds above 0"
 
 
 class BadSource(PypmError):

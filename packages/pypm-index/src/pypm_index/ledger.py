@@ -58,6 +58,11 @@ class Ledger:
         self._facts.pop(key, None)
         self._asked.discard(key)
 
+    def forget_all(self, kind: type[Key]) -> None:
+        """As `forget`, for all keys of *kind* that are answered."""
+        for key in [key for key in self._facts if isinstance(key, kind)]:
+            self.forget(key)
+
     def hand_out(self) -> tuple[Fact, ...]:
         """The facts that were asked for and have not been handed out since."""
         facts = tuple([self._facts[key] for key in self._ready])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pypm_index.addresses import files_base
-from pypm_index.errors import FileGone
+from pypm_index.errors import FileGone, OfflineMissing
 from pypm_index.filenames import project_names
 from pypm_index.kept import BASE
 from pypm_index.releases import address
@@ -30,6 +30,8 @@ def locate(
     indexes: Indexes,
     rows_of: RowsOf,
     cache: MetadataCache,
+    *,
+    offline: bool = False,
 ) -> tuple[Located, ...]:
     """See `pypm_index.catalog.Catalog.locate`."""
     by_name = {index.name: index for index in indexes.all}
@@ -51,6 +53,8 @@ def locate(
             # The page in the cache may be older than the lock.
             page = pages[index_name, name] = _by_filename(rows_of(name, index, refresh=True))
             row = page.get(artifact.filename)
+        if row is None and offline and index.folder is None:
+            raise OfflineMissing(artifact.filename, index_name)
         if row is None:
             raise FileGone(index_name, artifact.filename, f"{index.url}{name}/", 404)
         url = address(row)

@@ -4,7 +4,7 @@
 2. ranges of the wheel's end;
 3. the whole wheel, which then stays in the store;
 4. an sdist, which stays in the store too, if it says statically what it depends on; else it says that
-   a build is needed.
+   a build is needed. Of a large one that may not be built only the beginning is read.
 
 What a server can do is learned once for a run: the first request of a kind to a host is made alone,
 the others wait for what it teaches.
@@ -37,6 +37,9 @@ else:
     sdist_metadata = later("pypm_index.sdist_metadata")
     wheel_tail = later("pypm_index.wheel_tail")
 
+SDIST_HEAD = 1 << 20
+"""Bytes that are read of a larger sdist which may not be built: PKG-INFO is in most of them."""
+
 Obtain = Callable[[FileRow, str], Path]
 """(row, name of its index) to the file: in the store, downloaded if need be, its digest checked."""
 
@@ -46,7 +49,8 @@ class NeedsBuild:
     """Only a build of this sdist would tell."""
 
     key: MetadataKey
-    sdist: Path
+    sdist: Path | None
+    """None: it may not be built, and was not fetched."""
     row: FileRow
 
 
@@ -82,8 +86,12 @@ class MetadataFetch:
         self._obtain = obtain
         self._lessons = Lessons()
 
-    def read(self, key: MetadataKey, row: FileRow) -> Metadata | NoMetadata | NeedsBuild:
-        """What *row*'s file says of *key*. Raises the errors of `pypm_index.errors`."""
+    def read(
+        self, key: MetadataKey, row: FileRow, *, whole: bool = True
+    ) -> Metadata | NoMetadata | NeedsBuild:
+        """What *row*'s file says of *key*. Unless *whole*, no more than the beginning of a large sdist is
+        read: one that may not be built could not be installed either, and is not worth a long download.
+        Raises the errors of `pypm_index.errors`."""
         filename = row.artifact.filename
         if row.artifact.is_wheel:
             try:
@@ -91,6 +99,11 @@ class MetadataFetch:
             except wheel_tail.NotAWheel as error:
                 return NoMetadata(key, f"{filename} cannot be read: {error}")
             return metadata_text.facts(metadata_text.read(text), key, filename)
+        if not whole and (row.artifact.size or 0) > SDIST_HEAD and not address(row).startswith("file:"):
+            headers = sdist_metadata.of_beginning(self._beginning(row, key.index))
+            return (
+                NeedsBuild(key, None, row) if headers is None else metadata_text.facts(headers, key, filename)
+            )
         sdist = self._obtain(row, key.index)
         return of_sdist_file(key, row, sdist)
 
@@ -153,6 +166,21 @@ class MetadataFetch:
             return answer.body
 
         return wheel_tail.read_metadata(total, first.body, read_range)
+
+    def _beginning(self, row: FileRow, index: str) -> bytes:
+        """The first bytes of the file, of a server that does ranges or not. They are not verified, as the end
+        of a wheel is not: what is built and installed is."""
+        url, filename = address(row), row.artifact.filename
+        asked = {"Range": f"bytes=0-{SDIST_HEAD - 1}"}
+        with self._fetcher.open(url, index=index, subject=filename, headers=asked) as stream:
+            if stream.status in (404, 410):
+                raise FileGone(index, filename, redacted(url), stream.status)
+            if stream.status not in (200, 206):
+                raise IndexFailed(index, filename, redacted(url), stream.status)
+            data = bytearray()
+            while len(data) < SDIST_HEAD and (chunk := stream.read(1 << 16)):
+                data += chunk
+        return bytes(data)
 
     def _range(self, url: str, index: str, filename: str, wanted: str) -> Response | None:
         """The range; None if the server cannot (then the rest of the file is not fetched)."""

@@ -59,6 +59,8 @@ class MetadataJob:
 
     key: MetadataKey
     row: FileRow
+    whole: bool = True
+    """A large sdist is worth fetching."""
 
 
 @record
@@ -140,7 +142,7 @@ class Network:
 
     def fetch_metadata(self, job: MetadataJob, *, urgent: bool) -> None:
         """Begins to read metadata; its end is `Metadata`, `NoMetadata` or `NeedsBuild`."""
-        self._crew.give(job, lambda: self._metadata.read(job.key, job.row), urgent=urgent)
+        self._crew.give(job, lambda: self._metadata.read(job.key, job.row, whole=job.whole), urgent=urgent)
 
     def look(self, job: DirectJob, place: Workplace, *, urgent: bool) -> None:
         """Begins to look what is at a direct source; its end is `Direct` or `DirectNeedsBuild`."""

@@ -9,6 +9,8 @@ what one machine came to.
 
 from __future__ import annotations
 
+import io
+import lzma
 import tarfile
 import tomllib
 import zipfile
@@ -39,6 +41,17 @@ def of_sdist(path: Path) -> Headers | None:
     except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError) as error:
         raise NotAnSdist(f"it cannot be read: {error}") from error
     return _best(texts.get("PKG-INFO"), texts.get("pyproject.toml"))
+
+
+def of_beginning(data: bytes) -> Headers | None:
+    """The static metadata in the sdist that begins with *data*; None if that is not enough to tell."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            _collect(archive, found)
+    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError, ValueError):
+        pass  # the archive goes on where the bytes end
+    return _best(found.get("PKG-INFO"), found.get("pyproject.toml"))
 
 
 def of_folder(folder: Path) -> Headers | None:
@@ -127,17 +140,21 @@ def _best(pkg_info: bytes | None, pyproject: bytes | None) -> Headers | None:
 
 
 def _from_tar(path: Path) -> dict[str, bytes]:
-    """The two files, if they are regular ones directly below the top folder."""
     found: dict[str, bytes] = {}
     with tarfile.open(path) as archive:
-        for member in archive:
-            name = _wanted(member.name)
-            if name and member.isreg() and name not in found:
-                stream = archive.extractfile(_bounded(member, member.size))
-                found[name] = stream.read() if stream is not None else b""
-            if len(found) == 2:
-                break
+        _collect(archive, found)
     return found
+
+
+def _collect(archive: tarfile.TarFile, found: dict[str, bytes]) -> None:
+    """Puts the two files into *found*, if they are regular ones directly below the top folder."""
+    for member in archive:
+        name = _wanted(member.name)
+        if name and member.isreg() and name not in found:
+            stream = archive.extractfile(_bounded(member, member.size))
+            found[name] = stream.read() if stream is not None else b""
+        if len(found) == 2:
+            break
 
 
 def _from_zip(path: Path) -> dict[str, bytes]:

@@ -27,6 +27,7 @@ from pypm_index.credentials import RunKeyring, Wallet
 from pypm_index.errors import (
     AccessForbidden,
     BadRedirect,
+    BadTimeout,
     CredentialsNeeded,
     IndexFailed,
     IndexUnreachable,
@@ -52,6 +53,8 @@ _WORTH_ANOTHER_TRY = frozenset((408, 425, 429, 500, 502, 503, 504, 507, 520, 521
 _MAX_REDIRECTS = 10
 _MAX_BODY = 512 << 20
 """Bytes: no page, metadata file or range is larger than this; a server that sends more is cut off."""
+_LONGEST_TIMEOUT = 86_400.0
+"""Seconds that `PYPM_HTTP_TIMEOUT` may be: more than anybody waits, less than sockets refuse."""
 _LONGEST_WAIT = 30.0
 """Seconds that a Retry-After header may ask for."""
 
@@ -80,8 +83,9 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """*timeout*: seconds for a connection and for each wait for bytes (default: the variable
-        ``PYPM_HTTP_TIMEOUT``, else 20); one that runs out counts for two of the *attempts*. *pause*:
-        seconds before the second attempt, three times as long before each further one.
+        ``PYPM_HTTP_TIMEOUT``, else 20; `BadTimeout` if it is no number); one that runs out counts for
+        two of the *attempts*. *pause*: seconds before the second attempt, three times as long before
+        each further one.
         """
         if timeout is None:
             timeout = _seconds(environ.get("PYPM_HTTP_TIMEOUT", ""), 20.0)
@@ -116,6 +120,21 @@ class Transport:
 
         return self._persistently(attempt)
 
+    def post(self, url: str, body: bytes, *, subject: str = "") -> Response:
+        """The whole answer to *body*, which is JSON: a question that is too long for an address. It is sent
+        again as a GET would be, and only to where a redirect keeps it (307, 308)."""
+        wanted = {"Accept-Encoding": "gzip", "Content-Type": "application/json"}
+
+        def attempt() -> Response:
+            with self._answer(url, "", subject, wanted, body) as stream:
+                try:
+                    answer = stream.everything()
+                except IndexUnreachable as error:
+                    raise _TryAgain(error) from error
+                return Response(stream.status, stream.headers, stream.url, answer, stream.packed)
+
+        return self._persistently(attempt)
+
     def open(
         self, url: str, *, index: str = "", subject: str = "", headers: Mapping[str, str] | None = None
     ) -> HttpStream:
@@ -145,7 +164,9 @@ class Transport:
             self._sleep(wait)
             pause *= 3
 
-    def _answer(self, url: str, index: str, subject: str, headers: Mapping[str, str]) -> HttpStream:
+    def _answer(
+        self, url: str, index: str, subject: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpStream:
         """One attempt: asks, follows redirects, shows credentials when asked for them."""
         asked_keyring = False
         current = url
@@ -157,12 +178,12 @@ class Transport:
                 raise self._unreachable(url, index, subject, f"not an address: {error}") from None
             if asked_keyring:
                 credentials = self._wallet.ask(current, index) or credentials
-            stream = self._exchange(where, current, index, subject, headers, credentials)
+            stream = self._exchange(where, current, index, subject, headers, credentials, body)
             status = stream.status
             if status in _ANSWERS:
                 return stream
             with stream:
-                if status in _REDIRECTS:
+                if status in _REDIRECTS and (body is None or status in (307, 308)):
                     current = self._redirected(stream, current, url, index, subject)
                     continue
                 stream.drain()
@@ -172,7 +193,9 @@ class Transport:
                     continue
                 if status == 401:
                     variable = self._wallet.variable(current, index)
-                    raise CredentialsNeeded(index, subject, shown, credentials is not None, variable)
+                    netrc = self._wallet.netrc_trouble
+                    sent = credentials is not None
+                    raise CredentialsNeeded(index, subject, shown, sent, variable, netrc)
                 if status == 403:
                     raise AccessForbidden(index, subject, shown)
                 failed = IndexFailed(index, subject, shown, status)
@@ -208,6 +231,7 @@ class Transport:
         subject: str,
         headers: Mapping[str, str],
         credentials: Credentials | None,
+        body: bytes | None,
     ) -> HttpStream:
         plain = without_userinfo(url)
         parts = urlsplit(plain)
@@ -227,7 +251,7 @@ class Transport:
                 if self._pool.is_proxied_in_the_open(where):
                     target = f"{parts.scheme}://{parts.netloc}{target}" if target.startswith("/") else target
                     sent.update(self._pool.proxy_headers(where))
-                connection.request("GET", target, headers=sent)
+                connection.request("GET" if body is None else "POST", target, body, sent)
                 answer = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 if connection is not None:
@@ -373,11 +397,15 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds(text: str, otherwise: float) -> float:
+    if not text.strip():
+        return otherwise
     try:
         value = float(text)
     except ValueError:
-        return otherwise
-    return value if value > 0 else otherwise
+        raise BadTimeout(text) from None
+    if not 0 < value < _LONGEST_TIMEOUT:
+        raise BadTimeout(text)
+    return value
 
 
 def _with_userinfo(target: str, source: str) -> str:

@@ -95,6 +95,14 @@ class NoneSuch:
 
 
 @record
+class NoVersions:
+    """The *indexes* know the package, and have not one version of it."""
+
+    name: NormalizedName
+    indexes: tuple[str, ...]
+
+
+@record
 class Member:
     """*name* is a member of the workspace and has this version."""
 
@@ -134,5 +142,16 @@ class Ends:
 
 
 Claim = (
-    Requires | DependsOn | Allows | Bars | NoWheel | Unknown | NoneSuch | Member | Supports | Follows | Ends
+    Requires
+    | DependsOn
+    | Allows
+    | Bars
+    | NoWheel
+    | Unknown
+    | NoneSuch
+    | NoVersions
+    | Member
+    | Supports
+    | Follows
+    | Ends
 )

@@ -44,8 +44,8 @@ class PypmError(Exception):
     given when it is raised, as in a `record`.
 
     ``code`` is the documented kebab-case name of the kind, ``exit`` the process's exit code (1: no,
-    2: the input cannot be used). ``__str__`` is one line that names the member, file and line where
-    there is one. ``hint`` says what would help; ``places`` point into the user's files, the first
+    2: the input cannot be used, 3: undecided). ``__str__`` is one line that names the member, file and
+    line where there is one. ``hint`` says what would help; ``places`` point into the user's files, the first
     one is where the error is.
     """
 

@@ -8,9 +8,10 @@ the texts are the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pypm_model import marker_text, specifiers, versions
+from pypm_model.later import later
 from pypm_model.locks import Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.marker_text import InvalidMarkerText
 from pypm_model.names import NormalizedName
@@ -21,6 +22,11 @@ from pypm_model.requirement_text import to_text
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.versions import InvalidVersion
+
+if TYPE_CHECKING:
+    from pypm_model import markers
+else:
+    markers = later("pypm_model.markers")
 
 Kind = Literal[
     "requirement-added",
@@ -168,6 +174,19 @@ def marker_texts(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def same_environments(some: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two lists of markers are of the same environments, one by one, however they are spelled."""
+    one, other = marker_texts(some), marker_texts(others)
+    return one == other or {*map(_meaning, one)} == {*map(_meaning, other)}
+
+
+def _meaning(text: str) -> int | str:
+    try:
+        return markers.parse(text)
+    except (markers.InvalidMarker, markers.TooComplex):
+        return text
+
+
 Setting = str | tuple[str, ...]
 
 
@@ -240,9 +259,9 @@ def _stale_settings(lock: Lock, request: Request, settings: LockSettings) -> Ite
         ("required-environments", lock.required_environments, request.required_environments),
     )
     for name, before, now in pairs:
-        old, new = marker_texts(before), marker_texts(now)
-        if old != new:
-            yield Stale("environments-changed", table=name, old=_shown(old), new=_shown(new))
+        if not same_environments(before, now):
+            old, new = _shown(marker_texts(before)), _shown(marker_texts(now))
+            yield Stale("environments-changed", table=name, old=old, new=new)
     old_values, new_values = dict(lock.settings.values), dict(settings.values)
     for name in sorted({*old_values, *new_values}):
         was, value = old_values.get(name, ""), new_values.get(name, "")
@@ -272,6 +291,24 @@ def _stale_member(locked: LockedPackage, member: MemberRequest) -> Iterator[Stal
         name, file, "project.optional-dependencies", old.extras, new.extras, member.extras
     )
     yield from _stale_tables(name, file, "dependency-groups", old.groups, new.groups, member.groups)
+
+
+def stale_folder(
+    locked: LockedPackage, version: str, requires: Iterable[str], requires_python: str
+) -> tuple[Stale, ...]:
+    """Every difference between the project in a folder as it was locked and what its manifest says now:
+    its *version*, requirement texts, and the least Python (as in `LockedPackage.requires_python`)."""
+    assert isinstance(locked.source, PathSource)
+    name, file = locked.name, _manifest_file(locked.source.path)
+    found = []
+    if _version(locked.version) != _version(version):
+        found.append(Stale("version-changed", name, file, "project", locked.version, version))
+    if locked.requires_python != requires_python:
+        old = locked.requires_python
+        found.append(Stale("requires-python-changed", name, file, "project", old, requires_python))
+    now = tuple(sorted(set(requires)))
+    found += _stale_table(name, file, "project.dependencies", locked.requires, now, ())
+    return tuple(found)
 
 
 def _version(text: str) -> str:

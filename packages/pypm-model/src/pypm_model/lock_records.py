@@ -112,6 +112,7 @@ def _package(reader: _Reader, table: Mapping[str, Any]) -> LockedPackage | None:
         groups=_edge_table(reader, table, "groups"),
         manifest=None if manifest is None else _manifest(reader, manifest),
         files=_files(reader, table),
+        requires=tuple(sorted(reader.texts(table, "requires"))),
     )
 
 

@@ -133,6 +133,7 @@ def _package(package: LockedPackage) -> Iterator[str]:
     if package.requires_python:
         yield f"requires-python = {quoted(package.requires_python)}"
     yield from _list("dependencies", _edges(package.dependencies))
+    yield from _list("requires", map(quoted, sorted(package.requires)))
     yield from _list("files", map(_file, sorted(package.files, key=attrgetter("filename"))))
     yield from _edge_table("extras", package.extras)
     yield from _edge_table("groups", package.groups)

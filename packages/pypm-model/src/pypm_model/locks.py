@@ -64,6 +64,8 @@ class LockedPackage:
     """Members only."""
     files: tuple[Artifact, ...] = ()
     """Sorted by file name: the sdist and the wheels some covered environment can use."""
+    requires: tuple[str, ...] = ()
+    """Folders only: the requirements in their metadata when the lock was made, normalised and sorted."""
 
 
 @record

@@ -7,6 +7,9 @@ from pypm_model.records import record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 
+MAX_STEPS = 500_000
+"""What a search may cost unless somebody says otherwise: a minute or so. Large workspaces take hundreds."""
+
 
 @record
 class Origin:
@@ -128,5 +131,6 @@ class Request:
     """Regions of the old lock: tried first, so that locking a lock again gives the same."""
     exclude_newer: str = ""
     """For messages only; the masks in the listings already reflect it."""
-    max_steps: int = 2_000_000
-    """Conflicts and decisions after which the answer is `Undecided`."""
+    max_steps: int = MAX_STEPS
+    """Conflicts and decisions after which the answer is `Undecided`; going through what was learned counts
+    too, by how much it is."""

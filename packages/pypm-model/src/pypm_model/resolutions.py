@@ -61,7 +61,8 @@ class Remedy:
     request: Request
     text: str
     """The sentence. ``{place}`` in it stands for where *origin* is, ``{versions}`` for what the trial
-    locks of *name*."""
+    locks of *name*, ``{against}`` for the packages it locks that ask for other versions of it ("a asks",
+    "a and b ask")."""
     name: NormalizedName | None = None
     origin: Origin | None = None
     """What would have to be edited; of several remedies for one origin the first that helps is said."""

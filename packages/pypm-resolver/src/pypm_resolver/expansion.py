@@ -116,8 +116,9 @@ class Expansion:
         assert dependencies is not None
         terms = ((owner, 1 << index),) if extra is None else ((owner, 1 << index), (node, 1))
         if isinstance(dependencies, Unusable):
-            kind = "build" if dependencies.needs_build else "metadata"
-            self.graph.add(terms[:1], Barred(kind, dependencies.reason), TRUE)
+            # Why a build is needed names the file: what is said of many versions says the kind alone.
+            unfit = Barred("build") if dependencies.needs_build else Barred("metadata", dependencies.reason)
+            self.graph.add(terms[:1], unfit, TRUE)
             self.graph.follow(node, index, [])
             return None
         if extra is None:

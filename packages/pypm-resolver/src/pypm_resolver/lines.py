@@ -11,6 +11,7 @@ from pypm_model.claims import (
     DependsOn,
     Member,
     NoneSuch,
+    NoVersions,
     NoWheel,
     Requires,
     Term,
@@ -144,7 +145,10 @@ class Lines:
             return []
         if package.absent is not None:
             return [Line(Unknown(package.name, package.absent), package.name)]
-        if not requirement.specifier or package.bits(requirement.specifier) or not package.versions:
+        if not package.versions:
+            indexes = [o.fact.index for o in package.origins if isinstance(o.fact, Listing)]
+            return [Line(NoVersions(package.name, tuple(dict.fromkeys(indexes))), package.name)]
+        if not requirement.specifier or package.bits(requirement.specifier):
             return []
         return [Line(NoneSuch(package.name, requirement.specifier, package.versions[-1]), package.name)]
 

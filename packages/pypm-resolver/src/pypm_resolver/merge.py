@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pypm_model.facts import Listing
+from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import FALSE, Diagram, both, either, text
 from pypm_model.names import NormalizedName
+from pypm_model.requirement_text import to_text
 from pypm_model.resolutions import Resolution
-from pypm_model.sources import MemberSource
+from pypm_model.sources import MemberSource, PathSource
 from pypm_model.versions import sort_key
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
@@ -116,6 +117,7 @@ class _Merger:
             self._requires_python(package, index),
             self._edges([(("package", name), self._dependencies(package, index))], (name, index)),
             tuple(extras),
+            requires=_asked_by_folder(package, index),
         )
 
     def _dependencies(
@@ -231,3 +233,11 @@ def _yanked(package: Package, index: int) -> str:
     reasons = dict(origin.fact.yank_reasons) if isinstance(origin.fact, Listing) else {}
     reason = reasons.get(index - origin.offset, "")
     return f"{package.name} {package.versions[index]} is yanked" + (f": {reason}" if reason else "")
+
+
+def _asked_by_folder(package: Package, index: int) -> tuple[str, ...]:
+    """What a folder asks for, by which is judged later whether it asks for the same."""
+    fact, source = package.origin(index).fact, package.source(index)
+    if isinstance(fact, Direct) and isinstance(source, PathSource) and not source.sha256:
+        return tuple(sorted({to_text(requirement) for requirement in fact.requires}))
+    return ()

@@ -19,6 +19,7 @@ from pypm_model.markers import (
     all_of,
     any_of,
     both,
+    disjoint,
     either,
     flag,
     negate,
@@ -198,15 +199,17 @@ class Problem:
         return tuple(missing)
 
     def _direct_sources(self, knowledge: Knowledge) -> list[tuple[DirectKey, Diagram]]:
-        """Every direct source members ask for, and those that direct sources ask for in turn."""
+        """Every direct source members ask for, and those that direct sources ask for in turn; not what is
+        asked for only where nothing is locked, which need not be there."""
         found: list[tuple[DirectKey, Diagram]] = []
         for item in self.items.values():
             for wanted in item.asks:
                 source = source_of(wanted)
                 name = wanted.requirement.name
                 if isinstance(source, (PathSource, UrlSource, GitSource)) and name not in self.members:
-                    where = all_of((item.where, self._active(item.key), parse(wanted.requirement.marker)))
-                    found.append((DirectKey(name, source), where))
+                    where = self._asked(item, wanted)
+                    if not disjoint(where, self.where):
+                        found.append((DirectKey(name, source), where))
         seen: set[tuple[DirectKey, Diagram]] = set()
         position = 0
         while position < len(found):
@@ -220,8 +223,13 @@ class Problem:
                 if requirement.url and requirement.name not in self.members:
                     inner = DirectKey(requirement.name, direct_source(requirement.url))
                     inside = both(where, parse(_without_extra(requirement.marker)))
-                    found.append((inner, inside))
+                    if not disjoint(inside, self.where):
+                        found.append((inner, inside))
         return found
+
+    def _asked(self, item: Item, wanted: Wanted) -> Diagram:
+        """Where *item*, if it is active, makes the ask."""
+        return all_of((item.where, self._active(item.key), parse(wanted.requirement.marker)))
 
     def settle_sources(self, knowledge: Knowledge) -> None:
         """Fix which source serves which name where; to be called once nothing is `missing`."""
@@ -234,7 +242,9 @@ class Problem:
                     continue
                 if isinstance(source, (PathSource, UrlSource, GitSource)):
                     continue
-                where = all_of((item.where, self._active(item.key), parse(wanted.requirement.marker)))
+                where = self._asked(item, wanted)
+                if disjoint(where, self.where):
+                    continue
                 known = pins.setdefault(name, {})
                 known[source] = either(known.get(source, FALSE), where)
         for key, where in self._direct_sources(knowledge):

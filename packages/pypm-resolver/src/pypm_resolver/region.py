@@ -12,13 +12,14 @@ from collections.abc import Container, Mapping
 from pypm_model.markers import FALSE, Diagram, any_of, both, implies, minus
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
+from pypm_resolver.candidates import kept
 from pypm_resolver.choices import entered
 from pypm_resolver.choosing import Choosing
 from pypm_resolver.expansion import Expansion, Missing
 from pypm_resolver.files import strict_region
 from pypm_resolver.fitting import MISSES, Cut, Fitting
 from pypm_resolver.graph import Graph, NodeKey
-from pypm_resolver.incompatibility import Incompatibility, Structure, leaves
+from pypm_resolver.incompatibility import Depends, Incompatibility, Structure, leaves
 from pypm_resolver.package import Package, cover_of
 from pypm_resolver.problem import ItemKey
 from pypm_resolver.reach import reach
@@ -72,6 +73,8 @@ class Exhausted:
 
 
 EXHAUSTED = Exhausted()
+_LOOKS = 64
+"""Incompatibilities that are looked at in about the time of a step."""
 Outcome = Missing | Failed | Cut | Found | Exclude | Apart | Exhausted
 
 
@@ -117,7 +120,9 @@ class Region:
 
     @property
     def steps(self) -> int:
-        return self.solver.decisions + self.solver.conflicts + self._steps
+        """What the search has cost so far: nothing of it hangs on the machine."""
+        solver = self.solver
+        return solver.decisions + solver.conflicts + self._steps + solver.looked_at // _LOOKS
 
     def node_package(self, node: int) -> Package | None:
         """The package whose candidates the node's bits are; None for extras and items."""
@@ -302,6 +307,35 @@ class Region:
             self.solver.rerank(node, rank)
         self._take_back()
 
+    def _needless(
+        self, chosen: Mapping[NormalizedName, int], reached: Mapping[int, Diagram]
+    ) -> Diagram | None:
+        """The marker of a requirement that keeps a version of the old lock from being chosen, and holds
+        nowhere that who has it is needed: where it is cut out, the lock can stay as it is.
+
+        Such a requirement was taken to hold, as all are. A lock that was found by cutting the region into
+        parts that then turned out alike is one region now, in which it can be in the way again.
+        """
+        for name, preferences in self.problem.preferences.items():
+            index = chosen.get(name)
+            if index is None:
+                continue
+            node = self.graph.node(("package", name))
+            package = self.graph.packages[node]
+            if len(preferences) == 1 and index in package.positions(preferences[0][0]):
+                continue  # as nearly always
+            wanted = kept(self.problem, package, self.where)
+            if index in wanted:
+                continue
+            for version in wanted:
+                proof = self.solver.why_not(node, version)
+                for leaf in leaves(proof) if proof is not None else ():
+                    if not leaf.markers or not isinstance(leaf.cause, Depends):
+                        continue
+                    if both(reached.get(leaf.terms[0][0], FALSE), leaf.marker) == FALSE:
+                        return leaf.marker
+        return None
+
     def _finish(self) -> Found | Cut | Apart | None:
         """Everything is chosen: check the files against where each package is really needed; None if one has
         none there, which is a fact now."""
@@ -330,4 +364,7 @@ class Region:
                 if isinstance(verdict, Cut):
                     return verdict
             chosen[package.name] = index
+        needless = self._needless(chosen, reached)
+        if needless is not None:
+            return Cut(needless)
         return Found(chosen, {self.graph.keys[node]: where for node, where in reached.items()}, left, pairs)

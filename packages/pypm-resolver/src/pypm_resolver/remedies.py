@@ -252,12 +252,12 @@ class _Remedies:
         )
 
     def _overrides(self) -> Iterator[Remedy]:
-        names = {
-            statement.cause.requirement.name: statement
+        names = dict.fromkeys(
+            statement.cause.requirement.name
             for statement in reversed(self.statements)
             if isinstance(statement.cause, Depends)
-        }
-        for name, statement in names.items():
+        )
+        for name in names:
             if name in self.problem.members or name in self.problem.overrides:
                 continue
             package = self.region.universe.package(name)
@@ -274,13 +274,10 @@ class _Remedies:
             yield Remedy(
                 "override",
                 replace(self.request, overrides=(*self.request.overrides, ask)),
-                f"an override gives a solution{{versions}}, against what {self._owner(statement)} asks for: "
+                f"an override gives a solution{{versions}}, against what {{against}} for: "
                 f'[resolution] overrides = ["{written}"]',
                 name,
             )
-
-    def _owner(self, statement: Statement) -> str:
-        return self.region.graph.packages[statement.terms[0][0]].name
 
 
 def _side(item: ItemKey) -> str:

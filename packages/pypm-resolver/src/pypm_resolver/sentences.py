@@ -14,6 +14,7 @@ from pypm_model.claims import (
     Follows,
     Member,
     NoneSuch,
+    NoVersions,
     NoWheel,
     Requires,
     Supports,
@@ -53,6 +54,9 @@ def said(claim: Claim) -> str:
             return f"no index has a package named {name}" + (f" (asked: {', '.join(asked)})" if asked else "")
         case NoneSuch(name, specifier, newest):
             return f"no version of {name} is {specifier}: the newest is {newest}"
+        case NoVersions(name, indexes):
+            have = "has" if len(indexes) == 1 else "have"
+            return f"{' and '.join(indexes)} {have} a page of {name} that names no wheel and no sdist"
         case Member(name, version):
             return f"{name} is a member of this workspace and has version {version}"
         case Supports(member, requires_python):

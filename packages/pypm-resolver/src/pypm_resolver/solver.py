@@ -46,6 +46,8 @@ class Solver:
         self.level = 0
         self.decisions = 0
         self.conflicts = 0
+        self.looked_at = 0
+        """Incompatibilities looked at: in a hard search, where much is learned, the bulk of the work."""
         self.fixed: list[int] = []
         """Nodes that became fixed, oldest first; may hold some that no longer are."""
         self.last_conflict: tuple[int, int] | None = None
@@ -157,10 +159,18 @@ class Solver:
     def blame(self, node: int) -> Incompatibility:
         """What keeps *node*, which is ruled out, from being selected: apart from its own, the terms are of
         decisions."""
-        history = self._history[node]
-        cause = history[-1].cause
+        cause = self._history[node][-1].cause
         assert cause is not None, "nobody decides that something is not selected"
-        incompatibility = cause
+        return self._by_decisions(node, cause)
+
+    def why_not(self, node: int, version: int) -> Incompatibility | None:
+        """What keeps *version* from being chosen for *node*, in the same way; None if nothing does, or if
+        another one was simply preferred."""
+        step = next((step for step in self._history[node] if not step.bits >> version & 1), None)
+        return None if step is None or step.cause is None else self._by_decisions(node, step.cause)
+
+    def _by_decisions(self, node: int, incompatibility: Incompatibility) -> Incompatibility:
+        """*incompatibility*, all of whose terms but that of *node* hold, followed back to decisions."""
         while True:
             latest: Step | None = None
             for other, term in incompatibility.terms:
@@ -225,9 +235,9 @@ class Solver:
                 exact: Iterable[Incompatibility] = ()
             else:
                 exact = self._at[node].get(now, ())
-            for incompatibility in chain(
-                exact, [i for outside, i in self._watching[node] if not now & outside]
-            ):
+            watching = self._watching[node]
+            self.looked_at += len(watching)
+            for incompatibility in chain(exact, [i for outside, i in watching if not now & outside]):
                 unit = -1
                 unit_bits = 0
                 for other, term in incompatibility.terms:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pypm_model.facts import Fact, FileClass, Listing, Metadata, Needs, NoMetadata
+from pypm_model.facts import Direct, Fact, FileClass, Listing, Metadata, Needs, NoMetadata
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import Origin
+from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Remedy, Resolution, Unsolvable
+from pypm_model.sources import IndexSource, Source
+from pypm_model.specifiers import InvalidSpecifier, contains
 from pypm_resolver.session import Session
 from pypm_resolver.verify import verify
 
@@ -86,8 +89,12 @@ class Trials:
         versions = _versions(remedy.name, resolution)
         if "{versions}" in remedy.text and not versions:
             return  # nobody needs it any more: that is not what the sentence promises
+        against = _against(remedy.name, resolution, facts) if "{against}" in remedy.text else ""
+        if "{against}" in remedy.text and not against:
+            return  # nothing is overridden: it is not the override that helped
         place = self._place(remedy.origin) if remedy.origin is not None else ""
-        self._hints.append(remedy.text.replace("{place}", place).replace("{versions}", versions))
+        text = remedy.text.replace("{place}", place).replace("{versions}", versions)
+        self._hints.append(text.replace("{against}", against))
         self._helped.add((remedy.kind, remedy.origin))
 
 
@@ -97,6 +104,37 @@ def _versions(name: NormalizedName | None, resolution: Resolution) -> str:
         return ""
     *most, last = versions
     return f" ({name} {', '.join(most)} and {last})" if most else f" ({name} {last})"
+
+
+def _against(name: NormalizedName | None, resolution: Resolution, facts: Iterable[Fact]) -> str:
+    """Which packages of *resolution* ask for other versions of *name* than it has: "a asks", "a and b ask";
+    empty if none does."""
+    known: dict[tuple[NormalizedName, str, Source], tuple[Requirement, ...]] = {}
+    for fact in facts:
+        match fact:
+            case Metadata(key=key, requires=requires):
+                known.setdefault((key.name, key.version, IndexSource(key.index)), requires)
+            case Direct():
+                known.setdefault((fact.key.name, fact.version, fact.source), fact.requires)
+    locked = [package.version for package in resolution.packages if package.name == name]
+    owners: dict[str, None] = {}
+    for package in resolution.packages:
+        edges = (*package.dependencies, *(edge for _, more in package.extras for edge in more))
+        if any(edge.name == name for edge in edges):
+            for requirement in known.get((package.name, package.version, package.source), ()):
+                if requirement.name == name and not _allows(requirement, locked):
+                    owners.setdefault(package.name)
+    if not owners:
+        return ""
+    *most, last = owners
+    return f"{', '.join(most)} and {last} ask" if most else f"{last} asks"
+
+
+def _allows(requirement: Requirement, versions: Iterable[str]) -> bool:
+    try:
+        return all(contains(requirement.specifier, version) for version in versions)
+    except InvalidSpecifier:
+        return True
 
 
 def _lifted(fact: Fact, lifted: tuple[tuple[NormalizedName, str], ...]) -> Fact:

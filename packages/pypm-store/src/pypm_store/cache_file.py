@@ -1,8 +1,8 @@
 """One sqlite file that many processes share, that may be damaged, and that is never worth an error.
 
-The file in use is the first of its line (``meta-2.sqlite``, ``meta-2.1.sqlite``...) that has no mark
-beside it saying that it is damaged. It is marked rather than moved away: other processes may have
-it open, and sqlite finds the companions of a file (``-wal``, ``-shm``) by its name.
+The file in use is the first of its line (``meta-2.sqlite``, ``meta-2.1.sqlite``...; another *stem* is
+another line) that has no mark beside it saying that it is damaged. It is marked rather than moved away:
+other processes may have it open, and sqlite finds the companions of a file (``-wal``, ``-shm``) by its name.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ class CacheUnusable(PypmError):
 
     path: str
     reason: str
+    what: str = "metadata cache"
 
     code: ClassVar[str] = "cache-unusable"
     exit: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        return f"cannot use the metadata cache {self.path}: {self.reason}"
+        return f"cannot use the {self.what} {self.path}: {self.reason}"
 
     @property
     def hint(self) -> str | None:
@@ -43,9 +44,17 @@ class CacheUnusable(PypmError):
 class CacheFile:
     """A connection to the file that is good now. May be used from any thread, one at a time."""
 
-    def __init__(self, folder: Path | None, *, schema: int, tables: str) -> None:
-        """Opens the file of *schema* (part of its name) in *folder*, made if missing, with *tables*
-        (SQL that can be run again); None: in memory."""
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        schema: int,
+        tables: str,
+        stem: str = "meta",
+        what: str = "metadata cache",
+    ) -> None:
+        """Opens the file of *schema* (part of its name, after *stem*) in *folder*, made if missing, with
+        *tables* (SQL that can be run again); None: in memory. Messages call it *what*."""
         self.folder = folder
         self.warning: Warned | None = None
         """Code ``cache-damaged`` (a file was set aside) or ``cache-in-memory`` (none can be made)."""
@@ -53,6 +62,8 @@ class CacheFile:
         """Grows when another file takes the place of a damaged one: what was learned from the old
         one, such as row numbers, holds no longer."""
         self._schema = schema
+        self._stem = stem
+        self._what = what
         self._tables = tables
         self._lock = threading.RLock()
         self._path = ""
@@ -109,7 +120,7 @@ class CacheFile:
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     if isinstance(error, sqlite3.OperationalError):
-                        raise CacheUnusable(self._path, str(error)) from error
+                        raise CacheUnusable(self._path, str(error), self._what) from error
                     raise
                 self._connection.close()
                 self._set_aside(error)
@@ -153,13 +164,13 @@ class CacheFile:
 
     def _in_memory(self, reason: str) -> sqlite3.Connection:
         self.warning = Warned(
-            "cache-in-memory", f"cannot use the metadata cache {self._path} ({reason}): kept in memory"
+            "cache-in-memory", f"cannot use the {self._what} {self._path} ({reason}): kept in memory"
         )
         self.folder = None
         return self._open(":memory:")
 
     def _current(self, folder: Path) -> Path:
-        for path in _line(folder, self._schema):
+        for path in _line(folder, f"{self._stem}-{self._schema}"):
             if not path.with_suffix(".damaged").exists():
                 return path
         raise AssertionError("the line of names has no end")
@@ -167,21 +178,21 @@ class CacheFile:
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         path = Path(self._path)
         self.warning = Warned(
-            "cache-damaged", f"the metadata cache {path} is damaged ({error}): set aside, a new one is begun"
+            "cache-damaged", f"the {self._what} {path} is damaged ({error}): set aside, a new one is begun"
         )
         # Raises if even that cannot be written: going on would meet the same damage for ever.
         try:
             os.close(os.open(path.with_suffix(".damaged"), os.O_CREAT | os.O_WRONLY, 0o666))
         except OSError as failure:
-            raise CacheUnusable(self._path, str(failure)) from error
+            raise CacheUnusable(self._path, str(failure), self._what) from error
 
 
-def _line(folder: Path, schema: int) -> Iterator[Path]:
-    yield folder / f"meta-{schema}.sqlite"
+def _line(folder: Path, name: str) -> Iterator[Path]:
+    yield folder / f"{name}.sqlite"
     turn = 0
     while True:
         turn += 1
-        yield folder / f"meta-{schema}.{turn}.sqlite"
+        yield folder / f"{name}.{turn}.sqlite"
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -21,6 +21,12 @@ def _library() -> Any:
 _zlib = _library()
 
 
+def crc32(content: bytes) -> int:
+    """The CRC-32 of *content*, as zip files have it."""
+    value: int = _zlib.crc32(content)
+    return value
+
+
 def unpacked(packed: bytes, limit: int) -> bytes:
     """The content of *packed*, gzip or zlib, one stream. Raises ValueError, saying why in a clause, if it is
     damaged, cut short, or holds more than *limit* bytes."""

@@ -48,10 +48,11 @@ class StoreUnwritable(PypmError):
         return "check who owns the folder, or put the store elsewhere with PYPM_CACHE_DIR"
 
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""What the system says where no space is left, or a quota or size limit is reached."""
 
 
 def unwritable(place: object, error: OSError) -> StoreUnwritable:
     """The error of the system as ours, for *place* in the store."""
     reason = error.strerror or os.strerror(error.errno or 0)
-    return StoreUnwritable(str(place), reason, error.errno in _FULL)
+    return StoreUnwritable(str(place), reason, error.errno in FULL)

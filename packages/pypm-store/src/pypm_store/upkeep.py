@@ -88,8 +88,9 @@ def prune_store(path: Path) -> Pruned:
         elif _digest(built / key) not in wanted:
             pruned.add("built", _remove(built / key))
     for name in _entries(path / RECIPES):
+        # Not counted: only a memory of what is counted.
         if not _can_be_followed(path, path / RECIPES / name):
-            pruned.add("leftovers", remove_tree(path / RECIPES / name))
+            pruned.bytes += remove_tree(path / RECIPES / name)
     for name in _entries(path):
         if name.endswith(".damaged"):
             # The mark stays: the file that took the damaged one's place is known by it.

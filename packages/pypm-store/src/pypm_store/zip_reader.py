@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pypm_store.archive_rules import DEFAULT_LIMITS, Limits, UnsafeArchive, check_path
-from pypm_store.inflate import inflate
+from pypm_store.inflate import crc32, inflate
 
 _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
@@ -80,7 +80,7 @@ class ZipReader:
                 raise UnsafeArchive(self.name, "wrong-size", entry.path, "it is not as long as declared")
         else:
             data = packed
-        if zlib.crc32(data) != entry.crc:
+        if crc32(data) != entry.crc:
             raise UnsafeArchive(self.name, "bad-crc", entry.path, "its checksum is wrong")
         return data
 

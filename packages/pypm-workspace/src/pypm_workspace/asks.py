@@ -39,6 +39,7 @@ class AskMaker:
         """*member* as it enters a resolution, for the Pythons of *requires_python*."""
         if backend is not None:
             member = _completed(member, backend)
+        member = _without_extras(member)
         pythons = dict(member.group_pythons)
         return MemberRequest(
             member.name,
@@ -155,6 +156,39 @@ def _bounded(asked: Iterable[Asked], python: str) -> Iterable[Asked]:
         if here != markers.FALSE:
             found.append(entry._replace(requirement=_in(entry.requirement, here)))
     return found
+
+
+def _without_extras(member: Member) -> Member:
+    """*member* with ``extra == "x"`` in a marker carried out, as whoever installs what is built would: in the
+    table of an extra it holds for that extra, elsewhere it makes the requirement one of the extra."""
+    tables = [member.dependencies, *(asked for _, asked in (*member.extras, *member.groups))]
+    if not any("extra" in entry.requirement.marker for asked in tables for entry in asked):
+        return member
+    base = member.dependencies
+    return replace(
+        member,
+        dependencies=tuple(_given(base)),
+        extras=tuple((name, (*_given(asked, name), *_added(base, name))) for name, asked in member.extras),
+        groups=tuple((name, tuple(_given(asked))) for name, asked in member.groups),
+    )
+
+
+def _given(asked: Iterable[Asked], *extras: NormalizedName) -> Iterator[Asked]:
+    """What *asked* comes to if just *extras* are asked for."""
+    for entry in asked:
+        here = markers.without_extras(markers.parse(entry.requirement.marker), frozenset(extras))
+        if here != markers.FALSE:
+            yield entry._replace(requirement=_in(entry.requirement, here))
+
+
+def _added(asked: Iterable[Asked], extra: NormalizedName) -> Iterator[Asked]:
+    """What *extra* adds to *asked*, which is asked for without it."""
+    for entry in asked:
+        marker = markers.parse(entry.requirement.marker)
+        without = markers.without_extras(marker, frozenset())
+        here = markers.minus(markers.without_extras(marker, frozenset({extra})), without)
+        if here != markers.FALSE:
+            yield entry._replace(requirement=_in(entry.requirement, here))
 
 
 def _completed(member: Member, backend: Backend) -> Member:

@@ -97,7 +97,7 @@ class PluginPin:
 
     name: str
     url: str
-    sha256: str = ""
+    sha256: str
 
 
 @record
@@ -124,6 +124,31 @@ class CheckSettings:
     """Globs below the member: not read at all."""
     imports: tuple[tuple[str, str], ...] = ()
     """(module, the distribution it comes from)"""
+
+
+@record
+class AuditIgnore:
+    """What `pypm audit` passes over until a moment."""
+
+    id: str
+    """Of an advisory, under any of its names, or what an index says: ``yanked``, ``archived``..."""
+    reason: str
+    expires: str
+    """RFC 3339 in UTC, whole seconds."""
+    package: str = ""
+    """Empty: of any package."""
+    written: Written = NOWHERE
+
+
+@record
+class AuditSettings:
+    """What `pypm audit` looks into."""
+
+    database: str = ""
+    """A snapshot of advisories, relative to the root: it is read, and no service asked."""
+    osv_url: str = ""
+    """The service to ask; empty: the public one."""
+    ignore: tuple[AuditIgnore, ...] = ()
 
 
 @record
@@ -240,13 +265,18 @@ class Settings:
     no_binary: tuple[NormalizedName, ...] = ()
     """``*`` stands for all."""
     conflicts: tuple[tuple[ConflictItem, ...], ...] = ()
+    max_steps: int = 0
+    """Steps the resolver may take; 0: as many as it does by itself."""
     tasks: tuple[Task, ...] = ()
     lock_export: tuple[str, ...] = ()
+    lock_targets: tuple[tuple[str, str], ...] = ()
+    """Those of these files that hold what one target needs: (file, name of the target or marker)."""
     plugins: tuple[PluginPin, ...] = ()
     layers: tuple[tuple[str, ...], ...] = ()
     """Boundary layers, highest first; members of one layer (names, globs, tags)."""
     boundaries: tuple[BoundaryRule, ...] = ()
     check: CheckSettings = CheckSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 _completable = (

@@ -15,7 +15,7 @@ from typing import ClassVar
 from pypm_model.errors import Place, PypmError
 from pypm_model.records import record
 from pypm_workspace.discovery import PROJECT, WORKSPACE, Discovery
-from pypm_workspace.errors import NoWorkspace
+from pypm_workspace.errors import NoWorkspace, UnusableFolder
 from pypm_workspace.faults import Fault, InvalidManifest
 from pypm_workspace.globs import includes
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
@@ -45,10 +45,12 @@ def find_root(cwd: str | os.PathLike[str], environ: Mapping[str, str]) -> RootFo
 
     ``PYP_WORKSPACE_ROOT`` if set. Else the nearest ``pypm-workspace.toml`` above; else the uv
     workspace above that lists the nearest project; else the nearest project, alone. A project that a
-    workspace above leaves out by its patterns is a workspace of one. Raises `NoWorkspace`, and
-    `InvalidManifest` if the workspace's file cannot be read.
+    workspace above leaves out by its patterns is a workspace of one. Raises `NoWorkspace`,
+    `InvalidManifest` if the workspace's file cannot be read, and `UnusableFolder`.
     """
     cwd = os.path.abspath(cwd)
+    if not cwd.isascii():
+        _check_text(cwd)
     named = environ.get(VARIABLE)
     if named:
         root = os.path.normpath(os.path.join(cwd, named))
@@ -57,6 +59,7 @@ def find_root(cwd: str | os.PathLike[str], environ: Mapping[str, str]) -> RootFo
             raise NoWorkspace(root, VARIABLE)
         return RootFound(root, kind, "variable")
     project: str | None = None
+    passed_over: str | None = None
     left_out = False
     folder = cwd
     candidates: list[str] = []
@@ -70,12 +73,14 @@ def find_root(cwd: str | os.PathLike[str], environ: Mapping[str, str]) -> RootFo
                 candidates.append(folder)
             elif _is_project(folder):
                 project = folder
+            elif passed_over is None:
+                passed_over = folder
         above = os.path.dirname(folder)
         if above == folder:
             break
         folder = above
     if project is None:
-        raise NoWorkspace(cwd)
+        raise NoWorkspace(cwd, passed_over=passed_over)
     if _uv_members(project) is not None:
         return RootFound(project, "uv", "uv-workspace")
     for folder in candidates:
@@ -86,6 +91,14 @@ def find_root(cwd: str | os.PathLike[str], environ: Mapping[str, str]) -> RootFo
             left_out = True
             break
     return RootFound(project, "project", "not-a-member" if left_out else "project")
+
+
+def _check_text(folder: str) -> None:
+    """Raises `UnusableFolder` if the path is not text that a lock, a manifest or a terminal can hold."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise UnusableFolder(folder, "is not UTF-8") from None
 
 
 def _kind(root: str) -> str | None:

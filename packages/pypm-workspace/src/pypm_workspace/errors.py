@@ -14,6 +14,8 @@ class NoWorkspace(PypmError):
     exit: ClassVar[int] = 2
     folder: str
     variable: str | None = None
+    passed_over: str | None = None
+    """The folder of the nearest pyproject.toml, which only holds the settings of some tool."""
 
     def __str__(self) -> str:
         if self.variable:
@@ -21,6 +23,8 @@ class NoWorkspace(PypmError):
                 f"{self.variable} is set to {self.folder}, "
                 "where there is no pypm-workspace.toml or pyproject.toml"
             )
+        if self.passed_over is not None:
+            return f"{self.passed_over}/pyproject.toml is no project: it has no [project]"
         return f"no pypm-workspace.toml or pyproject.toml in {self.folder} or any folder above"
 
     @property
@@ -29,7 +33,27 @@ class NoWorkspace(PypmError):
             f"unset {self.variable} or point it to a workspace"
             if self.variable
             else "`pypm init` starts a project here"
+            if self.passed_over in (None, self.folder)
+            else "`pypm init` starts a project in the current folder"
         )
+
+
+class UnusableFolder(PypmError):
+    """A folder has a path that files and variables cannot say: no UTF-8, a line break, what separates the
+    entries of PATH."""
+
+    code: ClassVar[str] = "unusable-folder"
+    exit: ClassVar[int] = 2
+    folder: str
+    reason: str
+    """One clause about the path."""
+
+    def __str__(self) -> str:
+        return f"{self.folder!a} cannot be used: its path {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "rename or move the folder"
 
 
 class MemberWithoutManifest(PypmError):

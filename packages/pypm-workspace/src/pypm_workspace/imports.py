@@ -20,7 +20,7 @@ from pypm_workspace import f_strings
 TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
 
-FORMAT = 2
+FORMAT = 3
 """Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
@@ -189,6 +189,8 @@ class _Walker:
     def __init__(self, calls: bool) -> None:
         self.found: list[Imported] = []
         self._calls = calls
+        self._aliases: dict[str, str] = {}
+        """Functions that import by the names they have here: ``import_module as load``."""
 
     def walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         for node in body:
@@ -199,6 +201,9 @@ class _Walker:
             if isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
                 self._add(node, module, tuple(a.name for a in node.names), bits, pythons, instead)
+                for alias in node.names:
+                    if alias.asname and alias.name in (*_importing, *_probing):
+                        self._aliases[alias.asname] = alias.name
                 continue
             if self._calls:
                 self._look(node, bits, pythons, instead)
@@ -256,11 +261,12 @@ class _Walker:
             if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
                 continue
             for part in ast.walk(child):
-                if isinstance(part, ast.Call) and part.args:
+                if isinstance(part, ast.Call) and (value := _first_argument(part)) is not None:
                     name = _called(part.func)
+                    name = self._aliases.get(name, name)
                     if name in _importing or name in _probing:
                         more = OPTIONAL | PROBED if name in _probing else 0
-                        self._constant(part, part.args[0], bits | more, pythons, instead)
+                        self._constant(part, value, bits | more, pythons, instead)
 
     def _constant(
         self, node: ast.expr, value: ast.expr, bits: int, pythons: str, instead: tuple[str, ...]
@@ -282,6 +288,13 @@ class _Walker:
 
 _star: Any = getattr(ast, "TryStar", ())
 """``except*`` (Python 3.11)."""
+
+
+def _first_argument(call: ast.Call) -> ast.expr | None:
+    """What names the module in a call of a function that imports."""
+    if call.args:
+        return call.args[0]
+    return next((one.value for one in call.keywords if one.arg in ("name", "modname")), None)
 
 
 def _called(function: ast.expr) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from pypm_model.errors import Place
+from pypm_model.names import is_valid
 from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.specifiers import InvalidSpecifier
@@ -13,6 +16,10 @@ from pypm_workspace.faults import Fault, InvalidManifest
 from pypm_workspace.toml_reading import read_toml
 
 _FIRST, _LAST = "# /// script", "# ///"
+_HEAD = re.compile(r"# /// [a-zA-Z0-9-]+")
+_TABLE = "[project]\n"
+_CODING = re.compile(r"[ \t\f]*#.*?coding[:=]")
+"""A line that says a file's encoding, among its first two (PEP 263)."""
 
 
 @record
@@ -25,6 +32,8 @@ class Script:
     """Of the block's head."""
     lines: tuple[int, ...] = ()
     """Of each dependency, as far as it is known."""
+    may_build: tuple[str, ...] = ()
+    """Packages whose sdists may be built: ``[tool.pypm.resolution] build = { allow = [...] }``."""
 
 
 def read_script(data: bytes, file: str) -> Script | None:
@@ -33,12 +42,11 @@ def read_script(data: bytes, file: str) -> Script | None:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         return None  # whatever it is, Python will say it
-    starts = [number for number, line in enumerate(lines) if line.rstrip() == _FIRST]
-    if not starts:
-        return None
-    blocks = [found for start in starts if (found := _block(lines, start)) is not None]
+    blocks, endless = _blocks(lines)
     if not blocks:
-        place = Place(file, starts[0] + 1)
+        if endless < 0:
+            return None
+        place = Place(file, endless + 1)
         raise InvalidManifest((Fault(place, "the block has no end", "close it with a line `# ///`"),))
     start, content = blocks[0]
     if len(blocks) > 1:
@@ -48,6 +56,23 @@ def read_script(data: bytes, file: str) -> Script | None:
     if isinstance(document, Fault):
         raise InvalidManifest((document,))
     return _read(document, file, start, content)
+
+
+def _blocks(lines: list[str]) -> tuple[list[tuple[int, list[str]]], int]:
+    """Every block of the kind ``script``, as `_block` has it, and the line of one that has no end, or -1.
+    What is inside a block of another kind begins none."""
+    found: list[tuple[int, list[str]]] = []
+    endless = -1
+    number = 0
+    while number < len(lines):
+        head = lines[number].rstrip()
+        block = _block(lines, number) if _HEAD.fullmatch(head) else None
+        if head == _FIRST and block is None:
+            endless = number if endless < 0 else endless
+        elif head == _FIRST and block is not None:
+            found.append(block)
+        number += 1 if block is None else len(block[1]) + 2
+    return found, endless
 
 
 def _block(lines: list[str], start: int) -> tuple[int, list[str]] | None:
@@ -86,6 +111,10 @@ def _read(document: dict[str, Any], file: str, start: int, content: list[str]) -
             parse(text)
         except InvalidRequirement as error:
             faults.append(Fault(place(text), f"{text!r} is no requirement: {error.reason}"))
+    allowed = _may_build(document.get("tool"))
+    if allowed is None:
+        message = "`[tool.pypm]` of a script is `resolution.build.allow`, a list of names, and nothing else"
+        faults.append(Fault(place("tool.pypm"), message))
     known = ("dependencies", "requires-python", "tool")
     faults += [
         Fault(place(key), f"`{key}` is no key of a script's block") for key in document if key not in known
@@ -93,4 +122,49 @@ def _read(document: dict[str, Any], file: str, start: int, content: list[str]) -
     if faults:
         raise InvalidManifest(tuple(sorted(faults, key=lambda fault: fault.place.line or 0)))
     lines = tuple(place(text).line or start + 1 for text in asked)
-    return replace(Script(tuple(asked), python), line=start + 1, lines=lines)
+    return replace(Script(tuple(asked), python), line=start + 1, lines=lines, may_build=allowed or ())
+
+
+def _may_build(tool: object) -> tuple[str, ...] | None:
+    """What pypm's own table in the tables of tools allows; None if it says anything else."""
+    table = tool.get("pypm", {}) if isinstance(tool, dict) else {}
+    for key in ("resolution", "build", "allow"):
+        if table == {}:
+            return ()
+        if not isinstance(table, dict) or set(table) != {key}:
+            return None
+        table = table[key]
+    if not isinstance(table, list) or not all(isinstance(name, str) and is_valid(name) for name in table):
+        return None
+    return tuple(table)
+
+
+def edited_script(text: str, change: Callable[[str], str], requires_python: str) -> str:
+    """The script *text* with its block as *change* makes it, and every other byte as it is.
+
+    *change* sees the block as the ``[project]`` table of a manifest. A script without a block gets one, below
+    the lines that have to be first, which says *requires_python*. The block is one that `read_script` reads.
+    """
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    lines = text.removeprefix(mark).split("\n")
+    ending = "\r" if lines[0].endswith("\r") else ""
+    plain = [line.removesuffix("\r") for line in lines]
+    blocks, _ = _blocks(plain)
+    if blocks:
+        start, content = blocks[0]
+        lines[start + 1 : start + 1 + len(content)] = _commented(change, content, ending)
+    else:
+        at = 1 if plain[0].startswith("#!") else 0
+        at += 1 if at < len(plain) and _CODING.match(plain[at]) else 0
+        content = [f'requires-python = "{requires_python}"', "dependencies = []"]
+        block = [_FIRST + ending, *_commented(change, content, ending), _LAST + ending]
+        if at < len(plain) and plain[at]:
+            block.append(ending)
+        lines[at:at] = block
+    return mark + "\n".join(lines)
+
+
+def _commented(change: Callable[[str], str], content: list[str], ending: str) -> list[str]:
+    changed = change(_TABLE + "".join(f"{line}\n" for line in content))
+    lines = changed.removeprefix(_TABLE).removesuffix("\n").split("\n")
+    return [(f"# {line}" if line else "#") + ending for line in lines if line or len(lines) > 1]

@@ -2,7 +2,7 @@
 
 ====================  =========================================================
 ``NAME``, ``core-*``  the member, or all whose names match
-``./path``, ``.``     the member in that folder, or all below it
+``a/path``, ``.``     the member in that folder, or all below it
 ``NAME...``           with everything it depends on
 ``...NAME``           with everything that depends on it
 ``NAME^...``          only what it depends on; ``...^NAME`` likewise
@@ -94,7 +94,7 @@ def reach(
 
 def _named(workspace: Workspace, text: str, folder: str) -> set[NormalizedName]:
     text = text.replace("\\", "/")
-    if text in (".", "..") or text.startswith(("./", "../")):
+    if text in (".", "..") or "/" in text:  # as no name has one
         path = posixpath.normpath(posixpath.join(folder, text))
         if path in workspace.by_path:
             return {workspace.by_path[path].name}

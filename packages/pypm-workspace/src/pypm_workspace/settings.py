@@ -15,6 +15,8 @@ from pypm_model import names
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_workspace.configuration import (
+    AuditIgnore,
+    AuditSettings,
     BoundaryRule,
     CatalogEntry,
     CheckSettings,
@@ -30,7 +32,7 @@ from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
-from pypm_workspace.tables import CheckTable, MemberTool, Tasks, WorkspaceFile, kebab, valid_name
+from pypm_workspace.tables import AuditTable, CheckTable, MemberTool, Tasks, WorkspaceFile, kebab, valid_name
 from pypm_workspace.toml_reading import Table
 
 FILE = "pypm-workspace.toml"
@@ -104,10 +106,12 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
             tuple(ConflictItem(side.member, side.extra, side.group) for side in conflict)
             for conflict in policy.conflicts
         ),
+        max_steps=policy.max_steps or 0,
         tasks=_tasks(model.tasks, ("tasks",), FILE),
-        lock_export=tuple(model.lock.export),
+        lock_export=tuple(each.file for each in model.lock.export),
+        lock_targets=tuple((each.file, each.target) for each in model.lock.export if each.target),
         plugins=tuple(
-            PluginPin(name, plugin.url, (plugin.sha256 or "").lower())
+            PluginPin(name, plugin.url, plugin.sha256.lower())
             for name, plugin in sorted(model.plugins.items())
         ),
         layers=tuple(tuple(layer) for layer in model.boundaries.layers),
@@ -123,6 +127,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
             for number, rule in enumerate(rules)
         ),
         check=_check(model.check),
+        audit=_audit(model.audit),
     )
 
 
@@ -154,6 +159,23 @@ def read_member_tool(table: Table, member: Member, root: str, complaints: Compla
 def _check(table: CheckTable) -> CheckSettings:
     return CheckSettings(
         tuple(table.ignore), tuple(table.tests), tuple(table.exclude), tuple(sorted(table.imports.items()))
+    )
+
+
+def _audit(table: AuditTable) -> AuditSettings:
+    return AuditSettings(
+        table.database,
+        table.osv_url,
+        tuple(
+            AuditIgnore(
+                entry.id,
+                entry.reason,
+                entry.expires,
+                entry.package,
+                Written(FILE, dotted(("audit", "ignore", number))),
+            )
+            for number, entry in enumerate(table.ignore)
+        ),
     )
 
 

@@ -24,6 +24,8 @@ from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource,
 from pypm_workspace.checks import Checked
 from pypm_workspace.configuration import (
     Asked,
+    AuditIgnore,
+    AuditSettings,
     BoundaryRule,
     Build,
     CatalogEntry,
@@ -46,6 +48,8 @@ of the file system's clock: its digest is compared, not its times."""
 _records: dict[str, type] = {
     kind.__name__: kind
     for kind in (
+        AuditIgnore,
+        AuditSettings,
         BoundaryRule,
         CatalogEntry,
         CheckSettings,

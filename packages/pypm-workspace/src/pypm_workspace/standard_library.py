@@ -28,6 +28,7 @@ _added: Final = {
     "zoneinfo": 9,
     "importlib.resources.abc": 11,
     "tomllib": 11,
+    "_sha2": 12,
     "annotationlib": 14,
     "compression": 14,
     "concurrent.interpreters": 14,
@@ -40,7 +41,7 @@ _removed: Final = {
     **dict.fromkeys(("dummy_threading", "_dummy_thread"), 9),
     **dict.fromkeys(("formatter", "parser", "symbol"), 10),
     **dict.fromkeys(("binhex",), 11),
-    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), 12),
+    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd", "_sha256", "_sha512"), 12),
     **dict.fromkeys(
         (
             "aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3", "mailcap", "msilib",

@@ -149,6 +149,7 @@ class ResolutionTable(_Strict):
     no_binary: list[Name] = []
     conflicts: list[list[ConflictTable]] = []
     find_links: list[str] = []
+    max_steps: Annotated[int, Field(strict=True, ge=1)] | None = None
 
 
 class TaskTable(_Strict):
@@ -173,17 +174,29 @@ def _exported(value: Any) -> Any:
     return value
 
 
+def _target(value: Any) -> Any:
+    _environment(value)
+    return value
+
+
+class ExportTable(_Strict):
+    """One entry of ``export``; a string is its file."""
+
+    file: Annotated[str, BeforeValidator(_exported)]
+    target: Annotated[str, BeforeValidator(_target)] = ""
+
+
 class LockTable(_Strict):
     """``[lock]``"""
 
-    export: list[Annotated[str, BeforeValidator(_exported)]] = []
+    export: list[Annotated[ExportTable, _wrapped("file")]] = []
 
 
 class PluginTable(_Strict):
     """``[plugins] NAME``"""
 
     url: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
 
 
 def _listed(value: Any) -> Any:
@@ -218,6 +231,27 @@ class CheckTable(_Strict):
     imports: dict[str, Name] = {}
 
 
+def _when(value: Any) -> Any:
+    return moment(value)
+
+
+class IgnoreTable(_Strict):
+    """One entry of ``[[audit.ignore]]``."""
+
+    id: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    expires: Annotated[str, BeforeValidator(_when)]
+    package: Name = ""
+
+
+class AuditTable(_Strict):
+    """``[audit]``: what `pypm audit` looks into, and what it passes over."""
+
+    database: str = ""
+    osv_url: str = ""
+    ignore: list[IgnoreTable] = []
+
+
 Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
 
 
@@ -235,6 +269,7 @@ class WorkspaceFile(_Strict):
     plugins: dict[str, PluginTable] = {}
     boundaries: BoundariesTable = BoundariesTable()
     check: CheckTable = CheckTable()
+    audit: AuditTable = AuditTable()
 
 
 class MemberTool(_Strict):

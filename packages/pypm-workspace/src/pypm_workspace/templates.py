@@ -13,9 +13,15 @@ from pypm_workspace.configuration import Asked, Settings
 
 
 def new_project(
-    name: str, *, requires_python: str = ">=3.11", description: str = "", package: bool = True
+    name: str,
+    *,
+    requires_python: str = ">=3.11",
+    description: str = "",
+    package: bool = True,
+    has_module: bool = False,
 ) -> dict[str, str]:
-    """Files of a new project by path: the manifest and, for a *package*, a module under ``src``."""
+    """Files of a new project by path: the manifest and, for a *package*, a module under ``src`` unless it
+    has one, whose words need not be a description."""
     document = tomlkit.document()
     project = tomlkit.table()
     project["name"] = names.normalize(name)
@@ -31,11 +37,35 @@ def new_project(
     build["requires"] = ["flit_core>=3.11,<5"]
     build["build-backend"] = "flit_core.buildapi"
     document["build-system"] = build
+    if has_module:
+        if not description:
+            project.add("description", names.normalize(name))
+        return {"pyproject.toml": tomlkit.dumps(document)}
     module = names.normalize(name).replace("-", "_")
     documentation = f'"""{(description or name).rstrip(".")}."""\n'
     if not description:
         project.add("dynamic", ["description"])
     return {"pyproject.toml": tomlkit.dumps(document), f"src/{module}/__init__.py": documentation}
+
+
+def module_places(name: str) -> tuple[str, ...]:
+    """Where the build backend of a new project would find its module."""
+    module = names.normalize(name).replace("-", "_")
+    return tuple(f"{src}{module}{rest}" for src in ("src/", "") for rest in ("/__init__.py", ".py"))
+
+
+def tables_of(text: str) -> frozenset[str]:
+    """The top-level keys of the manifest *text*."""
+    return frozenset(tomlkit.parse(text.removeprefix("\ufeff")))
+
+
+def with_project(text: str, added: str) -> str:
+    """The manifest *text*, in which only tools have tables, with the new one *added* before what it says.
+    Its line ends are kept."""
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    rest = text.removeprefix(mark)
+    whole = f"{added}\n{rest}" if rest.strip() else added
+    return mark + (whole.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in rest else whole)
 
 
 def new_workspace(name: str, members: tuple[str, ...] = ("packages/*",)) -> str:

@@ -30,6 +30,8 @@ try:
 except ImportError:  # no wheel for this platform: the standard library does it, slower
     pass
 
+_CONFLICT = r"^<{7}(?: |\r?$)"
+_MERGED_FIRST = "solve it by hand; `pypm lock` then makes the lock of what both sides ask"
 _WHERE = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
@@ -50,6 +52,10 @@ def read_toml(data: bytes, file: str) -> tuple[str, dict[str, Any] | Fault]:
     except RecursionError:
         return text, Fault(Place(file), "not valid TOML: nested too deeply")
     except tomllib.TOMLDecodeError as error:
+        conflict = re.search(_CONFLICT, text, re.MULTILINE)
+        if conflict is not None:
+            line = text.count("\n", 0, conflict.start()) + 1
+            return text, Fault(Place(file, line), "holds a merge conflict", _MERGED_FIRST)
         message = str(error)
         where = re.search(_WHERE, message)
         lines = text.count("\n") + 1

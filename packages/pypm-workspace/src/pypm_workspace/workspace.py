@@ -11,6 +11,7 @@ from pypm_model.events import Warned
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import field, record
 from pypm_model.requests import (
+    MAX_STEPS,
     BuildPolicy,
     Conflict,
     MemberRequest,
@@ -139,6 +140,7 @@ class Workspace:
             preferences=preferences,
             preferred_splits=preferred_splits,
             exclude_newer=settings.exclude_newer if exclude_newer is None else exclude_newer,
+            max_steps=settings.max_steps or MAX_STEPS,
         )
 
     @property

@@ -1,11 +1,11 @@
 """Where every run of pypm begins.
 
 ``version``, ``help`` and a mistyped verb end here, having imported ``sys`` and the table of verbs;
-a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`). Nothing else may be
-imported at the top of this file: a test pins the set of modules.
+a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`), an ``exec`` or ``run``
+with nothing to sync becomes its command (`pypm._command`, `pypm._tasks`), and a plugin is run
+(`pypm._plugins`). Nothing else may be imported at the top of this file: a test pins the set of modules.
+Not even `__future__`, which is a file like any other and takes as long as this one.
 """
-
-from __future__ import annotations
 
 import sys
 
@@ -21,8 +21,10 @@ def main(argv: list[str] | None = None) -> int:
         if about in VERBS:
             return _run(about, ["--help"])
         if about not in ("--help", "-h"):
-            sys.stderr.write(_unknown(about))
-            return 2
+            if not _is_plugin(about):
+                sys.stderr.write(_unknown(about))
+                return 2
+            return _run("plugin", ["info", about])
     if verb in ("", "help", "--help", "-h"):
         sys.stdout.write(_help())
         return 0
@@ -31,8 +33,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     verb = verb if verb in VERBS else ALIASES.get(verb, verb)
     if verb not in VERBS:
-        sys.stderr.write(_unknown(verb))
-        return 2
+        return _plugin(verb, rest, common)
+    if verb == "plugin" and rest[:1] == ["run"] and not (rest[1:2] and rest[1].startswith("-")):
+        code = _start(rest[1:], common)
+        if code is not None:
+            return code
     rest = common + rest
     if verb == "sync":
         from pypm._stamp import nothing_to_do
@@ -42,6 +47,14 @@ def main(argv: list[str] | None = None) -> int:
             if message:
                 sys.stderr.write(message + "\n")
             return 0
+    elif verb == "exec":
+        from pypm import _command
+
+        _command.become(rest)
+    elif verb == "run":
+        from pypm import _tasks
+
+        _tasks.become(rest)
     return _run(verb, rest)
 
 
@@ -78,6 +91,44 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
         else:
             return common, word, arguments[i + 1 :]
     return common, "", []
+
+
+def _plugin(verb: str, rest: list[str], common: list[str]) -> int:
+    """Runs the plugin *verb*; says that there is no such command if there is none."""
+    if not verb.startswith("-"):
+        code = _start([verb, *rest], common)
+        if code is not None:
+            return code
+        if _is_plugin(verb):
+            return _run("plugin", [*common, "run", verb, *rest])
+    sys.stderr.write(_unknown(verb))
+    return 2
+
+
+def _start(words: list[str], common: list[str]) -> int | None:
+    """The exit code of the plugin that *words* begin with; None if it was not run."""
+    _find_plugins()
+    from pypm._plugins import run
+
+    return run(words, common)
+
+
+def _is_plugin(name: str) -> bool:
+    _find_plugins()
+    from pypm._plugins import is_plugin
+
+    return is_plugin(name)
+
+
+def _find_plugins() -> None:
+    try:
+        import pypm_plugins  # noqa: F401
+    except ImportError:
+        if not sys.flags.no_site:
+            raise
+        import site
+
+        site.main()  # what pypm stands on is linked into its environment
 
 
 def _run(verb: str, rest: list[str]) -> int:

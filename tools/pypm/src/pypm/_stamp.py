@@ -7,9 +7,9 @@ the same options compares; any difference, or anything unusual, means the long w
 every no-op, so only ``os``, ``sys`` and ``binascii`` may be imported here.
 
 Lines: ``pypm-stamp VERSION``, ``root PATH``, ``key TEXT``, ``say TEXT``, then
-``f MTIME_NS SIZE INODE PATH`` for a file, ``d MTIME_NS PATH`` for a folder whose listing counts,
-``x PATH`` for a path that must exist, ``n PATH`` for one that must not. Paths are relative to the
-root where they are below it.
+``e PATH`` for an environment that is in step, ``f MTIME_NS SIZE INODE PATH`` for a file,
+``d MTIME_NS PATH`` for a folder whose listing counts, ``x PATH`` for a path that must exist,
+``n PATH`` for one that must not. Paths are relative to the root where they are below it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from binascii import crc32
 from pypm._verbs import VERSION
 
 NAME = "pypm.stamp"
+VENV = ".venv"
 OWN = ".pypm"
 """pypm's own folder at a workspace's root: nothing in it is worth keeping."""
 _STAMPS = f"{OWN}/stamps"
-_MOST = 32
+_MOST = 64
 """Stamps of members' environments that are kept, one for each way they were asked for."""
-_HEAD = f"pypm-stamp 1 {VERSION} {sys.version_info[0]}.{sys.version_info[1]}"
+_HEAD = f"pypm-stamp 2 {VERSION} {sys.version_info[0]}.{sys.version_info[1]}"
+_NO_SETTINGS = ("PYP_DEBUG", "PYP_WORKSPACE_ROOT", "PYPM_HOST_PYTHON", "PYPM_WORKSPACE_ROOT")
+"""Variables that choose nothing: a named root is compared itself, the last two are told to plugins."""
 _SILENT = frozenset({"-q", "--quiet", "--no-progress", "--offline", "--locked"})
 _SELECTION_FLAGS = frozenset(
     {
@@ -52,7 +55,7 @@ def key_of(arguments: list[str]) -> str | None:
         if word in _SELECTION_FLAGS:
             chosen.append(word)
         elif word in _SELECTION_OPTIONS and i + 1 < len(arguments):
-            chosen.append(word + "=" + arguments[i + 1])
+            chosen.append(("--member" if word == "-p" else word) + "=" + arguments[i + 1])
             i += 1
         elif "=" in word and word.split("=", 1)[0] in _SELECTION_OPTIONS:
             chosen.append(word)
@@ -62,10 +65,15 @@ def key_of(arguments: list[str]) -> str | None:
     if any(word.partition("=")[2].startswith((".", "!.")) for word in chosen):
         chosen.append(f"in={os.getcwd()}")  # a member named by its folder
     settings = [
-        f"{k}={v}" for k, v in os.environ.items() if k.startswith(("PYPM_", "PYP_")) and k != "PYP_DEBUG"
+        f"{k}={v}" for k, v in os.environ.items() if k.startswith(("PYPM_", "PYP_")) and k not in _NO_SETTINGS
     ]
     text = "\x1f".join(sorted(chosen) + sorted(settings))
     return text.replace("\n", "\x1e")
+
+
+def key_here(key: str) -> str:
+    """The key of what *key* means in the current folder."""
+    return f"{key}\x1fhere={os.getcwd()}".replace("\n", "\x1e")
 
 
 def nothing_to_do(arguments: list[str]) -> str | None:
@@ -73,40 +81,74 @@ def nothing_to_do(arguments: list[str]) -> str | None:
     found = holding(arguments)
     if found is None:
         return None
-    return "" if "-q" in arguments or "--quiet" in arguments else found[1]
+    return "" if "-q" in arguments or "--quiet" in arguments else found.say
 
 
-def holding(arguments: list[str]) -> tuple[bool, str] | None:
-    """Whether the stamp above the current folder that still holds is for environments of members, and
-    what it says; None if none does."""
+class Held:
+    """What a stamp that holds says."""
+
+    __slots__ = ("environments", "of_members", "root", "say")
+
+    def __init__(self, of_members: bool, root: str, say: str, environments: list[str]) -> None:
+        self.of_members = of_members
+        """Whether it is for environments of members."""
+        self.root = root
+        """The workspace's folder."""
+        self.say = say
+        self.environments = environments
+        """Absolute paths of the environments that are in step."""
+
+
+def holding(arguments: list[str]) -> Held | None:
+    """The stamp above the current folder, if it still holds."""
     key = key_of(arguments)
     return None if key is None else held(key)
 
 
-def held(key: str) -> tuple[bool, str] | None:
-    """As `holding`, by the key of the stamp."""
+def held(key: str, name: str = NAME) -> Held | None:
+    """As `holding`, by the key of the stamp; of another kind of stamp by its file's *name*."""
     try:
-        found = _find(key)
+        found = _find(key, name)
         if found is None:
             return None
         of_members, root, lines, passed = found
-        message = _compare(root, lines, passed, key)
+        environments = _compare(root, lines, passed, key)
     except (OSError, ValueError, IndexError):
         return None
-    return None if message is None else (of_members, message)
+    return None if environments is None else Held(of_members, root, lines[3][4:], environments)
 
 
-def _find(key: str) -> tuple[bool, str, list[str], list[str]] | None:
+def held_here(key: str) -> Held | None:
+    """As `held`, for what *key* means in the current folder, where that decides which member is meant."""
+    try:
+        return held(key_here(key))
+    except OSError:
+        return None  # the folder is gone
+
+
+def also_under(key: str, other: str) -> None:
+    """Leaves the members' stamp under *key* once more, under the key *other*: both mean the same."""
+    try:
+        found = _find(key)
+        if found is not None and found[0]:
+            _, root, lines, _ = found
+            lines[2] = f"key {other}"
+            _put(f"{root}/{_name_for(other)}", lines)
+    except (OSError, ValueError, IndexError):
+        pass  # it costs the short cut, nothing else
+
+
+def _find(key: str, name: str = NAME) -> tuple[bool, str, list[str], list[str]] | None:
     """(whether it is for members, root, its lines, manifests passed on the way up) of the nearest stamp."""
     own = _name_for(key)
     fixed = os.environ.get("PYP_WORKSPACE_ROOT")
     folder = os.path.abspath(fixed) if fixed else os.getcwd()
     passed: list[str] = []
     while True:
-        for name in (own, f".venv/{NAME}"):
+        for path in (own, f"{VENV}/{name}") if name == NAME else (f"{VENV}/{name}",):
             try:
-                with open(f"{folder}/{name}", encoding="utf-8", errors="surrogateescape") as file:
-                    return name is own, folder, file.read().split("\n"), passed
+                with open(f"{folder}/{path}", encoding="utf-8", errors="surrogateescape") as file:
+                    return path is own, folder, file.read().split("\n"), passed
             except OSError:
                 pass
         if fixed or os.path.exists(f"{folder}/pypm-workspace.toml"):
@@ -119,13 +161,14 @@ def _find(key: str) -> tuple[bool, str, list[str], list[str]] | None:
         folder = parent
 
 
-def _compare(root: str, lines: list[str], passed: list[str], key: str) -> str | None:
+def _compare(root: str, lines: list[str], passed: list[str], key: str) -> list[str] | None:
+    """The environments, absolute, if everything is as the lines say; else None."""
     if lines[0] != _HEAD or lines[1] != f"root {root}" or lines[2] != f"key {key}" or lines[-1] != "end":
         return None
-    say = lines[3][4:]
     stat = os.stat
     prefix = root + "/"
     files = set()
+    environments = []
     for line in lines[4:-1]:
         kind = line[0]
         if kind == "f":
@@ -138,6 +181,8 @@ def _compare(root: str, lines: list[str], passed: list[str], key: str) -> str | 
             _, mtime, path = line.split(" ", 2)
             if stat(_at(prefix, path)).st_mtime_ns != int(mtime):
                 return None
+        elif kind == "e":
+            environments.append(_at(prefix, line[2:]))
         elif kind == "x":
             stat(_at(prefix, line[2:]))
         elif kind == "n":
@@ -148,7 +193,7 @@ def _compare(root: str, lines: list[str], passed: list[str], key: str) -> str | 
     for manifest in passed:
         if manifest[len(prefix) :] not in files:
             return None
-    return say
+    return environments
 
 
 def _at(prefix: str, path: str) -> str:
@@ -164,18 +209,22 @@ def write(
     missing: list[str],
     there: list[str] | None = None,
     *,
+    environments: list[str] | None = None,
     of_members: bool = False,
+    name: str = NAME,
 ) -> None:
     """Leaves a stamp in the environment of the workspace at *root*, or one for environments *of_members*.
 
     *files* are (path, mtime in ns, size, inode), *folders* (path, mtime in ns), *there* are paths that
-    are looked for; paths absolute or relative to *root*. Written beside and renamed.
+    are looked for, *environments* those that are in step; paths absolute or relative to *root*. Written
+    beside and renamed.
     """
 
     def below(path: str) -> str:
         return path[len(root) + 1 :] if path.startswith(root + os.sep) else path
 
     lines = [_HEAD, f"root {root}", f"key {key}", f"say {say}"]
+    lines += [f"e {below(path)}" for path in environments or ()]
     lines += [f"f {mtime} {size} {inode} {below(path)}" for path, mtime, size, inode in files]
     lines += [f"d {mtime} {below(path)}" for path, mtime in folders]
     lines += [f"x {below(path)}" for path in there or ()]
@@ -183,14 +232,23 @@ def write(
     lines.append("end")
     if any("\n" in line for line in lines):
         return  # a path with a line break is legal and rare: it costs the short cut, nothing else
-    target = f"{root}/.venv/{NAME}"
+    target = f"{root}/{VENV}/{name}"
     if of_members:
         target = f"{root}/{_name_for(key)}"
         _make_room(root)
+    _put(target, lines)
+
+
+def _put(target: str, lines: list[str]) -> None:
     beside = f"{target}.{os.getpid()}"
-    with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        file.write("\n".join(lines))
-    os.replace(beside, target)
+    try:
+        with open(beside, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            file.write("\n".join(lines))
+        os.replace(beside, target)
+    except OSError:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
 
 
 def _name_for(key: str) -> str:
@@ -217,5 +275,5 @@ def _make_room(root: str) -> None:
 
 def remove(root: str) -> None:
     """Forgets the state: done before an environment is changed."""
-    if os.path.lexists(f"{root}/.venv/{NAME}"):
-        os.unlink(f"{root}/.venv/{NAME}")
+    if os.path.lexists(f"{root}/{VENV}/{NAME}"):
+        os.unlink(f"{root}/{VENV}/{NAME}")

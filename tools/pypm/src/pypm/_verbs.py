@@ -1,7 +1,5 @@
 """The table of commands: strings only, for help and dispatch."""
 
-from __future__ import annotations
-
 VERSION = "0.1.0"
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -15,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "outdated": ("outdated", "list packages that could be newer"),
     "dedupe": ("dedupe", "lock one version where there are several and one will do"),
     "check": ("check", "check boundaries between members, the catalog and the lock"),
+    "audit": ("audit", "look up the locked versions among known vulnerabilities and malware"),
     "watch": ("watch", "stay, and lock again on every change; --sync, --run TASK"),
     "run": ("run", "run a task over members in graph order, a script or a command"),
     "exec": ("exec", "run a command in the environment"),
@@ -26,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "graph": ("graph", "print the members' graph as text, json, dot or mermaid"),
     "import": ("import_", "make another tool's project pypm's, with the versions it had"),
     "export": ("export", "write the lock as pylock.toml or requirements.txt"),
+    "plugin": ("plugin", "add, run and look after plugins; pypm NAME runs one"),
     "pypylock": (
         "pypylock",
         "put interpreter, wheels and members into one archive for machines without a network",
@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "bundle": ("bundle", "verify such an archive"),
     "doctor": ("doctor", "look at the machine and the workspace for what will go wrong"),
     "python": ("python", "find and list interpreters"),
+    "memory": ("memory", "what agents remember: texts by session and key, and promises"),
     "cache": ("cache", "look at the store and clean it"),
     "self": ("self_", "pypm itself: put a fast launcher on PATH"),
     "version": ("version", "print pypm's version"),

@@ -71,6 +71,17 @@ ORIGIN = Gathered(
 """The options that say where a requirement comes from."""
 
 
+SCRIPT = option("--script", metavar="FILE", help="What this file asks for itself (PEP 723), not a member.")
+"""The option for a single file."""
+
+
+def refuse_with_script(**given: object) -> None:
+    """Raises a usage error for options that mean nothing for a script."""
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--script does not go with --{name.replace('_', '-')}")
+
+
 def target_of(group: str | None, dev: bool, extra: str | None) -> Target:
     """The list that is meant. Raises a usage error for two at once."""
     chosen = [name for name, given in (("--group", group), ("--dev", dev), ("--extra", extra)) if given]

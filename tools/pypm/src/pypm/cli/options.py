@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,18 +77,25 @@ SELECTION = Gathered(
 """The options that choose members, extras and groups."""
 
 
+VARIABLES = {
+    "--index-url": "PYPM_INDEX_URL",
+    "--cache-dir": "PYPM_CACHE_DIR",
+    "--python": "PYPM_PYTHON",
+}
+"""The variables that options stand in for."""
+
+
 @contextmanager
 def world(common: Common) -> Iterator[World]:
     """The world a verb runs in, with a progress line for as long as it runs."""
     environ = dict(os.environ)
-    if common.index_url:
-        environ["PYPM_INDEX_URL"] = common.index_url
-    if common.cache_dir:
-        environ["PYPM_CACHE_DIR"] = str(Path(common.cache_dir).absolute())
-    if common.python:
-        environ["PYPM_PYTHON"] = common.python
+    cache_dir = str(Path(common.cache_dir).absolute()) if common.cache_dir else ""
+    values = (common.index_url, cache_dir, common.python)
+    environ |= {name: value for name, value in zip(VARIABLES.values(), values, strict=True) if value}
     offline = common.offline or truth(environ.get("PYPM_OFFLINE", ""))
     shown = False if common.no_progress or environ.get("CI") or common.json else None
+    talks = not (common.json or common.quiet or environ.get("CI"))
+    answers = talks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     with Progress(shown=shown, quiet=common.quiet) as progress:
         yield World(
             cwd=Path.cwd(),
@@ -95,4 +103,5 @@ def world(common: Common) -> Iterator[World]:
             listener=progress,
             offline=offline,
             refresh=common.refresh or truth(environ.get("PYPM_REFRESH", "")),
+            asker=progress.ask if answers else None,
         )

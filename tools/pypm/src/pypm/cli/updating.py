@@ -25,6 +25,7 @@ def show(common: Common, report: UpdateReport) -> None:
                 | ({"catalog": True} if each.catalog else {})
                 for each in report.written
             ],
+            "changed": report.is_new,
             "lock-diff": report.diff.to_json(),
             "sync": report.sync.to_json() if report.sync else None,
             "dry-run": report.dry_run,
@@ -36,10 +37,15 @@ def show(common: Common, report: UpdateReport) -> None:
     for each in report.written:
         where = " in [catalog], for all who ask for the bare name" if each.catalog else ""
         say(f"{each.file}: {each.requirement}{where}{' (not written)' if report.dry_run else ''}")
-    lines = diff_lines(report.diff)
-    for line in lines or ["Nothing to change: pypm.lock stays as it is"]:
+    for line in diff_lines(report.diff) or [_same_versions(report)]:
         say(line)
     for file in report.exports:
         say(f"Wrote {file}")
     if report.sync is not None:
         say(sync_lines(report.sync)[0])
+
+
+def _same_versions(report: UpdateReport) -> str:
+    if not report.is_new:
+        return "Nothing to change: pypm.lock stays as it is"
+    return f"No version changes: {'would write' if report.dry_run else 'wrote'} pypm.lock anew"

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from pypm import _command
 
 
 def scripts_folder(venv: Path) -> Path:
     """Where the environment's programs are."""
-    return venv / ("Scripts" if sys.platform == "win32" else "bin")
+    return Path(_command.scripts_folder(str(venv)))
 
 
 def process_environment(venv: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """*environ* as an activated *venv* changes it: first on PATH, no other interpreter's home."""
-    changed = dict(environ)
-    changed.pop("PYTHONHOME", None)
-    changed["VIRTUAL_ENV"] = str(venv)
-    changed["PATH"] = os.pathsep.join(
-        filter(None, [str(scripts_folder(venv)), environ.get("PATH", os.defpath)])
-    )
-    return changed
+    return _command.activated(str(venv), dict(environ))

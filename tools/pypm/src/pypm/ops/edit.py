@@ -233,10 +233,14 @@ def _bounded(each: Wanted, options: EditOptions, workspace: Workspace, locked: L
     ]
     if not versions:
         return each.text
-    lowest = public(min(versions, key=sort_key))
-    name, _, rest = each.text.partition(";")
-    sign = "==" if options.bounds == "exact" else ">="
-    return f"{name.strip()}{sign}{lowest}" + (f"; {rest.strip()}" if rest.strip() else "")
+    return with_bound(each.text, min(versions, key=sort_key), exact=options.bounds == "exact")
+
+
+def with_bound(text: str, version: str, *, exact: bool) -> str:
+    """The requirement *text*, which leaves the version open, with a bound at *version*."""
+    name, _, rest = text.partition(";")
+    sign = "==" if exact else ">="
+    return f"{name.strip()}{sign}{public(version)}" + (f"; {rest.strip()}" if rest.strip() else "")
 
 
 def _finish(

@@ -1,45 +1,29 @@
-"""``pypm exec`` and ``pypm run``: a command in the environment, or a task over members."""
+"""``pypm run``: a task over members."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from pypm import _tasks
+from pypm._tasks import SHELL, Alone
 from pypm.ops.activation import process_environment
-from pypm.ops.opening import open_workspace
+from pypm.ops.command import Command
 from pypm.ops.places import place_of
 from pypm.ops.roots import selected_members
 from pypm.ops.schedule import Finished, Job, Run, Runner, check_order
 from pypm.ops.selection import Selection
+from pypm.ops.stamping import leave_inputs
 from pypm.ops.world import VENV, World
 from pypm_model.errors import Place, PypmError
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record, replace
+from pypm_model.records import replace
 from pypm_workspace.configuration import Member, Task
 from pypm_workspace.select import reach
 from pypm_workspace.workspace import Workspace
-
-
-class CommandNotFound(PypmError):
-    """No such program in the environment or on PATH."""
-
-    code: ClassVar[str] = "command-not-found"
-    exit: ClassVar[int] = 127
-    command: str
-    tasks: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"no task and no command {self.command!r}" if self.tasks else f"no command {self.command!r}"
-
-    @property
-    def hint(self) -> str | None:
-        return f"tasks here: {', '.join(self.tasks)}" if self.tasks else None
 
 
 class UnknownNeed(PypmError):
@@ -59,31 +43,6 @@ class UnknownNeed(PypmError):
         return (self.place,)
 
 
-@record
-class Command:
-    """A process to become."""
-
-    argv: tuple[str, ...]
-    environment: dict[str, str]
-
-    def become(self) -> int:
-        """Replaces this process where the system can; else runs it and gives its exit code."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if os.name == "posix":
-            os.execve(self.argv[0], list(self.argv), self.environment)
-        return subprocess.run(list(self.argv), env=self.environment).returncode
-
-
-def command_in(venv: Path, world: World, argv: tuple[str, ...], tasks: tuple[str, ...] = ()) -> Command:
-    """*argv* with the environment *venv* activated. Raises `CommandNotFound`."""
-    environment = process_environment(venv, world.environ)
-    program = shutil.which(argv[0], path=environment["PATH"])
-    if program is None:
-        raise CommandNotFound(argv[0], tasks)
-    return Command((program, *argv[1:]), environment)
-
-
 def task_jobs(
     world: World, workspace: Workspace, name: str, arguments: tuple[str, ...], selection: Selection
 ) -> dict[Run, Job]:
@@ -94,6 +53,16 @@ def task_jobs(
     jobs = plan_runs(workspace, members, name, arguments)
     check_order(jobs, lambda run: _written(workspace, run))
     return jobs
+
+
+def lone_command(
+    world: World, workspace: Workspace, jobs: Mapping[Run, Job], venv: Path | None
+) -> Command | None:
+    """The process to become if *jobs* are one command; None where they are not, or there is no shell."""
+    if len(jobs) != 1 or os.name != "posix" or not os.access(SHELL, os.X_OK):
+        return None
+    (job,) = _activated(world, workspace, jobs, venv).values()
+    return Command((SHELL, "-c", job.command), dict(job.environment), job.cwd) if job.command else None
 
 
 def run_jobs(
@@ -107,22 +76,62 @@ def run_jobs(
     announce: Callable[[Job], None],
 ) -> tuple[Finished, ...]:
     """Runs *jobs* in the environment *venv*, or each in that of its member (None); how each ended."""
+    jobs = _activated(world, workspace, jobs, venv)
+    return Runner(jobs, parallel, None if len(jobs) == 1 else emit, announce).run()
+
+
+def _activated(
+    world: World, workspace: Workspace, jobs: Mapping[Run, Job], venv: Path | None
+) -> dict[Run, Job]:
+    """*jobs* with all variables that their commands are given."""
 
     def activated(folder: Path) -> dict[str, str]:
         return {**process_environment(folder, world.environ), "PYP_WORKSPACE_ROOT": workspace.root}
 
+    shared = activated(venv or Path(workspace.root) / VENV)
+    own = {}
     if venv is None:
-        own = {run.member: place_of(workspace, workspace.by_name[NormalizedName(run.member)]).venv
-               for run in jobs if run.member in workspace.by_name}  # fmt: skip
-        jobs = {
-            run: replace(job, environment={**activated(own[run.member]), **job.environment})
-            if run.member in own
-            else job
-            for run, job in jobs.items()
-        }
-    alone = len(jobs) == 1
-    environment = activated(venv or Path(workspace.root) / VENV)
-    return Runner(environment, jobs, parallel, None if alone else emit, announce).run()
+        for member in {run.member for run in jobs} & set(workspace.by_name):
+            own[member] = activated(place_of(workspace, workspace.by_name[NormalizedName(member)]).venv)
+    return {
+        run: replace(job, environment={**own.get(run.member, shared), **job.environment})
+        for run, job in jobs.items()
+    }
+
+
+def keep_tasks(world: World, workspace: Workspace) -> None:
+    """Leaves what `pypm._tasks` reads, so that the next run reads no manifests. Not where there is something
+    to warn of: that is said each time."""
+    key = _tasks.key()
+    if workspace.warnings or key is None or _tasks.remembered() is not None:
+        return
+    leave_inputs(
+        workspace.root, workspace.inputs, key, _tasks.to_text(plain_tasks(world, workspace)), _tasks.NAME
+    )
+
+
+def plain_tasks(world: World, workspace: Workspace) -> dict[str, Alone | None]:
+    """Every task that a member has, by name: what it runs, if that is one command with nothing before it."""
+    found: dict[str, Alone | None] = {}
+    runs: dict[str, Run] = {}
+    for member in selected_members(world, workspace, Selection()):
+        for task in workspace.tasks(member):
+            run = _run(workspace, member, task.name)
+            if run is None or run == runs.get(task.name):
+                continue
+            runs[task.name] = run
+            plain = task.name not in found and task.command and not task.needs
+            found[task.name] = _alone(workspace, run) if plain else None
+    return found
+
+
+def _alone(workspace: Workspace, run: Run) -> Alone | None:
+    member = workspace.by_name.get(NormalizedName(run.member))
+    task = _task(workspace, member, run.task)
+    if task is None:
+        return None
+    cwd = str(Path(workspace.root) / ("." if member is None else member.path))
+    return Alone(str(run), task.command.strip(), cwd, dict(task.env))
 
 
 def plan_runs(
@@ -197,9 +206,8 @@ def _task(workspace: Workspace, member: Member | None, name: str) -> Task | None
     return next((task for task in tasks if task.name == name and (task.command or task.needs)), None)
 
 
-def all_tasks(world: World) -> tuple[tuple[str, str], ...]:
-    """(name, description or command) of every task of the workspace, by name."""
-    workspace = open_workspace(world)
+def all_tasks(workspace: Workspace) -> tuple[tuple[str, str], ...]:
+    """(name, description or command) of every task of *workspace*, by name."""
     found: dict[str, str] = {}
     for member in workspace.members:
         for task in workspace.tasks(member):

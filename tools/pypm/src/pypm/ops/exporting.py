@@ -97,9 +97,7 @@ def form_of(file: str) -> str:
 
 def exported(tools: Tools, workspace: Workspace, lock: Lock, form: Form, known: Addresses = NOWHERE) -> str:
     """The text of *lock*. Indexes are asked for addresses that are not *known*."""
-    if form.target:
-        roots = roots_of(tools.world, workspace, lock, form.selection)
-        lock = narrowed(lock, form.target, _region(form.target), roots)
+    lock = _for_target(tools, workspace, lock, form)
     text, missing = _text(tools, workspace, lock, form, known)
     if missing:
         found = tools.catalog.locate(
@@ -110,6 +108,18 @@ def exported(tools: Tools, workspace: Workspace, lock: Lock, form: Form, known: 
     return text
 
 
+def _for_target(tools: Tools, workspace: Workspace, lock: Lock, form: Form) -> Lock:
+    if not form.target:
+        return lock
+    roots = roots_of(tools.world, workspace, lock, form.selection)
+    return narrowed(lock, form.target, _region(form.target), roots)
+
+
+def _form_in_step(workspace: Workspace, file: str) -> Form:
+    """What *file* of ``[lock] export`` is to hold."""
+    return Form(form_of(file), target=dict(workspace.settings.lock_targets).get(file, ""))
+
+
 def write_with_exports(tools: Tools, workspace: Workspace, locked: Locked) -> tuple[str, ...]:
     """Writes the lock if it is new, and those files of ``[lock] export`` that say something else; their
     names. All texts are made before the first is written."""
@@ -117,7 +127,8 @@ def write_with_exports(tools: Tools, workspace: Workspace, locked: Locked) -> tu
     texts = {}
     for file in workspace.settings.lock_export:
         before = _read(root / file)
-        text = exported(tools, workspace, locked.lock, Form(form_of(file)), _addresses_in(before))
+        form = _form_in_step(workspace, file)
+        text = exported(tools, workspace, locked.lock, form, _addresses_in(before))
         if text != before:
             texts[file] = text
     write_lock(workspace, locked)
@@ -133,7 +144,9 @@ def stale_exports(tools: Tools, workspace: Workspace, lock: Lock) -> tuple[str, 
     stale = []
     for file in workspace.settings.lock_export:
         before = _read(Path(workspace.root) / file)
-        text, missing = _text(tools, workspace, lock, Form(form_of(file)), _addresses_in(before))
+        form = _form_in_step(workspace, file)
+        narrow = _for_target(tools, workspace, lock, form)
+        text, missing = _text(tools, workspace, narrow, form, _addresses_in(before))
         if missing or text != before:
             stale.append(file)
     return tuple(stale)

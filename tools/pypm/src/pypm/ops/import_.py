@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from pypm.ops.writing import write_all
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError
 from pypm_model.records import record
-from pypm_model.sources import IndexSource
+from pypm_model.sources import GitSource, IndexSource
 from pypm_workspace.configuration import Asked, IndexSetting, Settings
 from pypm_workspace.discover import discover, find_root
 from pypm_workspace.errors import NoWorkspace
@@ -98,13 +98,13 @@ def import_(world: World, options: ImportOptions) -> ImportReport:
     workspace = discover(root, edited=texts)
     for warning in workspace.warnings:
         world.listener(warning)
-    pins = found.pins.versions if found.pins is not None else ()
+    pins = found.pins or Pins("", ())
     with open_tools(world, workspace) as tools:
-        locked = lock_workspace(tools, workspace, Locking(preferences=pins))
+        locked = lock_workspace(tools, workspace, Locking(preferences=pins.versions, commits=pins.commits))
     if not options.dry_run:
         write_all(world, workspace, texts, locked, None)
-    kept, moved = _compared(found.pins, locked)
-    lost += tuple(_unknown_files(found.pins, locked)) if found.pins is not None else ()
+    kept, moved = _compared(pins, locked)
+    lost += (*_unknown_files(pins, locked), *_other_commits(pins, locked))
     files = (*texts, *((LOCK,) if locked.is_new else ()), *workspace.settings.lock_export)
     return ImportReport(found.read, files, kept, moved, (*found.lost, *lost), options.dry_run)
 
@@ -129,11 +129,11 @@ def _texts(world: World, folder: Path, found: Found) -> tuple[Path, dict[str, st
     python = "" if draft.file == MANIFEST else PYTHON
     before = _reader(folder)(MANIFEST) or ""
     text, lost = converted(before, draft, name=folder.name, requires_python=python)
-    if text == before and not (draft.indexes or draft.constraints or draft.find_links):
+    if text == before and not draft.is_of_workspace:
         return Path(find_root(folder, world.environ).root).resolve(), {}, lost
     root, path = _placed(world, folder, text)
     texts = {path: text}
-    if draft.indexes or draft.constraints or draft.find_links:
+    if draft.is_of_workspace:
         if path != MANIFEST or (root / WORKSPACE).exists():
             lost += tuple(_for_the_workspace(draft))
         else:
@@ -160,19 +160,24 @@ def _settings(draft: Draft) -> Settings:
     return Settings(
         indexes=tuple(IndexSetting(i.name, i.url, i.explicit, i.default) for i in draft.indexes),
         find_links=draft.find_links,
-        constraints=tuple(
-            Asked(requirement_text.parse(text), "resolution.constraints", item)
-            for item, text in enumerate(draft.constraints)
-        ),
+        constraints=_asked(draft.constraints, "resolution.constraints"),
+        overrides=_asked(draft.overrides, "resolution.overrides"),
+        excludes=draft.excludes,
     )
+
+
+def _asked(texts: Iterable[str], table: str) -> tuple[Asked, ...]:
+    return tuple(Asked(requirement_text.parse(text), table, item) for item, text in enumerate(texts))
 
 
 def _for_the_workspace(draft: Draft) -> Iterator[Lost]:
     """What belongs in a workspace file that is there already."""
     for index in draft.indexes:
         yield Lost(draft.file, f"index {index.name}", f"write it as [[index]] in {WORKSPACE}: {index.url}")
-    for text in draft.constraints:
-        yield Lost(draft.file, text, f"write it under [resolution] constraints in {WORKSPACE}")
+    lists = (("constraints", draft.constraints), ("overrides", draft.overrides), ("excludes", draft.excludes))
+    for key, texts in lists:
+        for text in texts:
+            yield Lost(draft.file, text, f"write it under [resolution] {key} in {WORKSPACE}")
     for link in draft.find_links:
         yield Lost(draft.file, link, f"write it under [resolution] find-links in {WORKSPACE}")
 
@@ -189,14 +194,24 @@ def _unknown_files(pins: Pins, locked: Locked) -> Iterator[Lost]:
             yield Lost(pins.file, package.name, reason)
 
 
-def _compared(pins: Pins | None, locked: Locked) -> tuple[int, tuple[Moved, ...]]:
+def _other_commits(pins: Pins, locked: Locked) -> Iterator[Lost]:
+    """Repositories that are locked at another commit than the other tool had."""
+    for name, sources in pins.commits:
+        commits = {each.commit for each in sources}
+        for package in locked.lock.packages:
+            source = package.source
+            if package.name == name and not (isinstance(source, GitSource) and source.commit in commits):
+                yield Lost(pins.file, f"package.{name}", "is not at the commit that it has: see pypm.lock")
+
+
+def _compared(pins: Pins, locked: Locked) -> tuple[int, tuple[Moved, ...]]:
     """How many pins were kept, and which were not, among the names that are locked."""
     versions: dict[str, list[str]] = {}
     for package in locked.lock.packages:
         if isinstance(package.source, IndexSource):
             versions.setdefault(package.name, []).append(package.version)
     kept, moved = 0, []
-    for name, preferences in pins.versions if pins is not None else ():
+    for name, preferences in pins.versions:
         pinned = tuple(dict.fromkeys(each.version for each in preferences))
         now = tuple(versions.get(name, ()))
         if now and not set(now) <= set(pinned):

@@ -10,14 +10,23 @@ from pypm.ops.merge_setup import teach
 from pypm.ops.world import World
 from pypm_model import names
 from pypm_model.errors import PypmError
+from pypm_model.events import Warned
 from pypm_model.records import record, replace
 from pypm_store.atomic import write_atomically
-from pypm_workspace.discover import discover
+from pypm_workspace.discover import discover, find_root
 from pypm_workspace.errors import NoWorkspace
-from pypm_workspace.templates import new_project, new_workspace, workspace_file
+from pypm_workspace.templates import (
+    module_places,
+    new_project,
+    new_workspace,
+    tables_of,
+    with_project,
+    workspace_file,
+)
 
 MANIFEST = "pyproject.toml"
 WORKSPACE = "pypm-workspace.toml"
+_OF_PROJECTS = {"project", "dependency-groups", "build-system"}
 _SKIPPED = {"node_modules", "build", "dist", "venv", "__pycache__"}
 
 
@@ -26,12 +35,17 @@ class AlreadyThere(PypmError):
 
     code: ClassVar[str] = "already-there"
     file: str
+    without_project: bool = False
+    """It is a manifest without ``[project]``, to which none can be added."""
 
     def __str__(self) -> str:
-        return f"{self.file} exists already"
+        lacking = " and has no [project]" if self.without_project else ""
+        return f"{self.file} exists already{lacking}"
 
     @property
     def hint(self) -> str | None:
+        if self.without_project:
+            return "write one: at the least, `name` and `version` of the project"
         if self.file.endswith(MANIFEST):
             return "`pypm sync` works on it as it is; `pypm init --workspace` makes it a workspace"
         return None
@@ -78,35 +92,40 @@ class InitReport:
 
 
 def init(world: World, options: InitOptions) -> InitReport:
-    """Writes new files only; an existing one is never touched, but for a line more in .gitattributes.
+    """Writes new files; of existing ones, a manifest that holds only the settings of tools gets the project's
+    tables, and .gitattributes a line.
 
     A uv workspace gets the pypm file that says the same. Folders below with manifests become the
     members of a new workspace. Else a project is made (a member, if a workspace above has the folder).
     """
     folder = (world.cwd / options.folder).resolve()
     if not options.git:
-        return _started(folder, options)
+        return _started(world, folder, options)
     repository = Repository(folder, world.environ)
     if (folder / WORKSPACE).exists() or ((folder / MANIFEST).exists() and not options.workspace):
         report = InitReport(str(folder), "git", ())
     else:
-        report = _started(folder, options)
+        report = _started(world, folder, options)
     files, keys = teach(repository)
     return replace(report, files=(*report.files, *files), git_config=keys)
 
 
-def _started(folder: Path, options: InitOptions) -> InitReport:
+def _started(world: World, folder: Path, options: InitOptions) -> InitReport:
     if (folder / WORKSPACE).exists():
         raise AlreadyThere(WORKSPACE)
-    has_manifest = (folder / MANIFEST).exists()
-    if has_manifest:
+    manifest: str | None = None
+    if (folder / MANIFEST).exists():
         found = discover(folder)
         if found.kind == "uv":
             # What uv builds without being told, a file of ours must allow.
             settings = replace(found.settings, build_default=found.build_policy.default)
             return _write(folder, "uv-workspace", {WORKSPACE: workspace_file(settings)})
-        if not options.workspace:
-            raise AlreadyThere(MANIFEST)
+        # It has been read: it is UTF-8, and TOML.
+        manifest = (folder / MANIFEST).read_bytes().decode()
+        tables = tables_of(manifest)
+        if not options.workspace and tables & _OF_PROJECTS:
+            legacy = "build-system" in tables and "project" not in tables
+            raise AlreadyThere(MANIFEST, without_project=legacy)
     name = options.name or folder.name
     if not names.is_valid(name):
         raise BadProjectName(name)
@@ -115,13 +134,18 @@ def _started(folder: Path, options: InitOptions) -> InitReport:
         text = new_workspace(names.normalize(name), patterns or ("packages/*",))
         return _write(folder, "workspace", {WORKSPACE: text})
     python = options.requires_python or _python_of(folder.parent) or ">=3.11"
-    return _write(folder, "project", new_project(name, requires_python=python, package=options.package))
+    has_module = any((folder / place).exists() for place in module_places(name))
+    files = new_project(name, requires_python=python, package=options.package, has_module=has_module)
+    if manifest is not None:
+        files[MANIFEST] = with_project(manifest, files[MANIFEST])
+    report = _write(folder, "project", files)
+    if find_root(folder, {}).reason == "not-a-member":
+        message = f"{folder} is no member of the workspace above: no entry of its `members` matches it"
+        world.listener(Warned("not-a-member", message))
+    return report
 
 
 def _write(folder: Path, kind: str, files: dict[str, str]) -> InitReport:
-    for path in files:
-        if (folder / path).exists():
-            raise AlreadyThere(path)
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

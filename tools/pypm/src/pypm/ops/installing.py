@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from pypm import _stamp
 from pypm._verbs import VERSION
+from pypm.ops.malware import refuse_malware
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.tools import Tools
-from pypm.ops.venvs import start_compiling
+from pypm.ops.venvs import check_place, start_compiling
+from pypm.ops.world import World
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
@@ -19,7 +21,7 @@ from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
 from pypm_env.symlinks import NoSymbolicLinks, can_symlink
 from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
-from pypm_model.names import normalize
+from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
@@ -73,11 +75,15 @@ def install(
     """Makes the environment hold *pins*. *agreed* is called as soon as nothing speaks against the
     environment, unless nothing is to be changed: what can be refused is refused before."""
     venv = target.venv
-    reinstall = True if options.reinstall_all else [normalize(name) for name in options.reinstall]
+    check_reinstalls(options, pins)
+    reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.reinstall]
+    if options.reinstall_all:
+        reinstall = True
     changes: Changes | None = None
+    refuse_malware(tools, pins)
     with tools.store.using():
         installed = inspect(venv)
-        refuse_foreign(installed, adopt=options.force)
+        adopt = allowed_to_replace(tools.world, [installed], options)
         if not options.dry_run:
             agreed()
         trees: Mapping[str, Tree] = {}
@@ -97,18 +103,20 @@ def install(
                 look=options.compile or not anew,
             )
             dists, trees = provided.dists, provided.trees
+            if options.compile:
+                lacking = compile_now(tools, dists, trees, installed, interpreter)
+                reinstall = reinstall if isinstance(reinstall, bool) else [*reinstall, *lacking]
         dists = tuple(replace(dist, requested=dist.name in target.requested) for dist in dists)
         todo = plan(
             Wanted(interpreter, dists, target.mode),
             installed,
             inexact=options.inexact,
             reinstall=reinstall,
-            adopt=options.force,
+            adopt=adopt,
         )
         if not options.dry_run:
-            _stamp.remove(str(tools.root))
-            if options.compile and not todo.is_empty:
-                _compile(trees, interpreter)
+            if not todo.is_empty:
+                _stamp.remove(str(tools.root))
             changes = apply(
                 todo,
                 tools.store,
@@ -120,6 +128,36 @@ def install(
             )
             todo = changes.plan
     return Done(todo, len(dists), changes)
+
+
+class UnknownReinstall(PypmError):
+    """A package to be installed again is none of those that are to be installed."""
+
+    code: ClassVar[str] = "unknown-reinstall"
+    exit: ClassVar[int] = 2
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not to be installed here: {', '.join(self.names)}"
+
+
+def check_reinstalls(options: InstallOptions, pins: Iterable[Pin]) -> None:
+    """Raises `UnknownReinstall` if what is to be installed again is not among *pins*."""
+    unknown = {normalize(name) for name in options.reinstall} - {pin.package.name for pin in pins}
+    if unknown:
+        raise UnknownReinstall(tuple(sorted(unknown)))
+
+
+def allowed_to_replace(world: World, found: Iterable[Installed], options: InstallOptions) -> bool:
+    """Whether environments among *found* that pypm did not make may be replaced: with ``--force``, or if
+    the user says so of each. Raises `ForeignEnvironment` if not, and `UnusableFolder`."""
+    adopt = options.force
+    for installed in found:
+        check_place(installed.folder)
+        if installed.kind == "foreign" and not options.force and world.asker and not options.dry_run:
+            adopt = world.asker(f"{installed.folder} is an environment that pypm did not make. Replace it?")
+        refuse_foreign(installed, adopt=adopt)
+    return adopt
 
 
 def compile_later(tools: Tools, done: Done, interpreter: Interpreter) -> None:
@@ -177,7 +215,27 @@ def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[
     return tuple(found)
 
 
-def _compile(trees: Mapping[str, Tree], interpreter: Interpreter) -> None:
-    from pypm_env.compiling import compile_trees
+def compile_now(
+    tools: Tools,
+    dists: Sequence[WantedDist],
+    trees: Mapping[str, Tree],
+    installed: Installed,
+    interpreter: Interpreter,
+) -> list[NormalizedName]:
+    """Has bytecode made of *dists* in the store; names of those that are *installed* without it. *trees* are
+    those that are at hand, by digest."""
+    from pypm_env.compiling import compile_trees, lacks_bytecode
 
-    compile_trees(trees.values(), interpreter.path, interpreter.cache_tag)
+    found = {
+        dist: tree
+        for dist in dists
+        if (tree := trees.get(dist.tree) or tools.store.tree(dist.tree, check=False)) is not None
+    }
+    compile_trees(found.values(), interpreter.path, interpreter.cache_tag)
+    here = {one.dist.tree for one in installed.dists if one.is_ours}
+    site = installed.folder / interpreter.layout.site_packages
+    return [
+        dist.name
+        for dist, tree in found.items()
+        if dist.tree in here and lacks_bytecode(site, tree, interpreter.cache_tag)
+    ]

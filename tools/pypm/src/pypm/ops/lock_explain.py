@@ -91,6 +91,9 @@ class Entry:
     story: tuple[tuple[str, tuple[Place, ...]], ...]
     changes: tuple[str, ...]
     """If the newest could be had: what else would be another version then."""
+    without_file: str = ""
+    """Where the newest could be had but not installed, for want of a file, in words; ``there``: everywhere
+    that this version is."""
 
     @property
     def is_newest(self) -> bool:
@@ -120,6 +123,7 @@ class Entry:
             "conflict": self.conflict or None,
             "story": [[text, [str(place) for place in places]] for text, places in self.story],
             "changes": list(self.changes),
+            "without-file": self.without_file or None,
         }
 
 
@@ -192,11 +196,7 @@ class _Explaining:
         words: str,
         free: Resolution | Unsolvable | None,
     ) -> Entry:
-        listing = next(
-            fact
-            for fact in self.facts
-            if isinstance(fact, Listing) and fact.name == self.name and fact.index == source.index
-        )
+        listing = self._listing(source.index)
         newest, passed = _newest(listing, package.version)
         holders = tuple(self._holders(where, newest))
         kept = self._moved(package, where, free)
@@ -298,8 +298,33 @@ class _Explaining:
             ]
             return replace(entry, conflict=last.text.removeprefix("so "), story=tuple(story))
         if isinstance(state, Resolution) and isinstance(free, Resolution):
-            return replace(entry, changes=tuple(self._changes(free, state)))
+            changes = tuple(self._changes(free, state))
+            return replace(
+                entry, changes=changes, without_file="" if changes else self._lacking(entry, where)
+            )
         return entry
+
+    def _lacking(self, entry: Entry, where: Diagram) -> str:
+        """Where the newest has no file that can be used, of *where*; empty if it has one everywhere."""
+        listing = self._listing(entry.source.removeprefix("index "))
+        bit = 1 << listing.versions.index(entry.newest)
+        builds = not self.request.build.no_build & {self.name}
+        files = markers.any_of(
+            markers.both(markers.coverage(kind.tags), markers.requires_python(kind.requires_python))
+            for kind, versions in listing.classes
+            if versions & bit and (kind.tags is not None or builds)
+        )
+        lacking = markers.minus(where, files)
+        if lacking == markers.FALSE:
+            return ""
+        return markers.describe(markers.simplify(lacking, where)) if lacking != where else "there"
+
+    def _listing(self, index: str) -> Listing:
+        return next(
+            fact
+            for fact in self.facts
+            if isinstance(fact, Listing) and fact.name == self.name and fact.index == index
+        )
 
     def _places(self, asks: Iterable[Ask], origins: Sequence[Origin]) -> Iterator[Place]:
         for origin in (*(ask.origin for ask in asks), *origins):

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pypm.ops.folders import stale_folders
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
@@ -15,22 +16,25 @@ from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
-from pypm_model.freshness import Stale, manifest_of, marker_texts, settings_of, stale
+from pypm_model.freshness import Stale, manifest_of, marker_texts, same_environments, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
-from pypm_model.names import NormalizedName, normalize
+from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record, replace
-from pypm_model.requests import MemberRequest, Preference, Request
+from pypm_model.requests import Ask, MemberRequest, Origin, Preference, Request
+from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
-from pypm_model.sources import IndexSource, MemberSource
+from pypm_model.sources import GitSource, IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.configuration import Written
 from pypm_workspace.workspace import Workspace
 
+_BOUNDS = Origin(ROOT, LOCK, "bounds")
+"""Whose constraint a bound of `Locking` is: nothing in a manifest."""
 SHOWN = 4
 """Differences of a member that are told in words; the others are counted."""
 
@@ -51,6 +55,11 @@ class Locking:
     locked: bool = False
     preferences: Pins = ()
     """Versions to keep if they fit, in place of those that are locked of the same names."""
+    commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
+    """Likewise, where branches and tags are to stay."""
+    bounds: tuple[tuple[NormalizedName, str], ...] = ()
+    """(name, specifier): these versions and no others, this time. No setting of the lock: one that keeps to
+    them is one that the manifests give without them, too."""
 
 
 @record
@@ -173,8 +182,10 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         raise UnknownUpgrade(tuple(sorted(unknown)))
     plain = request_of(tools, workspace, old.first)
     settings = settings_of(plain, more_settings(workspace))
-    reasons = stale(old.lock, plain, settings) if old.lock is not None else ()
-    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences
+    reasons: tuple[Stale, ...] = ()
+    if old.lock is not None:
+        reasons = (*stale(old.lock, plain, settings), *stale_folders(workspace.root, old.lock))
+    asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits or how.bounds
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
         if not flawed and (old.is_resolved or not old.is_merge):
@@ -194,7 +205,11 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
         request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
-    new = resolved(tools, workspace, request, settings, old)
+    if how.bounds:
+        bounds = (Ask(Requirement(name, (), bound, "", ""), _BOUNDS) for name, bound in how.bounds)
+        request = replace(request, constraints=(*request.constraints, *bounds))
+    anew = old.names if how.upgrade else wanted
+    new = resolved(tools, workspace, request, settings, old, anew, how.commits)
     made = write(new, tools.retained.written)
     if old.amid_merge:
         remember(tools.world, workspace, made)
@@ -219,13 +234,51 @@ def _check_environments(tools: Tools, workspace: Workspace, request: Request) ->
 
 
 def resolved(
-    tools: Tools, workspace: Workspace, request: Request, settings: LockSettings, old: OldLock
+    tools: Tools,
+    workspace: Workspace,
+    request: Request,
+    settings: LockSettings,
+    old: OldLock,
+    anew: Collection[NormalizedName] = (),
+    given: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = (),
 ) -> Lock:
-    """The lock that *request* gives."""
-    from pypm.ops.resolving import resolve
+    """The lock that *request* gives, with branches at the commits *given* or where the old one has them, but
+    for those of the names *anew*. Only where nothing fits that way are they looked at again."""
+    from pypm.ops.resolving import CannotResolve, resolve
 
-    resolution = resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
-    return complete(resolution, request, settings, tools, old.files)
+    def answer() -> Resolution:
+        return resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
+
+    commits = {**old.commits(anew), **dict(given)}
+    tools.catalog.keep_commits(commits, anew=anew)
+    try:
+        resolution = answer()
+    except CannotResolve as conflict:
+        held = [name for name, sources in commits.items() if sources and name in conflict.names]
+        if not held:
+            raise
+        others = {name: sources for name, sources in commits.items() if name not in held}
+        tools.catalog.keep_commits(others, anew={*anew, *held})
+        try:
+            resolution = answer()
+        except CannotResolve:
+            raise
+        except PypmError:
+            raise conflict from None  # whether it would help cannot be found out now
+    made = complete(resolution, request, settings, tools, old.files)
+    before = old.first
+    if before is None:
+        return made
+    # Environments that are only spelled otherwise now make no line of the lock another one.
+    return replace(
+        made,
+        environments=_kept_spelling(before.environments, made.environments),
+        required_environments=_kept_spelling(before.required_environments, made.required_environments),
+    )
+
+
+def _kept_spelling(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    return before if same_environments(before, now) else now
 
 
 def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
@@ -247,9 +300,10 @@ def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
 
 
 def write_lock(workspace: Workspace, locked: Locked) -> None:
-    """Writes the lock if its text is new, beside and renamed."""
+    """Writes the lock if its text is new, beside and renamed. Nobody waits for the disk: what a power cut may
+    take can be made again, and is in version control (decision 0026)."""
     if locked.is_new:
-        write_atomically(Path(workspace.root) / LOCK, locked.text, fsync=True)
+        write_atomically(Path(workspace.root) / LOCK, locked.text)
 
 
 @record
@@ -282,6 +336,7 @@ def check_lock(
         if not reason.member
         or (reason.member not in absent and (members is None or reason.member in members))
     )
+    told += tuple(stale_folders(workspace.root, lock, members))
     return Judged(lock, told, unsound(tools.world, workspace.root, text, lock))
 
 

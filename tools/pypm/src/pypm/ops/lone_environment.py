@@ -106,6 +106,7 @@ def _question(tools: Tools, interpreter: Interpreter, asks: Sequence[Ask], mode:
     facts: dict[str, Any] = {
         "asks": sorted(f"{to_text(one.requirement)} {one.source or ''}" for one in asks),
         "python": [interpreter.identity, interpreter.version],
+        "builds": sorted(tools.may_build),
         "indexes": [index.identity for index in tools.indexes.all],
         "exclude-newer": [tools.settings.exclude_newer, tools.settings.cooldown],
         "root": str(tools.root) if any(isinstance(one.source, PathSource) for one in asks) else "",

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pypm.ops.resolving import Locate, resolve
 from pypm.ops.tools import Tools
 from pypm_env.interpreters import Interpreter
+from pypm_model.errors import Place
 from pypm_model.lock_select import select
 from pypm_model.locks import Lock, Manifest, Pin, Root
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
-from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.requests import Ask, MemberRequest, Origin, Request
 from pypm_model.sources import IndexSource
 
 
@@ -33,8 +34,13 @@ def lone_pins(
     request = Request(
         members=(member,), environments=(only,), constraints=tuple(constraints), build=tools.build_policy
     )
+
+    def where(origin: Origin) -> Place:
+        # The Python is nobody's wish that is written anywhere: it is the interpreter at hand.
+        return place(origin if origin.item >= 0 or not asks else asks[0].origin)
+
     with tools.new_catalog() as catalog:
-        resolution = resolve(request, catalog, place, tools.world.listener)
+        resolution = resolve(request, catalog, where, tools.world.listener)
         wanted = [
             (p.name, p.version, p.source.index)
             for p in resolution.packages

@@ -13,10 +13,19 @@ from typing import Any
 
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
+from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
-from pypm.ops.installing import announced, link_mode_for
+from pypm.ops.installing import (
+    allowed_to_replace,
+    announced,
+    check_reinstalls,
+    compile_now,
+    link_mode_for,
+)
 from pypm.ops.locking import Locked
+from pypm.ops.malware import mark_seen, refuse_malware, with_mark
 from pypm.ops.partial import MembersAbsent
+from pypm.ops.pinned import pinned_files
 from pypm.ops.provisioning import provide, renewed
 from pypm.ops.roots import roots_of
 from pypm.ops.stamping import Stamped, leave_stamp
@@ -29,7 +38,7 @@ from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import NoPython
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
-from pypm_env.plan import Plan, plan, refuse_foreign
+from pypm_env.plan import Plan, plan
 from pypm_env.venv import base_python
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Event, Finished, Started, Warned
@@ -43,6 +52,7 @@ from pypm_model.sources import MemberSource
 from pypm_store.shared_work import share_out
 from pypm_store.tree import Tree
 from pypm_workspace.configuration import Member
+from pypm_workspace.inputs import Inputs
 from pypm_workspace.workspace import Workspace
 
 
@@ -66,6 +76,7 @@ class _Ask:
 def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions) -> MembersReport:
     """Makes the environments of the selected members (all, if none is named) what the lock says of each.
     The lock is written, and anything changed, when nothing speaks against any of them."""
+    mark = mark_seen(tools.store)
     asks = [
         _ask(tools, workspace, locked.lock, root, options)
         for root in _roots(tools, workspace, locked, options)
@@ -92,7 +103,8 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
     )
     in_step = writes or not (workspace.settings.lock_export or options.how.dry_run)
     if options.stamp_key is not None and in_step and not workspace.absent and asks:
-        _stamp(tools, workspace, [ask for ask, *_ in done], report, options.stamp_key)
+        inputs = with_mark(workspace.inputs, mark)
+        _stamp(tools, workspace, inputs, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report
 
@@ -152,13 +164,14 @@ def _installed(
     tools: Tools, asks: Sequence[_Ask], options: SyncOptions, agreed: Callable[[], None]
 ) -> Iterator[_Done]:
     """Makes all environments; *agreed* is called when nothing speaks against any of them."""
+    check_reinstalls(options.how, [pin for ask in asks for pin in ask.pins])
     reinstall: bool | list[NormalizedName] = [normalize(name) for name in options.how.reinstall]
     if options.how.reinstall_all:
         reinstall = True
+    refuse_malware(tools, [pin for ask in asks for pin in ask.pins])
     with tools.store.using():
         found = [inspect(ask.venv) for ask in asks]
-        for installed in found:
-            refuse_foreign(installed, adopt=options.how.force)
+        adopt = allowed_to_replace(tools.world, found, options.how)
         if not options.how.dry_run:
             agreed()
         trees: dict[str, Tree] = {}
@@ -175,21 +188,22 @@ def _installed(
         for ask, installed, wanted in zip(asks, found, dists, strict=True):
             named = tuple(replace(dist, requested=dist.name in ask.requested) for dist in wanted)
             again = True if isinstance(reinstall, bool) else [*reinstall, *torn[ask.name]]
+            if options.how.compile and not options.how.dry_run:
+                lacking = compile_now(tools, named, trees, installed, ask.interpreter)
+                again = again if isinstance(again, bool) else [*again, *lacking]
             plans.append(
                 plan(
                     Wanted(ask.interpreter, named, ask.mode),
                     installed,
                     inexact=options.how.inexact,
                     reinstall=again,
-                    adopt=options.how.force,
+                    adopt=adopt,
                 )
             )
         if options.how.dry_run:
             for ask, todo, wanted in zip(asks, plans, dists, strict=True):
                 yield ask, len(wanted), todo.to_json(), ()
             return
-        if options.how.compile:
-            _compile_now(asks, plans, trees)
         done = _applied(tools, asks, plans, trees)
         for number, ask in enumerate(asks):
             yield ask, len(dists[number]), *done[number]
@@ -339,20 +353,6 @@ def _applied(
 # --- afterwards ----------------------------------------------------------------------------------
 
 
-def _compile_now(asks: Sequence[_Ask], plans: Sequence[Plan], trees: Mapping[str, Tree]) -> None:
-    from pypm_env.compiling import compile_trees
-
-    for interpreter in {ask.interpreter.identity: ask.interpreter for ask in asks}.values():
-        digests = {
-            step.dist.tree
-            for todo in plans
-            for step in todo.install
-            if todo.wanted.interpreter.identity == interpreter.identity
-        }
-        wanted = [tree for digest, tree in trees.items() if digest in digests]
-        compile_trees(wanted, interpreter.path, interpreter.cache_tag)
-
-
 def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None:
     waiting: dict[str, tuple[Interpreter, dict[str, None]]] = {}
     for ask, uncompiled in done:
@@ -362,7 +362,15 @@ def _compile(tools: Tools, done: Sequence[tuple[_Ask, tuple[str, ...]]]) -> None
         start_compiling(tools.world, tools.store, tuple(digests), interpreter)
 
 
-def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: MembersReport, key: str) -> None:
+def _stamp(
+    tools: Tools,
+    workspace: Workspace,
+    inputs: Inputs,
+    lock: Lock,
+    asks: Sequence[_Ask],
+    report: MembersReport,
+    key: str,
+) -> None:
     stamped = []
     for ask in asks:
         needs = needed_outside(tools.store, ask.venv, ask.mode)
@@ -373,5 +381,7 @@ def _stamp(tools: Tools, workspace: Workspace, asks: Sequence[_Ask], report: Mem
         say = f"Nothing to do: {count(one.packages, 'package')} in {shown}"
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
-    exports = workspace.settings.lock_export
-    leave_stamp(workspace.root, workspace.inputs, exports, key, say, stamped, of_members=True)
+    also = also_read(workspace, lock)
+    if also is not None:
+        pinned = pinned_files(tools, workspace)
+        leave_stamp(workspace.root, inputs, also, key, say, stamped, of_members=True, pinned=pinned)

@@ -12,7 +12,7 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.world import LOCK, World
 from pypm_model.errors import PypmError
 from pypm_model.events import ignore
-from pypm_model.freshness import marker_texts, settings_of
+from pypm_model.freshness import same_environments, settings_of
 from pypm_model.lock_merge import Asked, Disagreement, merged
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockSettings
@@ -134,10 +134,10 @@ def _resolved(
 
 
 def _are_those_of(request: Request, settings: LockSettings, asked: Asked) -> bool:
-    return (settings, marker_texts(request.environments), marker_texts(request.required_environments)) == (
-        asked.settings,
-        asked.environments,
-        asked.required_environments,
+    return (
+        settings == asked.settings
+        and same_environments(request.environments, asked.environments)
+        and same_environments(request.required_environments, asked.required_environments)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from pypm_model.lock_text import read
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
 from pypm_model.records import as_dict, field, record, replace
+from pypm_model.sources import GitSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
@@ -57,6 +58,25 @@ class OldLock:
         if len(every) == 1 and not self.salvaged:
             return every[0]
         return union([*every, self.salvaged])
+
+    def commits(
+        self, without: Collection[NormalizedName] = ()
+    ) -> Mapping[NormalizedName, tuple[GitSource, ...]]:
+        """Where branches and tags are to stay, by package, but for those of *without*. Where parents do not
+        agree, none is kept: which of the two is the later one the repository has to say."""
+        found: dict[NormalizedName, dict[GitSource, GitSource]] = {}
+        apart: set[tuple[NormalizedName, GitSource]] = set()
+        for lock in self.parents:
+            for package in lock.packages:
+                if isinstance(package.source, GitSource) and package.name not in without:
+                    ref = replace(package.source, commit="")
+                    known = found.setdefault(package.name, {}).setdefault(ref, package.source)
+                    if known != package.source:
+                        apart.add((package.name, ref))
+        return {
+            name: tuple(source for ref, source in refs.items() if (name, ref) not in apart)
+            for name, refs in found.items()
+        }
 
     @property
     def splits(self) -> tuple[str, ...]:

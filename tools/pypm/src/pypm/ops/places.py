@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm.ops.opening import folder_in, open_workspace
-from pypm.ops.partial import open_partly
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.world import VENV, World
 from pypm_model.errors import PypmError
+from pypm_model.later import later
 from pypm_model.names import ROOT
 from pypm_model.records import record
 from pypm_workspace.configuration import Member
 from pypm_workspace.select import member_at
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm.ops import partial
+else:
+    partial = later("pypm.ops.partial")
 
 
 class NoOneEnvironment(PypmError):
@@ -37,6 +42,22 @@ class NoOneEnvironment(PypmError):
         return "choose one member with -p"
 
 
+class NoEnvironment(PypmError):
+    """An environment is asked for as it is, and was not made yet."""
+
+    code: ClassVar[str] = "no-environment"
+    member: str
+    """Whose it is; empty: the one that the members share."""
+    folder: str
+
+    def __str__(self) -> str:
+        return f"{self.member or 'the workspace'} has no environment in {self.folder}"
+
+    @property
+    def hint(self) -> str:
+        return f"`{'pypm sync -p ' + self.member if self.member else 'pypm sync'}` makes it"
+
+
 @record
 class EnvironmentPlace:
     """One environment."""
@@ -50,7 +71,7 @@ def environment_for(world: World, selection: Selection, *, partly: bool = False)
     """The environment in which a command runs: of the one member that *selection* names, the shared one,
     or, where nothing is shared, of the member in the current folder. Raises `NoOneEnvironment`,
     `UnknownMember`."""
-    workspace = open_partly(world) if partly and selection.members else open_workspace(world)
+    workspace = partial.open_partly(world) if partly and selection.members else open_workspace(world)
     if selection.members:
         members = selected_members(world, workspace, selection)
         if len(members) != 1:

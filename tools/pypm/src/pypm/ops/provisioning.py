@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pypm.ops.malware import refuse_malware
 from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
@@ -131,8 +132,10 @@ def provide(
 
     Members and folders are built as editable wheels (as plain ones with *editable* False); a member
     without a build system is not installed itself. To be called inside ``store.using()``. Raises what
-    fetching, unpacking and building raise; what was provided until then stays in the store.
+    fetching, unpacking and building raise; what was provided until then stays in the store. What is known to
+    be malicious is refused before anything is fetched: `KnownMalware`.
     """
+    refuse_malware(tools, pins)
     wheels, projects, sdists = _divided(tools, pins, editable)
     trees: dict[str, Tree] = {}
     here = set(present)
@@ -153,6 +156,7 @@ def wheel_files(tools: Tools, pins: Sequence[Pin], interpreter: Interpreter) -> 
     """The wheel of every pin as a file, sorted by name: fetched, or built for *interpreter*; members and
     folders as plain ones, a member without a build system not at all. Nothing is unpacked but what is built.
     To be called inside ``store.using()``. Raises what fetching and building raise."""
+    refuse_malware(tools, pins)
     wheels, projects, sdists = _divided(tools, pins, False)
     store = tools.store
     here = {w.artifact.sha256: w.path or store.file(w.artifact.sha256) for w in wheels}

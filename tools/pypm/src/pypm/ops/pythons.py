@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pypm.ops.opening import open_workspace
 from pypm.ops.places import place_of
@@ -17,27 +17,11 @@ from pypm_env.probe import Skipped
 from pypm_env.state_file import STATE, read_state
 from pypm_env.venv import base_python, read_config
 from pypm_model import specifiers
-from pypm_model.errors import PypmError
 from pypm_model.names import ROOT
 from pypm_model.records import record
 from pypm_workspace.errors import NoWorkspace
 
 _PYTHONS = ("bin/python", "Scripts/python.exe")
-
-
-class NoEnvironment(PypmError):
-    """A member's environment was not made yet."""
-
-    code: ClassVar[str] = "no-environment"
-    member: str
-    folder: str
-
-    def __str__(self) -> str:
-        return f"{self.member} has no environment in {self.folder}"
-
-    @property
-    def hint(self) -> str:
-        return f"`pypm sync -p {self.member}` makes it"
 
 
 @record

@@ -25,9 +25,10 @@ from typing import Any
 from pypm import _stamp
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
+from pypm.ops.malware import known_malware, mark_seen, with_mark
 from pypm.ops.stamping import Stamped, leave_stamp, pins_above
 from pypm.ops.synced import SyncReport
-from pypm.ops.venvs import environment_in, needed_outside, start_compiling
+from pypm.ops.venvs import check_place, environment_in, needed_outside, start_compiling
 from pypm.ops.world import LOCK, VENV, World
 from pypm_env.apply import MissingTree, apply
 from pypm_env.dists import LinkMode, Wanted, WantedDist
@@ -67,7 +68,7 @@ class Recipe:
     """(path, digest of the content; empty: there was none)."""
     folders: tuple[tuple[str, str], ...]
     """(path, digest of the names in it; empty: there was none)."""
-    exports: tuple[str, ...]
+    also: tuple[str, ...]
     python: str
     """The interpreter's path."""
     identity: str
@@ -88,7 +89,7 @@ def keep(
     root: str,
     inputs: Inputs,
     lock: str,
-    exports: Sequence[str],
+    also: Sequence[str],
     members: int,
     done: Plan,
     prompt: str,
@@ -97,7 +98,7 @@ def keep(
     done again without looking closer. *lock* is the lock's text. It saves time; nothing hangs on it."""
     if not _is_place(world, root) or any(dist.editable or _is_local(dist) for dist in done.wanted.dists):
         return
-    found = _digests(root, inputs, exports)
+    found = _digests(root, inputs, also)
     if found is None:
         return
     files, folders = found
@@ -105,7 +106,7 @@ def keep(
     recipe = Recipe(
         files,
         folders,
-        tuple(exports),
+        tuple(also),
         interpreter.path,
         interpreter.identity,
         wanted.link_mode,
@@ -140,7 +141,11 @@ def follow(world: World, key: str) -> SyncReport | None:
     interpreter = None if inputs is None else probe(recipe.python, folder_cache(store.path / "interpreters"))
     if inputs is None or not isinstance(interpreter, Interpreter) or interpreter.identity != recipe.identity:
         return None
+    mark = mark_seen(store)
+    if mark.mtime_ns >= 0 and known_malware(store, ((dist.name, dist.version) for dist in recipe.dists)):
+        return None  # the long way knows what is passed over
     venv = environment_in(root)
+    check_place(venv)
     wanted = Wanted(interpreter, recipe.dists, recipe.mode)
     with store.using():
         installed = inspect(venv)
@@ -148,7 +153,8 @@ def follow(world: World, key: str) -> SyncReport | None:
         if installed.kind not in ("absent", "ours") or has_another:
             return None
         todo = plan(wanted, installed, inexact=recipe.inexact)
-        _stamp.remove(root)
+        if not todo.is_empty:
+            _stamp.remove(root)
         try:
             changes = apply(todo, store, pypm_version=VERSION, listener=world.listener, prompt=recipe.prompt)
         except MissingTree:
@@ -159,7 +165,7 @@ def follow(world: World, key: str) -> SyncReport | None:
     needs = needed_outside(store, venv, recipe.mode)
     say = nothing_to_do(report)
     stamped = Stamped(".", interpreter, needs)
-    leave_stamp(root, inputs, recipe.exports, key, say, [stamped], of_members=False)
+    leave_stamp(root, with_mark(inputs, mark), recipe.also, key, say, [stamped], of_members=False)
     start_compiling(world, store, changes.uncompiled, interpreter)
     return report
 
@@ -213,7 +219,7 @@ def _make_room(folder: Path) -> None:
 
 
 def _digests(
-    root: str, inputs: Inputs, exports: Iterable[str]
+    root: str, inputs: Inputs, also: Iterable[str]
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] | None:
     """The digests of files and of folders' names; None if one has changed since it was read, or lies
     outside the root, where another clone has something else."""
@@ -223,7 +229,7 @@ def _digests(
         if _is_outside(seen.path) or _seen(root, seen.path) != seen:
             return None
         files[seen.path] = _ABSENT if content is None else _digest(content)
-    for path in (*exports, *pins_above(".")):
+    for path in (*also, *pins_above(".")):
         if _is_outside(path):
             return None
         content = _content(f"{root}/{path}")
@@ -300,6 +306,6 @@ def _read(place: Path) -> Recipe | None:
         names = ("files", "folders")
         pairs = {name: tuple((path, digest) for path, digest in data[name]) for name in names}
         dists = tuple(WantedDist(**one | {"name": NormalizedName(one["name"])}) for one in data["dists"])
-        return Recipe(**{**data, **pairs, "exports": tuple(data["exports"]), "dists": dists})
+        return Recipe(**{**data, **pairs, "also": tuple(data["also"]), "dists": dists})
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from pypm.ops.folders import folder_manifests, stale_folders
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.old_lock import lock_text
@@ -34,6 +35,7 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.world import LOCK, World
 from pypm_env.interpreters import PIN_FILE
 from pypm_model.errors import Place, PypmError
+from pypm_model.freshness import Stale
 from pypm_model.lock_changes import LockDiff
 from pypm_model.lock_diff import diff
 from pypm_model.locks import Lock
@@ -62,6 +64,8 @@ class _State:
     pins: tuple[str, ...]
     """The texts of the files that choose an interpreter."""
     exports: tuple[str | None, ...]
+    folders: tuple[Stale, ...]
+    """What has changed in folders that are no members since they were locked."""
 
 
 @record(slots=False)
@@ -171,6 +175,7 @@ class Resident:
             exports = write_in_step(tools, workspace, locked)
         digests = {entry.seen.path: entry.digest for entry in workspace.remembered}
         changed = {path for path, _ in self._digests.items() ^ digests.items()} if self._done else set()
+        changed |= {one.file for one in state.folders}
         done = Relocked(
             workspace=workspace,
             locked=locked,
@@ -182,7 +187,7 @@ class Resident:
             seconds=time.monotonic() - began,
         )
         self._done, self._digests = replace(done, before=None), digests
-        self._state = replace(state, lock=locked.text, exports=self._exports(workspace))
+        self._state = replace(state, lock=locked.text, exports=self._exports(workspace), folders=())
         if known == state and not (locked.is_new or exports):
             return None
         return done
@@ -224,7 +229,8 @@ class Resident:
         places |= {str(file.parent) for file in self._pin_files}
         if self._done is not None:
             root = Path(self.root)
-            places |= {str((root / file).parent) for file in self._done.workspace.settings.lock_export}
+            others = (*self._done.workspace.settings.lock_export, *folder_manifests(self._done.locked.lock))
+            places |= {os.path.normpath((root / file).parent) for file in others}
         return frozenset(places)
 
     def concerns(self, paths: Collection[str]) -> bool:
@@ -286,7 +292,8 @@ class Resident:
 
     def _state_of(self, workspace: Workspace) -> _State:
         pins = tuple(_text(file) or "" for file in self._pin_files)
-        return _State(workspace.state, lock_text(workspace), pins, self._exports(workspace))
+        folders = stale_folders(self.root, self._done.locked.lock) if self._done is not None else ()
+        return _State(workspace.state, lock_text(workspace), pins, self._exports(workspace), tuple(folders))
 
     def _has_changed(self, workspace: Workspace, state: _State) -> bool:
         """Whether a file that the new lock is made from is not as it was read."""

@@ -11,6 +11,7 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import Origin, Request
 from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, UrlSource
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 Locate = Callable[[Origin], Place]
 _SHOWN = 3
 """Places shown of those that ask for a name nothing can be learned of."""
+LONG = 60
+"""Lines of a conflict's story that somebody may follow."""
+_NAMED = 5
+"""Packages named of those that the lines which are left out are about."""
 
 
 class CannotResolve(PypmError):
@@ -41,7 +46,17 @@ class CannotResolve(PypmError):
 
     @property
     def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
-        return tuple((line.text, line.places) for line in self.lines[:-1])
+        """The lines, without a last one that says no more than the summary. Nobody follows a proof of
+        hundreds of lines: of one that is long, what members ask for is told, which is where it begins and
+        what can be changed."""
+        if len(self.lines) > LONG:
+            asked = [(line.text, line.places) for line in self.lines if line.places]
+            rest = len(self.lines) - len(asked)
+            about = f", about {', '.join(self.names[:_NAMED])}{' and others' * (len(self.names) > _NAMED)}"
+            return (*asked, (f"the proof has {rest} more lines{about}: --json tells them all", ()))
+        calls_lines = self.lines[-1].text.startswith("so, with (")
+        told = self.lines if calls_lines else self.lines[:-1]
+        return tuple((line.text, line.places) for line in told)
 
     def to_json(self) -> dict[str, Any]:
         found = super().to_json()
@@ -61,6 +76,7 @@ class ResolutionUndecided(PypmError):
     """The step budget ran out before an answer was found: this is not a proof that there is none."""
 
     code: ClassVar[str] = "undecided"
+    exit: ClassVar[int] = 3
     steps: int
     names: tuple[NormalizedName, ...]
 
@@ -68,10 +84,18 @@ class ResolutionUndecided(PypmError):
         return f"no answer after {self.steps} steps: neither solved nor shown to be impossible"
 
     @property
-    def hint(self) -> str | None:
+    def hint(self) -> str:
+        return "; ".join(self.helps)
+
+    @property
+    def helps(self) -> tuple[str, ...]:
+        more = "`max-steps` in [resolution] of pypm-workspace.toml says how many it may take"
         if not self.names:
-            return None
-        return f"most conflicts were about {', '.join(self.names[:5])}: tighter bounds on them would help"
+            return (more,)
+        return (
+            f"most conflicts were about {', '.join(self.names[:5])}: tighter bounds on them would help",
+            more,
+        )
 
 
 class UnsoundResolution(PypmError):
@@ -108,6 +132,11 @@ def resolve(
             facts += catalog.wait()
             session.feed(facts)
         state = run(session, catalog, facts)
+        if isinstance(state, Unsolvable) and request.preferred_splits:
+            # Where an old lock was parted has nothing to do with why there is no answer.
+            session = Session(replace(request, preferred_splits=()))
+            session.feed(facts)
+            state = run(session, catalog, facts)
     except PypmError as error:
         error.askers = error.askers or _askers(request, error, place)
         raise
@@ -157,9 +186,12 @@ def with_hints(unsolvable: Unsolvable, facts: Iterable[Fact], catalog: Catalog, 
 def conflict(unsolvable: Unsolvable, place: Locate) -> CannotResolve:
     """The error that tells *unsolvable*."""
     from pypm.ops.story import told
+    from pypm_resolver.sentences import said
 
+    end = unsolvable.story[-1]
     return CannotResolve(
-        unsolvable.story[-1].text.removeprefix("so "),  # it ends the story there, and begins it here
+        # It ends the story there, and begins it here, where no line has been told yet.
+        (said(end.claim) if end.claim is not None else end.text).removeprefix("so "),
         tuple(told(reason, place) for reason in unsolvable.story),
         unsolvable.region,
         unsolvable.hints,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm.ops.opening import folder_in
 from pypm.ops.selection import Selection
 from pypm.ops.world import World
 from pypm_model.errors import PypmError
-from pypm_model.lock_select import NotLocked
-from pypm_model.locks import Lock, Root
+from pypm_model.later import later
 from pypm_model.names import NormalizedName, normalize
 from pypm_workspace.configuration import Member
 from pypm_workspace.faults import nearest
 from pypm_workspace.select import select
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm_model import lock_select, locks
+    from pypm_model.locks import Lock, Root
+else:
+    lock_select = later("pypm_model.lock_select")
+    locks = later("pypm_model.locks")
 
 
 class UnknownChoice(PypmError):
@@ -50,7 +56,7 @@ def roots_of(world: World, workspace: Workspace, lock: Lock, selection: Selectio
     locked = {package.name: package for package in lock.packages if package.manifest is not None}
     missing = next((member.name for member in members if member.name not in locked), None)
     if missing is not None:
-        raise NotLocked(Root(missing))
+        raise lock_select.NotLocked(locks.Root(missing))
     has_extras = {m.name: tuple(e for e, _ in locked[m.name].extras) for m in members}
     has_groups = {m.name: tuple(g for g, _ in locked[m.name].groups) for m in members}
     extras = {normalize(name) for name in selection.extras}
@@ -72,7 +78,7 @@ def roots_of(world: World, workspace: Workspace, lock: Lock, selection: Selectio
             taken = tuple(
                 e for e in has_extras[member.name] if project and (selection.all_extras or e in extras)
             )
-            found.append(Root(member.name, taken, chosen, project))
+            found.append(locks.Root(member.name, taken, chosen, project))
     return tuple(found)
 
 

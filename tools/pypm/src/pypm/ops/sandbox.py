@@ -103,7 +103,7 @@ def _key(world: World, options: SandboxOptions) -> str:
 def _remembered(store: Path, key: str) -> Ready | None:
     """What an earlier run made, if nothing has changed that it depends on."""
     found = _stamp.held(key)
-    ready = None if found is None else from_line(found[1])
+    ready = None if found is None else from_line(found.say)
     if ready is None:
         return None
     hold_until_exit(store / "locks" / f"using-{ready.digest}")
@@ -289,7 +289,7 @@ def run(
             program = sandbox.start.argv[0]
             if error.number not in _MISSING:
                 raise NotExecutable(program, str(error)) from None
-            from pypm.ops.execute import CommandNotFound
+            from pypm.ops.command import CommandNotFound
 
             raise CommandNotFound(program) from None
         if options.keep_diff:

@@ -6,14 +6,20 @@ every member this one depends on. What several runs wait for is run once.
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm_model.errors import Place, PypmError
+from pypm_model.later import later
 from pypm_model.records import field, record
+
+if TYPE_CHECKING:
+    import subprocess
+    from concurrent import futures
+else:
+    subprocess = later("subprocess")
+    futures = later("concurrent.futures")
 
 
 @record(order=True)
@@ -36,7 +42,7 @@ class Job:
     cwd: str
     after: frozenset[Run] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables set for this command alone."""
+    """Variables set for this command; for a `Runner`, all there are."""
 
 
 @record
@@ -97,7 +103,6 @@ class Runner:
     is right when there is one job. *announce* is told of each job as it starts.
     """
 
-    environment: Mapping[str, str]
     jobs: Mapping[Run, Job]
     parallel: int
     emit: Callable[[Run, str], None] | None
@@ -110,9 +115,9 @@ class Runner:
         waiting = dict(self.jobs)
         succeeded: set[Run] = set()
         ended: list[Finished] = []
-        running: dict[Future[int], Run] = {}
+        running: dict[futures.Future[int], Run] = {}
         failed = False
-        with ThreadPoolExecutor(max_workers=self.parallel) as pool:
+        with futures.ThreadPoolExecutor(max_workers=self.parallel) as pool:
             try:
                 while waiting or running:
                     if not failed:
@@ -120,7 +125,7 @@ class Runner:
                             running[pool.submit(self._execute, waiting.pop(run))] = run
                     if not running:
                         break
-                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    finished, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
                     for future in finished:
                         run = running.pop(future)
                         code = future.result()
@@ -146,7 +151,7 @@ class Runner:
             job.command,
             shell=True,
             cwd=job.cwd,
-            env={**self.environment, **job.environment},
+            env=job.environment,
             stdout=captured,
             stderr=None if captured is None else subprocess.STDOUT,
             stdin=None if captured is None else subprocess.DEVNULL,

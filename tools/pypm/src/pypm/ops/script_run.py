@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from pypm.ops.activation import process_environment
-from pypm.ops.execute import Command
+from pypm.ops.command import Command
 from pypm.ops.lone_environment import ask, lone_environment
 from pypm.ops.opening import open_workspace
+from pypm.ops.resolving import CannotResolve
 from pypm.ops.toolbox import open_tools
+from pypm.ops.tools import Tools
 from pypm.ops.world import World
+from pypm_env.interpreters import Interpreter
 from pypm_env.venv import python_path
-from pypm_model.errors import Place
-from pypm_model.names import NormalizedName
+from pypm_model import specifiers
+from pypm_model.errors import Place, PypmError
+from pypm_model.lock_select import NoFileFits
+from pypm_model.names import NormalizedName, normalize
+from pypm_model.records import record, replace
 from pypm_model.requests import Ask
 from pypm_model.requirement_text import parse
 from pypm_model.sources import PathSource
 from pypm_workspace.errors import NoWorkspace
 from pypm_workspace.faults import Fault, InvalidManifest
-from pypm_workspace.script_block import read_script
+from pypm_workspace.script_block import Script, read_script
 from pypm_workspace.select import reach
 from pypm_workspace.workspace import Workspace
 
-_SCRIPT = NormalizedName("(script)")
+SCRIPT = NormalizedName("(script)")
 """Stands for who asks where a resolution wants a member. No project's name."""
+_TABLES = "[resolution]", "[tool.pypm.resolution]"
+"""A workspace's table of settings, and what it is called in a script."""
 
 
-def is_script(world: World, word: str) -> bool:
-    """Whether *word* is a file of Python in or below the current folder, or by its path."""
-    return word.endswith((".py", ".pyw")) and (world.cwd / word).is_file()
+class NoScript(PypmError):
+    """A file of Python is to be run, and is not there."""
+
+    code: ClassVar[str] = "no-script"
+    exit: ClassVar[int] = 2
+    file: str
+
+    def __str__(self) -> str:
+        return f"there is no file {self.file}"
+
+
+class NoFileOfScript(NoFileFits):
+    """Packages that a script needs, and none of whose files this machine can use; at least one."""
+
+    code: ClassVar[str] = "no-file-of-script"
+
+    @property
+    def hint(self) -> str | None:
+        return super().hint and str(super().hint).replace(*_TABLES)
 
 
 def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Command | None:
@@ -41,29 +66,74 @@ def script_command(world: World, word: str, arguments: tuple[str, ...]) -> Comma
     script = read_script(path.read_bytes(), word)
     if script is None:
         return None
-    try:
-        workspace = open_workspace(world)
-    except NoWorkspace:
-        workspace = None
+    workspace = workspace_around(world)
     with open_tools(world, workspace) as tools:
-        base = os.path.relpath(path.resolve().parent, tools.root).replace(os.sep, "/")
-        asks = []
-        for item, text in enumerate(script.dependencies):
-            try:
-                asks.append(ask(tools, text, _SCRIPT, word, item, base))
-            except ValueError as error:
-                raise InvalidManifest((Fault(Place(word, script.lines[item]), str(error)),)) from None
-        asks += _members_below(workspace, asks) if workspace is not None else []
-        places = {item: Place(word, line) for item, line in enumerate(script.lines)}
+        asked = asked_by(tools, workspace, script, word)
         try:
-            interpreter = tools.interpreter(script.requires_python, folder=path.resolve().parent)
-            lone = lone_environment(tools, interpreter, asks, places, owner=path.resolve())
+            lone = lone_environment(tools, asked.interpreter, asked.asks, asked.places, owner=path.resolve())
+        except CannotResolve as error:
+            told = replace(error, hints=tuple(hint.replace(*_TABLES) for hint in error.hints))
+            told.askers = error.askers or (Place(word, script.line),)
+            raise told from None
+        except NoFileFits as error:
+            misfit = NoFileOfScript(error.packages, error.python, error.platform)
+            misfit.askers = error.askers or (Place(word, script.line),)
+            raise misfit from None
         except Exception as error:
             if not getattr(error, "askers", True):
                 error.askers = (Place(word, script.line),)  # type: ignore[attr-defined]
             raise
-        python = python_path(lone.venv, interpreter)
+        python = python_path(lone.venv, asked.interpreter)
     return Command((str(python), word, *arguments), process_environment(lone.venv, world.environ))
+
+
+@record
+class Asked:
+    """What a script asks for, and the interpreter it gets."""
+
+    asks: tuple[Ask, ...]
+    places: Mapping[int, Place]
+    """Where each ask is written, by its item."""
+    interpreter: Interpreter
+
+
+def asked_by(tools: Tools, workspace: Workspace | None, script: Script, word: str) -> Asked:
+    """What the *script* in the file *word* asks for. Raises `InvalidManifest`, `NoPython`."""
+    tools.may_build = frozenset(map(normalize, script.may_build))
+    folder = (tools.world.cwd / word).resolve().parent
+    base = os.path.relpath(folder, tools.root).replace(os.sep, "/")
+    asks = []
+    for item, text in enumerate(script.dependencies):
+        try:
+            asks.append(ask(tools, text, SCRIPT, word, item, base))
+        except ValueError as error:
+            raise InvalidManifest((Fault(Place(word, script.lines[item]), str(error)),)) from None
+    asks += _members_below(workspace, asks) if workspace is not None else []
+    places = {item: Place(word, line) for item, line in enumerate(script.lines)}
+    pythons = _pythons_of(workspace, script.requires_python, asks)
+    try:
+        interpreter = tools.interpreter(pythons, folder=folder)
+    except PypmError as error:
+        error.askers = error.askers or (Place(word, script.line),)
+        raise
+    return Asked(tuple(asks), places, interpreter)
+
+
+def workspace_around(world: World) -> Workspace | None:
+    """The workspace whose indexes and settings hold for a script; None if there is none."""
+    try:
+        return open_workspace(world)
+    except NoWorkspace:
+        return None
+
+
+def _pythons_of(workspace: Workspace | None, asked: str, asks: Sequence[Ask]) -> str:
+    """The Pythons that the script *asked* for and all members among *asks* run on."""
+    if workspace is not None:
+        pythons = workspace.pythons
+        for one in asks:
+            asked = specifiers.merge(asked, pythons.get(one.requirement.name, ""))
+    return asked
 
 
 def _members_below(workspace: Workspace, asks: Sequence[Ask]) -> list[Ask]:

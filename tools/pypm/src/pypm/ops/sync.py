@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
+from pypm.ops.malware import mark_seen, with_mark
+from pypm.ops.pinned import pinned_files
 from pypm.ops.recipes import keep, nothing_to_do
 from pypm.ops.roots import roots_of
 from pypm.ops.selection import Selection
@@ -25,6 +28,7 @@ from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Root
 from pypm_model.records import record
+from pypm_workspace.inputs import FileSeen
 from pypm_workspace.workspace import Workspace
 
 
@@ -59,6 +63,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     """Makes ``.venv`` at the workspace's root what the lock and *options* say. The lock is written as soon
     as nothing speaks against the environment: what can be refused is refused before anything has changed."""
     world, lock = tools.world, locked.lock
+    mark = mark_seen(tools.store)
     venv = environment_in(workspace.root)
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
@@ -93,7 +98,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     )
     in_step = writes or not workspace.settings.lock_export
     if options.stamp_key is not None and in_step and not options.how.dry_run:
-        _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report)
+        _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report, mark)
     compile_later(tools, done, interpreter)
     return report
 
@@ -128,13 +133,19 @@ def _remember(
     target: Target,
     key: str,
     report: SyncReport,
+    mark: FileSeen,
 ) -> None:
     """For the next sync: that nothing is to be done while nothing changes, and how it is done again."""
-    root, inputs, exports = workspace.root, workspace.inputs, workspace.settings.lock_export
+    root, inputs = workspace.root, workspace.inputs
+    also = also_read(workspace, locked.lock)
+    if also is None:
+        return
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
-    leave_stamp(root, inputs, exports, key, nothing_to_do(report), stamped, of_members=False)
-    if not workspace.warnings:
+    pinned = pinned_files(tools, workspace)
+    seen = with_mark(inputs, mark)
+    leave_stamp(root, seen, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned)
+    if not (workspace.warnings or pinned):
         keep(
             tools.world,
             tools.store,
@@ -142,7 +153,7 @@ def _remember(
             root,
             inputs,
             locked.text,
-            exports,
+            also,
             report.members,
             done,
             target.prompt,

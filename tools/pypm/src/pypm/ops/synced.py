@@ -25,6 +25,8 @@ class SyncReport:
     dry_run: bool = False
     exports: tuple[str, ...] = ()
     """Files of ``[lock] export`` that were written."""
+    plugins: tuple[str, ...] = ()
+    """Plugins that the workspace pins and that were fetched."""
 
     @property
     def is_unchanged(self) -> bool:
@@ -39,7 +41,7 @@ class SyncReport:
             "members": self.members,
             "packages": self.packages,
             "dry-run": self.dry_run,
-        } | ({"exports": list(self.exports)} if self.exports else {})
+        } | _if_any(self.exports, self.plugins)
 
 
 @record
@@ -78,6 +80,8 @@ class MembersReport:
     dry_run: bool = False
     exports: tuple[str, ...] = ()
     """Files of ``[lock] export`` that were written."""
+    plugins: tuple[str, ...] = ()
+    """Plugins that the workspace pins and that were fetched."""
 
     @property
     def is_unchanged(self) -> bool:
@@ -94,4 +98,10 @@ class MembersReport:
             "lock-diff": self.lock_diff.to_json(),
             "members": self.members,
             "dry-run": self.dry_run,
-        } | ({"exports": list(self.exports)} if self.exports else {})
+        } | _if_any(self.exports, self.plugins)
+
+
+def _if_any(exports: tuple[str, ...], plugins: tuple[str, ...]) -> dict[str, Any]:
+    """What most workspaces have none of."""
+    found = {"exports": list(exports), "plugins": list(plugins)}
+    return {key: names for key, names in found.items() if names}

@@ -10,6 +10,7 @@ from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
+from pypm_model.records import replace
 from pypm_workspace.workspace import Workspace
 
 
@@ -25,12 +26,20 @@ def sync(world: World, options: SyncOptions) -> SyncReport | MembersReport:
 def bring_along(
     tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions
 ) -> SyncReport | MembersReport:
-    """The environments' half of `sync`."""
-    if not are_apart(workspace, options):
-        return sync_locked(tools, workspace, locked, options)
-    from pypm.ops.member_sync import sync_members
+    """The environments' half of `sync`. Plugins that the workspace pins are fetched first: what cannot be had
+    stops the run before anything has changed."""
+    plugins: tuple[str, ...] = ()
+    if workspace.settings.plugins and not options.how.dry_run:
+        from pypm.ops.plugins import fetch_pins
 
-    return sync_members(tools, workspace, locked, options)
+        plugins = fetch_pins(tools.world, workspace.root, workspace.settings.plugins)
+    if not are_apart(workspace, options):
+        report: SyncReport | MembersReport = sync_locked(tools, workspace, locked, options)
+    else:
+        from pypm.ops.member_sync import sync_members
+
+        report = sync_members(tools, workspace, locked, options)
+    return replace(report, plugins=plugins) if plugins else report
 
 
 def are_apart(workspace: Workspace, options: SyncOptions) -> bool:

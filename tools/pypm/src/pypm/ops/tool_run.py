@@ -8,12 +8,14 @@ import shutil
 from typing import ClassVar
 
 from pypm.ops.activation import scripts_folder
-from pypm.ops.execute import Command
+from pypm.ops.command import Command
 from pypm.ops.lone_environment import Lone, ask, lone_environment
+from pypm.ops.resolving import CannotResolve
 from pypm.ops.toolbox import open_tools
 from pypm.ops.wanted import NotARequirement
 from pypm.ops.world import World
 from pypm_model.errors import Place, PypmError
+from pypm_model.lock_select import NoFileFits
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement, parse
@@ -21,6 +23,8 @@ from pypm_model.requirement_text import InvalidRequirement, parse
 _TOOL = NormalizedName("(tool)")
 """Stands for who asks where a resolution wants a member. No project's name."""
 _AT = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?)@(?P<version>[^\s/:@]+)")
+
+_SETTING = re.compile(r"""\[resolution\] build = \{ allow = \["([^"]+)"\] \}""")
 
 
 class NoToolCommand(PypmError):
@@ -45,6 +49,17 @@ class NoToolCommand(PypmError):
         )
 
 
+class NoFileOfTool(NoFileFits):
+    """Packages that a tool needs, and none of whose files this machine can use; at least one."""
+
+    code: ClassVar[str] = "no-file-of-tool"
+
+    @property
+    def hint(self) -> str | None:
+        names = [each.name for each in self.packages if each.needs_leave]
+        return f"allow it: {' '.join(f'--allow-build {name}' for name in names)}" if names else None
+
+
 @record
 class ToolOptions:
     """What to run."""
@@ -55,6 +70,8 @@ class ToolOptions:
     """The requirement that brings the command; empty: the command's word is the requirement."""
     extra: tuple[str, ...] = ()
     """Further requirements."""
+    allow_build: tuple[str, ...] = ()
+    """Packages whose sdists may be built."""
 
 
 def tool_command(world: World, options: ToolOptions) -> Command:
@@ -66,6 +83,7 @@ def tool_command(world: World, options: ToolOptions) -> Command:
         world = replace(world, refresh=True)
     texts = (text, *(_requirement(more)[0] for more in options.extra))
     with open_tools(world, None) as tools:
+        tools.may_build = frozenset(map(normalize, options.allow_build))
         asks = []
         for item, one in enumerate(texts):
             try:
@@ -75,7 +93,12 @@ def tool_command(world: World, options: ToolOptions) -> Command:
             except ValueError as error:
                 raise NotARequirement(one, str(error)) from None
         places = {item: Place("the command line") for item in range(len(texts))}
-        lone = lone_environment(tools, tools.interpreter(), asks, places)
+        try:
+            lone = lone_environment(tools, tools.interpreter(), asks, places)
+        except CannotResolve as error:
+            raise replace(error, hints=tuple(map(_as_option, error.hints))) from None
+        except NoFileFits as error:
+            raise NoFileOfTool(error.packages, error.python, error.platform) from None
     package = asks[0].requirement.name
     name = _command_of(lone, package, word if options.package else "")
     folder = str(scripts_folder(lone.venv))
@@ -86,6 +109,11 @@ def tool_command(world: World, options: ToolOptions) -> Command:
     environment = {**world.environ, "PATH": path}
     environment.pop("PYTHONHOME", None)
     return Command((program, *arguments), environment)
+
+
+def _as_option(hint: str) -> str:
+    """A remedy for a workspace's settings, as the option it is here."""
+    return _SETTING.sub(r"--allow-build \1", hint)
 
 
 def _requirement(text: str) -> tuple[str, bool]:

@@ -16,6 +16,7 @@ from pypm.ops.opening import indexes_of, open_store
 from pypm.ops.retained import Retained
 from pypm.ops.world import World
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
 from pypm_workspace.configuration import Member, Settings
 from pypm_workspace.workspace import Workspace
@@ -57,6 +58,8 @@ class Tools:
         self._scratches = 0
         self.addresses: Mapping[str, str] = {}
         """Where files are (by sha256) that no index is to be asked for, and that are nowhere else."""
+        self.may_build: frozenset[NormalizedName] = frozenset()
+        """Whose build backends may run besides those that the workspace allows."""
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +80,8 @@ class Tools:
     @property
     def build_policy(self) -> BuildPolicy:
         """Whose build backends may run."""
-        return self.workspace.build_policy if self.workspace else BuildPolicy()
+        policy = self.workspace.build_policy if self.workspace else BuildPolicy()
+        return replace(policy, allow=policy.allow | self.may_build) if self.may_build else policy
 
     @cached_property
     def store(self) -> Store:

@@ -85,6 +85,8 @@ class UpdateReport:
     written: tuple[Rewritten, ...]
     diff: LockDiff
     sync: SyncReport | MembersReport | None
+    is_new: bool
+    """Whether the lock's text is another one, be it with the same versions."""
     dry_run: bool = False
     exports: tuple[str, ...] = ()
     """Files of ``[lock] export`` that were written."""
@@ -112,10 +114,10 @@ def _done(
 ) -> UpdateReport:
     changes = diff(locked.old, locked.lock) if locked.is_new else LockDiff()
     if options.dry_run:
-        return UpdateReport(written, changes, None, True)
+        return UpdateReport(written, changes, None, locked.is_new, True)
     how = SyncOptions(stamp_key=key_of([])) if options.sync else None
     done = write_all(world, workspace, manifests, locked, how)
-    return UpdateReport(written, changes, done.sync, exports=done.exports)
+    return UpdateReport(written, changes, done.sync, locked.is_new, exports=done.exports)
 
 
 def _latest(

@@ -11,12 +11,23 @@ from pypm_env.dists import LinkMode
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_store.store import Store
+from pypm_workspace.errors import UnusableFolder
 
 
 def environment_in(root: str | Path) -> Path:
     """Where the environment of the folder *root* is: a link the user put there stays, and is followed."""
     folder = Path(root) / VENV
     return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+
+
+def check_place(venv: Path) -> None:
+    """Raises `UnusableFolder` for a place where no environment works: PATH could not name its programs, or a
+    path file its members."""
+    text = str(venv)
+    if os.pathsep in text:
+        raise UnusableFolder(text, f"has {os.pathsep!r}, which separates the entries of PATH")
+    if "\n" in text or "\r" in text:
+        raise UnusableFolder(text, "has a line break")
 
 
 def needed_outside(store: Store, venv: Path, mode: LinkMode) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
-"""``ls``, ``tree``, ``why`` and ``graph``: what is there and why."""
+"""``tree`` and ``why``: what is there and why."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pypm.ops.old_lock import lock_text
@@ -17,21 +16,8 @@ from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import field, record
 from pypm_workspace.configuration import Member
-from pypm_workspace.graph import graph
-from pypm_workspace.graph_formats import render
 from pypm_workspace.why import LIMIT, Node, Step, Why, place_of, why
 from pypm_workspace.workspace import Workspace
-
-
-def list_members(world: World, selection: Selection) -> tuple[Workspace, tuple[Member, ...]]:
-    """The workspace and the selected members, by name."""
-    workspace = open_workspace(world)
-    return workspace, selected_members(world, workspace, selection)
-
-
-def graph_text(world: World, form: str) -> str:
-    """The members' graph as ``text``, ``json``, ``dot`` or ``mermaid``."""
-    return render(graph(open_workspace(world)), form)
 
 
 @record
@@ -142,11 +128,12 @@ def tree(world: World, selection: Selection, depth: int | None) -> tuple[Branch,
 
 def _without_lock(workspace: Workspace, members: tuple[Member, ...]) -> tuple[Branch, ...]:
     branches = []
-    drawn = graph(workspace)
     for member in members:
         text = f"{member.name} {member.version or ''}".strip()
         branches.append(Branch(0, text, name=member.name, version=member.version or ""))
-        branches += [Branch(1, edge.child, True, edge.child) for edge in drawn.edges_from(member.name)]
+        branches += [
+            Branch(1, edge.child, True, edge.child) for edge in workspace.edges if edge.parent == member.name
+        ]
     return tuple(branches)
 
 
@@ -219,20 +206,3 @@ class _Tree:
             for package in self._packages.get(edge.name, [])
             if edge.version in ("", package.version) and edge.source in (None, package.source)
         ]
-
-
-def members_json(workspace: Workspace, members: tuple[Member, ...]) -> str:
-    """The members as JSON text."""
-    rows = [
-        {
-            "name": member.display_name or member.name,
-            "path": member.path,
-            "version": member.version,
-            "requires-python": workspace.pythons.get(member.name, member.requires_python) or None,
-            "virtual": member.is_virtual,
-        }
-        for member in members
-    ]
-    return (
-        json.dumps({"root": workspace.root, "name": workspace.name, "members": rows}, sort_keys=True) + "\n"
-    )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pypm.ops.ending import Ending
 from pypm.ops.git import NoRepository, Repository
@@ -41,6 +41,8 @@ from pypm_workspace.watch import CALM, QUICK, Watcher
 
 GRACE = 0.4
 """Seconds for which manifests that cannot be read are not spoken of: somebody may be writing them."""
+LONGEST = 5.0
+"""Seconds after which they are, though others come and go."""
 HEARTBEAT = 30.0
 """Seconds without news after which all is looked at again; and what an index refused is asked once more."""
 SLICE = 2.0
@@ -114,6 +116,8 @@ class _Watching:
         self._trouble: Exception | None = None
         """What was told to stand in the way."""
         self._unread_since: float | None = None
+        self._unread_first = 0.0
+        self._unread: dict[str, Any] = {}
         """When the manifests began to be no workspace."""
         self._last_news = time.monotonic()
         self._hurried = 0
@@ -214,8 +218,13 @@ class _Watching:
         if not Path(self._resident.root).is_dir():
             raise Gone(self._resident.root)
         if isinstance(error, HalfWritten) or not self._resident.is_readable:
-            clock = time.monotonic()
-            self._unread_since = clock if self._unread_since is None else self._unread_since
+            clock, told = time.monotonic(), error_json(error)
+            if self._unread_since is None:
+                self._unread_first = self._unread_since = clock
+            elif told != self._unread and clock - self._unread_first < LONGEST:
+                # Another one than before: somebody is at work.
+                self._unread_since = clock
+            self._unread = told
             if clock - self._unread_since < GRACE:
                 return True
             self._retry = False

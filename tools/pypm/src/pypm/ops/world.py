@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pypm_model.events import Listener, ignore
@@ -23,6 +23,8 @@ class World:
     listener: Listener = ignore
     offline: bool = False
     refresh: bool = False
+    asker: Callable[[str], bool] | None = None
+    """Puts a question to the user, who says yes or no; None where nobody could answer."""
 
 
 def truth(text: str) -> bool:

@@ -45,7 +45,12 @@ def render_unexpected(error: Exception, *, json: bool = False) -> str:
     if isinstance(error, OSError) and error.strerror:
         subject = f": {error.filename}" if error.filename else ""
         message = f"{error.strerror.lower()}{subject}"
-        return _plain_json("system", message) if json else f"{red}[system]: {message}\n"
+        from pypm_store.store_errors import FULL
+
+        hint = "free some space and try again" if error.errno in FULL else None
+        if json:
+            return _plain_json("system", message, hint)
+        return f"{red}[system]: {message}\n" + (f"  {style('help', 'cyan')}: {hint}\n" if hint else "")
     what = " ".join(str(error).split()) or "no message"
     message = f"{type(error).__name__}: {what}"
     hint = "This is a fault in pypm. PYP_DEBUG=1 shows where; please report it with that output."

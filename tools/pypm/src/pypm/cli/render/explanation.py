@@ -52,6 +52,8 @@ def _entry(name: str, entry: Entry) -> Iterator[str]:
         for text, places in entry.story:
             yield f"    {text}"
             yield from (f"        {style(str(place), 'blue')}" for place in places)
+    if entry.without_file:
+        yield f"  {name} {entry.newest} has no file that can be used {entry.without_file}"
     if entry.changes:
         yield f"  {name} {entry.newest} could be had, but only with"
         yield from (f"    {change}" for change in entry.changes[:CHANGES])

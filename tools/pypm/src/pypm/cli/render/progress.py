@@ -76,6 +76,13 @@ class Progress:
                 sys.stderr.flush()
                 self._drawn = ""
 
+    def ask(self, question: str) -> bool:
+        """Puts *question* to the user. Whatever is no yes is a no, the end of input, too."""
+        self.wipe()
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def _warn(self, code: str, message: str) -> None:
         if self._quiet or message in self._warned:
             return

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pypm.cli.render.style import style
 from pypm.ops.counting import count
-from pypm_model.lock_changes import Change, LockDiff
 from pypm_model.names import ROOT
 
 if TYPE_CHECKING:
     from pypm.cli.options import Common
     from pypm.ops.lock import LockReport
     from pypm.ops.synced import Environment, MembersReport, SyncReport
+    from pypm_model.lock_changes import Change, LockDiff
 
 SHOWN = 40
 """Lines of a list before the rest is only counted."""
@@ -26,8 +26,8 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def lock_lines(report: LockReport) -> list[str]:
-    """What became of the lock."""
+def lock_lines(report: LockReport, *, every: bool = False) -> list[str]:
+    """What became of the lock; with *every* change, however many there are."""
     size = f"{count(report.packages, 'package')}, {count(report.members, 'member')}"
     if not report.changed:
         return [f"{report.file} is up to date: {size}"]
@@ -35,7 +35,7 @@ def lock_lines(report: LockReport) -> list[str]:
         verb = "Would lock" if report.created else "Would relock"
     else:
         verb = "Locked" if report.created else "Relocked"
-    return [f"{verb} {size}", *diff_lines(report.diff)]
+    return [f"{verb} {size}", *diff_lines(report.diff, every=every)]
 
 
 def show_sync(common: Common, report: SyncReport | MembersReport) -> None:
@@ -46,19 +46,22 @@ def show_sync(common: Common, report: SyncReport | MembersReport) -> None:
         wrote = report.lock_changed and not report.dry_run
         for file in (["pypm.lock"] if wrote else []) + list(report.exports):
             say(f"Wrote {file}")
+        for name in report.plugins:
+            say(f"Fetched plugin {name}")
         if wrote and report.lock_diff and not (report.of_members or report.plan.recreate):
-            for line in diff_lines(report.lock_diff):
+            for line in diff_lines(report.lock_diff, every=common.verbose):
                 say(line)
-        for line in sync_lines(report):
+        for line in sync_lines(report, every=common.verbose):
             say(line)
 
 
-def diff_lines(diff: LockDiff) -> list[str]:
-    """Versions that came, went and changed."""
+def diff_lines(diff: LockDiff, *, every: bool = False) -> list[str]:
+    """Versions that came, went and changed; unless *every* is wanted, not more than can be read."""
     changes = [change for change in (*diff.added, *diff.removed, *diff.changed) if change.name != ROOT]
     changes.sort(key=lambda change: change.name)
-    lines = [_coloured(change) for change in changes[:SHOWN]]
-    if len(changes) > SHOWN:
+    shown = changes if every else changes[:SHOWN]
+    lines = [_coloured(change) for change in shown]
+    if len(changes) > len(shown):
         lines.append(f"  ... and {len(changes) - SHOWN} more")
     return lines
 
@@ -78,43 +81,48 @@ def _coloured(change: Change) -> str:
     return f"  {style(text[0], colour)}{text[1:]}"
 
 
-def sync_lines(report: SyncReport | MembersReport) -> list[str]:
-    """What was done to the environment, or to those of members; the first line says it in short."""
+def sync_lines(report: SyncReport | MembersReport, *, every: bool = False) -> list[str]:
+    """What was done to the environment, or to those of members; the first line says it in short. *every*
+    step is told if that is wanted, else not more than can be read."""
     if report.of_members:
-        return _members_lines(report.environments, report.dry_run)
+        return _members_lines(report.environments, report.dry_run, every)
     where = f"{report.environment} (Python {report.python})"
     if report.plan.is_empty:
         return [_nothing(report.packages, where)]
-    return _environment_lines(where, report.plan.to_json(), report.dry_run)
+    return _environment_lines(where, report.plan.to_json(), report.dry_run, every)
 
 
-def _members_lines(environments: Sequence[Environment], dry_run: bool) -> list[str]:
+def _members_lines(environments: Sequence[Environment], dry_run: bool, every: bool) -> list[str]:
     changed = [one for one in environments if not one.is_unchanged]
     where = {one.folder: f"{one.folder} (Python {one.python})" for one in environments}
     if len(environments) == 1:
         (one,) = environments
         if not changed:
             return [_nothing(one.packages, where[one.folder])]
-        return _environment_lines(where[one.folder], one.summary, dry_run)
+        return _environment_lines(where[one.folder], one.summary, dry_run, every)
     if not changed:
         return [f"Nothing to do: {count(len(environments), 'environment')} of members"]
     verb = "Would sync" if dry_run else "Synced"
     same = len(environments) - len(changed)
     head = f"{verb} {count(len(changed), 'environment')}{f', {same} unchanged' if same else ''}"
-    return [head, *(f"  {where[one.folder]}: {_done(one.summary)}" for one in changed)]
+    lines = [head]
+    for one in changed:
+        lines.append(f"  {where[one.folder]}: {_done(one.summary)}")
+        lines += [f"  {step}" for step in _steps(one.summary)] if every else []
+    return lines
 
 
 def _nothing(packages: int, where: str) -> str:
     return f"Nothing to do: {count(packages, 'package')} in {where}"
 
 
-def _environment_lines(where: str, summary: Mapping[str, Any], dry_run: bool) -> list[str]:
+def _environment_lines(where: str, summary: Mapping[str, Any], dry_run: bool, every: bool) -> list[str]:
     """*summary* is `Plan.to_json`."""
     lines = [f"{'Would sync' if dry_run else 'Synced'} {where}: {_done(summary)}"]
     if summary["recreate"] and summary["recreate"] != "there is none":
         lines.append(f"  made anew: {summary['recreate']}")
     steps = list(_steps(summary))
-    shown = steps if dry_run else steps[:SHOWN]
+    shown = steps if dry_run or every else steps[:SHOWN]
     lines += shown
     if len(steps) > len(shown):
         lines.append(f"  ... and {len(steps) - len(shown)} more")

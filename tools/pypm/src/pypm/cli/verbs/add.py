@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pypm.cli.arguments import UsageError, argument, option, verb
-from pypm.cli.editing import EDIT, ORIGIN, show, target_of
+from pypm.cli.editing import EDIT, ORIGIN, SCRIPT, refuse_with_script, show, target_of
 from pypm.cli.options import COMMON, Common, world
 from pypm.ops.edit import EditOptions, add
+from pypm.ops.script_edit import add_to_script
 from pypm.ops.wanted import Origin
 
 
@@ -20,6 +21,7 @@ from pypm.ops.wanted import Origin
     option("-E", "--exact", help="The same as --bounds exact."),
     option("--raw", help="Write requirements as they are: no bound, addresses in place."),
     ORIGIN,
+    SCRIPT,
     *EDIT,
     COMMON,
 )
@@ -30,6 +32,7 @@ def command(
     exact: bool,
     raw: bool,
     origin: Origin,
+    script: str | None,
     members: tuple[str, ...],
     group: str | None,
     dev: bool,
@@ -42,8 +45,12 @@ def command(
     A requirement is a name with or without versions, 'NAME @ ADDRESS', a folder with a pyproject.toml,
     a wheel or an sdist. Where it comes from is written to [tool.pypm.sources] (to uv's table in a uv
     workspace). A bare name gets the locked version as its lower bound. Nothing is changed if the whole
-    cannot be locked and synced.
+    cannot be locked and synced. With --script it is written into that file.
     """
+    if exact and bounds not in ("lower", "exact"):
+        raise UsageError(f"--exact and --bounds {bounds} exclude each other")
+    if raw and (exact or bounds != "lower"):
+        raise UsageError("--raw and a bound exclude each other")
     if len(requirements) > 1 and (origin.git or origin.path or origin.url):
         raise UsageError("--git, --path and --url are for one requirement")
     options = EditOptions(
@@ -56,7 +63,10 @@ def command(
         sync=not no_sync,
         dry_run=dry_run,
     )
+    if script is not None:
+        told = origin != Origin()
+        refuse_with_script(member=members, group=group, dev=dev, extra=extra, index=told)
     with world(common) as here:
-        report = add(here, options)
+        report = add(here, options) if script is None else add_to_script(here, script, options)
     show(common, report, "+", dry_run)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypm.cli.arguments import argument, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.syncing import sync_first
-from pypm.ops.execute import command_in
+from pypm.ops.command import command_in
 from pypm.ops.selection import Selection
 
 
@@ -25,6 +25,6 @@ def command(
     stand before COMMAND; everything after it is the command's own.
     """
     with world(common) as here:
-        venv = sync_first(here, selection, sync=not no_sync, frozen=frozen)
+        venv = sync_first(here, selection, synced=not no_sync, frozen=frozen)
         process = command_in(venv, here, command)
     return process.become()

@@ -6,7 +6,7 @@ import sys
 
 from pypm.cli.arguments import option, verb
 from pypm.cli.options import COMMON, Common, world
-from pypm.ops.view import graph_text
+from pypm.ops.members import graph_text
 
 
 @verb(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
-from pypm.cli.arguments import argument, option, verb
+from pypm.cli.arguments import UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
 from pypm.ops.init import InitOptions, init
+from pypm_model.specifiers import InvalidSpecifier, parse
 
 
 @verb(
@@ -31,9 +32,15 @@ def command(
 ) -> int:
     """Start a project in FOLDER, or a workspace around the projects that are below it.
 
-    In a uv workspace the pypm-workspace.toml that says the same is written. No existing file is changed.
+    In a uv workspace the pypm-workspace.toml that says the same is written. No existing file is changed, but
+    for a pyproject.toml that holds only the settings of tools: the project's tables are put before them.
     With --git, where there is a project or workspace already, only git is told about it.
     """
+    if requires_python is not None:
+        try:
+            parse(requires_python)
+        except InvalidSpecifier as error:
+            raise UsageError(f"--requires-python: {error}") from None
     options = InitOptions(folder, name, workspace, not no_package, requires_python, git)
     with world(common) as here:
         report = init(here, options)

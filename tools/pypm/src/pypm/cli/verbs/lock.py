@@ -9,7 +9,7 @@ from pypm.cli.arguments import UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.annotations import annotated
 from pypm.cli.render.errors import render_error
-from pypm.cli.render.report import diff_lines, lock_lines, say, touched_lines
+from pypm.cli.render.report import SHOWN, diff_lines, lock_lines, say, touched_lines
 from pypm.ops.lock import CheckOptions, LockOptions, lock
 from pypm.ops.lock import check as check_lock
 from pypm.ops.world import truth
@@ -96,9 +96,9 @@ def command(
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
     elif show_diff:
-        _print_diff(report.diff, report.members)
+        _print_diff(common, report.diff, report.members, report.changed)
     elif not common.quiet:
-        for line in lock_lines(report):
+        for line in lock_lines(report, every=common.verbose):
             say(line)
         for file in report.exports:
             say(f"Wrote {file}")
@@ -118,11 +118,20 @@ def _allow(given: dict[str, bool], flag: str, others: tuple[str, ...], *, needs:
         raise UsageError(f"{flag} goes with {allowed}")
 
 
-def _print_diff(diff: LockDiff, members: int) -> None:
+def _print_diff(common: Common, diff: LockDiff, members: int, is_other: bool) -> None:
     lines = [line.strip() for line in diff_lines(diff)]
     if members > 1:
         lines += touched_lines(diff)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+    if not lines and not common.quiet:
+        say(_same_versions(diff) if is_other else "No difference")
+
+
+def _same_versions(diff: LockDiff) -> str:
+    names = diff.refreshed[:SHOWN]
+    more = f" and {len(diff.refreshed) - SHOWN} more" if len(diff.refreshed) > SHOWN else ""
+    what = f"what is locked of {', '.join(names)}{more}" if names else "its text"
+    return f"The same versions: only {what} is other"
 
 
 def _against(common: Common, against: str) -> int:
@@ -133,7 +142,7 @@ def _against(common: Common, against: str) -> int:
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
     else:
-        _print_diff(report.diff, report.members)
+        _print_diff(common, report.diff, report.members, bool(report.diff))
     return 0
 
 

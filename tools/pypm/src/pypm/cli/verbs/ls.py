@@ -6,8 +6,8 @@ import sys
 
 from pypm.cli.arguments import argument, verb
 from pypm.cli.options import COMMON, Common, world
+from pypm.ops.members import list_members, members_json
 from pypm.ops.selection import Selection
-from pypm.ops.view import list_members, members_json
 
 
 @verb(

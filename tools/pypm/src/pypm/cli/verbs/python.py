@@ -7,7 +7,8 @@ import sys
 
 from pypm.cli.arguments import Group, UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
-from pypm.ops.pythons import NoEnvironment, find_python, list_pythons, whereabouts
+from pypm.ops.places import NoEnvironment
+from pypm.ops.pythons import find_python, list_pythons, whereabouts
 from pypm.ops.selection import Selection
 
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm.cli.arguments import argument, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
 from pypm.cli.render.style import style
 from pypm.cli.syncing import bring_in_step, sync_first
-from pypm.ops.execute import Command, all_tasks, command_in, run_jobs, task_jobs
-from pypm.ops.opening import open_workspace
-from pypm.ops.schedule import Job, Run
-from pypm.ops.script_run import bare_script, is_script, plain_script, script_command
+from pypm.ops.command import Command, command_in, is_script, names_script
 from pypm.ops.selection import Selection
 from pypm.ops.world import World
+from pypm_model.later import later
 from pypm_model.records import replace
 from pypm_workspace.errors import NoWorkspace
-from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm.ops import execute, opening, script_run
+    from pypm.ops.schedule import Job, Run
+    from pypm_workspace.workspace import Workspace
+else:
+    execute = later("pypm.ops.execute")
+    opening = later("pypm.ops.opening")
+    script_run = later("pypm.ops.script_run")
 
 _COLOURS = ("cyan", "green", "yellow", "blue")
 
@@ -49,27 +56,33 @@ def command(
     """
     with world(common) as here:
         if task is None:
-            for name, text in all_tasks(here):
+            for name, text in execute.all_tasks(opening.open_workspace(here)):
                 sys.stdout.write(f"{name}\t{text}\n")
             return 0
-        how: dict[str, bool] = {"sync": not no_sync, "frozen": frozen}
+        how: dict[str, bool] = {"synced": not no_sync, "frozen": frozen}
+        jobs: dict[Run, Job] = {}
+        process: Command | None
         if is_script(here, task):
-            process = script_command(here, task, arguments) or _plain(here, task, arguments, selection, how)
-            jobs = {}
+            process = script_run.script_command(here, task, arguments) or _plain(
+                here, task, arguments, selection, how
+            )
         else:
-            workspace = open_workspace(here)
+            workspace = _workspace(here, task)
             venv = _shared(here, workspace, selection, how)
-            jobs = task_jobs(here, workspace, task, arguments, selection)
-            if not jobs:
-                names = tuple(name for name, _ in all_tasks(here))
-                process = command_in(
-                    venv or sync_first(here, selection, **how), here, (task, *arguments), names
-                )
-            elif venv is None and not no_sync:
-                members = tuple(sorted({run.member for run in jobs}))
-                bring_in_step(here, replace(selection, members=members), frozen=frozen)
-        if jobs:
-            ended = run_jobs(
+            jobs = execute.task_jobs(here, workspace, task, arguments, selection)
+            if venv is not None:
+                execute.keep_tasks(here, workspace)
+            if jobs:
+                if venv is None and not no_sync:
+                    members = tuple(sorted({run.member for run in jobs}))
+                    bring_in_step(here, replace(selection, members=members), frozen=frozen)
+                process = execute.lone_command(here, workspace, jobs, venv)
+            else:
+                names = tuple(name for name, _ in execute.all_tasks(workspace))
+                own = venv or sync_first(here, selection, **how)
+                process = command_in(own, here, (task, *arguments), names)
+        if process is None:
+            ended = execute.run_jobs(
                 here,
                 workspace,
                 jobs,
@@ -78,7 +91,10 @@ def command(
                 emit=_emit,
                 announce=lambda job: None if common.quiet else _announce(job),
             )
-    if not jobs:
+    if process is not None:
+        if not common.quiet:
+            for job in jobs.values():
+                _announce(job)
         return process.become()
     failed = [run for run in ended if run.code]
     if len(ended) > 1 and not common.quiet:
@@ -86,6 +102,16 @@ def command(
         passed = len(ended) - len(failed) - skipped
         say(f"{passed} done, {len(failed)} failed, {skipped} not started")
     return max((run.code or 0 for run in failed), default=0)
+
+
+def _workspace(world: World, task: str) -> Workspace:
+    try:
+        return opening.open_workspace(world)
+    except NoWorkspace:
+        # A script needs none.
+        if names_script(task):
+            raise script_run.NoScript(task) from None
+        raise
 
 
 def _shared(world: World, workspace: Workspace, selection: Selection, how: dict[str, bool]) -> Path | None:
@@ -101,9 +127,9 @@ def _plain(
 ) -> Command:
     """A script that says nothing of itself: in the environment, if there is a workspace."""
     try:
-        return plain_script(sync_first(world, selection, **how), world, word, arguments)
+        return script_run.plain_script(sync_first(world, selection, **how), world, word, arguments)
     except NoWorkspace:
-        return bare_script(world, word, arguments)
+        return script_run.bare_script(world, word, arguments)
 
 
 def _emit(run: Run, line: str) -> None:

@@ -52,7 +52,8 @@ def command(
     if keep_diff is not None and fs != "cow":
         raise UsageError("--keep-diff goes with --fs cow")
     if checkout and fs == "cow":
-        raise UsageError("--checkout is a view of its own: it does not go with --fs cow")
+        given = "--staged" if staged else "--checkout"
+        raise UsageError(f"{given} is a view of its own: it does not go with --fs cow")
     if not selection.members and (chosen := spelled(selection, False)):
         raise UsageError(f"{chosen[0].partition('=')[0]} goes with -p")
     if folder == "":

@@ -8,6 +8,7 @@ from pypm._stamp import key_of
 from pypm.cli.arguments import UsageError, Words, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import show_sync
+from pypm.ops.malware import allowing
 from pypm.ops.recipes import follow
 from pypm.ops.selection import Selection
 from pypm_env.dists import LINK_MODES
@@ -50,6 +51,7 @@ else:
     ),
     option("--compile", name="compile_", help="Compile bytecode now rather than at first import."),
     option("--force", help="Replace an environment that pypm did not make."),
+    option("--allow-malware", help="Install also what is known to be malicious. [PYPM_ALLOW_MALWARE]"),
     option("--dry-run", help="Change nothing: print the plan."),
     SELECTION,
     COMMON,
@@ -72,6 +74,7 @@ def command(
     link_mode: str,
     compile_: bool,
     force: bool,
+    allow_malware: bool,
     dry_run: bool,
 ) -> int:
     """Lock if needed, then make .venv match: all members editable, and what they need.
@@ -80,6 +83,10 @@ def command(
     what it declares and the members it depends on. What is not in the lock is removed. With nothing to do
     it costs a few stats.
     """
+    if frozen and locked:
+        raise UsageError("--frozen and --locked exclude each other")
+    if (frozen or locked) and (upgrade or upgrade_packages):
+        raise UsageError(f"{'--frozen' if frozen else '--locked'} goes with no option that changes the lock")
 
     def how() -> installing.InstallOptions:
         return installing.InstallOptions(
@@ -98,9 +105,10 @@ def command(
             raise UsageError("--lock goes with no option about pypm.lock")
         if each:
             raise UsageError("--lock does not go with --each: a pylock file knows no members")
-        return syncing.sync_from(common, syncing.pylock_options(lock_file, selection, how()))
+        return syncing.sync_from(common, syncing.pylock_options(lock_file, selection, how()), allow_malware)
     key = key_of(words)
     with world(common) as here:
+        here = allowing(here) if allow_malware else here
         report: SyncReport | MembersReport | None = None if key is None else follow(here, key)
         if report is None:
             options = ops_sync.SyncOptions(

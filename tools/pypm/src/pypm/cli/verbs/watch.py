@@ -16,6 +16,7 @@ from pypm.ops.sync import SyncOptions
 from pypm.ops.watch import WatchOptions, watch
 from pypm.ops.watch_events import Trouble, WatchEvent
 from pypm.ops.watch_task import WatchTask
+from pypm_model.records import replace
 
 
 @verb(
@@ -59,5 +60,6 @@ def command(
             argv = (sys.executable, "-m", "pypm", "run", *arguments, "--", task)
             running = WatchTask(argv, Path.cwd(), here.environ, quiet=common.json)
         options = WatchOptions(syncing, running, task or "", poll)
-        watch(here, options, tell, ending)
+        # Whoever watches need not be there to answer.
+        watch(replace(here, asker=None), options, tell, ending)
     return ending.code or 0

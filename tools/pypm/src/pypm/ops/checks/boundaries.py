@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from pypm.ops.checks.finding import Finding
 from pypm.ops.checks.subject import Subject
-from pypm_workspace.configuration import BoundaryRule, Member
+from pypm_workspace.configuration import BoundaryRule, Member, Written
 from pypm_workspace.edges import MemberEdge
 from pypm_workspace.workspace import Workspace
 
 
 def boundaries(subject: Subject) -> Iterator[Finding]:
     """``boundary`` for each requirement of a member on another that a ``deny`` rule names, or that leads
-    from a layer to a higher one; unless an ``allow`` rule names it, which is stronger than both."""
+    from a layer to a higher one; unless an ``allow`` rule names it, which is stronger than both.
+    ``boundary-unused``, a warning, for each word of a rule that names nobody, and so forbids nothing."""
     workspace = subject.workspace
     settings = workspace.settings
     if not (settings.layers or settings.boundaries):
@@ -37,6 +38,21 @@ def boundaries(subject: Subject) -> Iterator[Finding]:
         if above is not None and below is not None and above > below:
             told = " > ".join("/".join(layer) for layer in settings.layers)
             yield _finding(workspace, edge, f"it is in a higher layer ({told})")
+    yield from _unused(workspace)
+
+
+def _unused(workspace: Workspace) -> Iterator[Finding]:
+    settings = workspace.settings
+    written: list[tuple[Sequence[str], Written]] = [
+        (layer, Written(settings.file, f"boundaries.layers[{number}]"))
+        for number, layer in enumerate(settings.layers)
+    ]
+    written += [((*rule.source, *rule.target), rule.written) for rule in settings.boundaries]
+    for words, where in written:
+        for word in dict.fromkeys(words):
+            if not any(_is_one_of(member, (word,)) for member in workspace.members):
+                message = f"`{word}` is no member's name or tag: the rule never counts for it"
+                yield Finding("boundary-unused", message, workspace.place(where), is_error=False)
 
 
 def _finding(workspace: Workspace, edge: MemberEdge, reason: str) -> Finding:
@@ -49,8 +65,13 @@ def _names(rule: BoundaryRule, parent: Member, child: Member) -> bool:
 
 
 def _is_one_of(member: Member, words: Iterable[str]) -> bool:
-    """Whether a word is the member's name, a glob for it, or one of its tags."""
-    return any(word in member.tags or fnmatchcase(member.name, word) for word in words)
+    """Whether a word is the member's name, a glob for it, or one of its tags; ``tag:x`` is only the tag."""
+    for word in words:
+        if word.removeprefix("tag:") in member.tags:
+            return True
+        if fnmatchcase(member.name, word.lower().replace("_", "-").replace(".", "-")):
+            return True
+    return False
 
 
 def _layer(member: Member, layers: tuple[tuple[str, ...], ...]) -> int | None:

@@ -22,8 +22,8 @@ def plugins(patient: Patient) -> Iterator[Said]:
         yield ok(str(home))
         return
     quiet = True
-    folder = home / "plugins"
-    for place in (home, folder, *(sorted(folder.iterdir()) if folder.is_dir() else ())):
+    folders = [folder for folder in (home / "plugins", home / "pinned") if folder.is_dir()]
+    for place in (home, *folders, *(path for folder in folders for path in sorted(folder.iterdir()))):
         if place.is_symlink() or not place.exists():
             continue
         status = place.stat()

@@ -167,7 +167,7 @@ def cache_health(patient: Patient) -> Iterator[Said]:
         quiet = False
         yield note(
             f"{tree.root} is not what was unpacked: an environment's file was changed through a link",
-            "pypm doctor --fix; the next sync does it too",
+            "pypm doctor --fix (or pypm sync --reinstall)",
             _mending(patient, tree.root.name),
         )
     leftovers = _leftovers(store)

@@ -7,28 +7,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from pypm.ops.importing.addresses import index_address
-from pypm.ops.importing.records import Draft, Lost, NewIndex, Pins, Source, pins_of
+from pypm.ops.importing.records import Draft, Lost, NewIndex, Pins, Source, commit_of, pins_of
 from pypm.ops.importing.toml_text import packages
+from pypm_model import versions
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.requests import Preference
+from pypm_model.requirement_text import InvalidRequirement, parse, to_text
+from pypm_model.sources import GitSource
 
 CONVERTED = ("dev-dependencies", "source")
 """Keys of ``[tool.pdm]`` that are replaced; the others stay where they are."""
-_told = {
-    "scripts": "write them as [tool.pypm.tasks]; they stay where they are, for pdm",
-    "resolution": "write its overrides and excludes under [resolution] of pypm-workspace.toml",
-}
+_told = {"scripts": "write them as [tool.pypm.tasks]; they stay where they are, for pdm"}
 
 
 def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
     """The versions it has from indexes."""
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
+    commits: dict[NormalizedName, list[GitSource]] = {}
     lost = []
     for package in packages(text, file):
         name, version = package["name"], package.get("version")
         kind = next((key for key in ("git", "url", "path") if key in package), "")
         if kind == "path":
+            continue
+        said = (str(package.get(key, "")) for key in ("git", "ref", "revision", "subdirectory"))
+        if kind == "git" and (commit := commit_of(*said)) is not None:
+            commits.setdefault(normalize(name), []).append(commit)
             continue
         if kind:
             lost.append(Lost(file, f"package.{name}", f"is from {kind}: what is there now is locked"))
@@ -40,7 +45,7 @@ def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
     several = {name: each for name, each in found.items() if len({one.version for one in each}) > 1}
     # One version has an entry for each set of extras, and is for everywhere its name is asked for.
     found |= {name: [Preference(each[0].version)] for name, each in found.items() if name not in several}
-    return pins_of(file, found, lost, hashes)
+    return pins_of(file, found, lost, hashes, commits)
 
 
 def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft | None:
@@ -71,14 +76,38 @@ def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft
             lost.append(Lost(file, f"tool.pdm.source.{name}", "write it as [resolution] find-links"))
             continue
         indexes.append(NewIndex(name, url, default=name == "pypi"))
-    if not (groups or indexes or lost):
+    resolution = table.get("resolution", {})
+    overrides = []
+    for name, wanted in resolution.get("overrides", {}).items():
+        text = _override(str(name), str(wanted))
+        if text:
+            overrides.append(text)
+        else:
+            key = f"tool.pdm.resolution.overrides.{name}"
+            lost.append(Lost(file, key, f"{wanted!r} is left out: an override is a range of versions"))
+    excludes = tuple(normalize(str(name)) for name in resolution.get("excludes", ()))
+    # PDM installs all of them unless told otherwise.
+    installed: list[str] = [normalize(str(name)) for name in document.get("dependency-groups", {})]
+    installed += [name for name, _ in groups if name not in installed]
+    default_groups = None if set(installed) <= {"dev"} else tuple(installed)
+    if not (groups or indexes or lost or overrides or excludes or default_groups):
         return None
     return Draft(
         file=file,
         groups=tuple(groups),
         sources=tuple(sources.items()),
-        # PDM installs all of them unless told otherwise.
-        default_groups=None if {name for name, _ in groups} <= {"dev"} else tuple(name for name, _ in groups),
+        default_groups=default_groups,
         indexes=tuple(indexes),
+        overrides=tuple(overrides),
+        excludes=excludes,
         lost=tuple(lost),
     )
+
+
+def _override(name: str, wanted: str) -> str:
+    """The requirement on *name* with a range, or a version, as PDM writes it; empty if that is none."""
+    specifier = "" if wanted == "*" else f"=={wanted}" if versions.is_valid(wanted) else wanted
+    try:
+        return to_text(parse(f"{name}{specifier}"))
+    except InvalidRequirement:
+        return ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pypm.ops.importing.records import Lost, Pins, pins_of
+from collections.abc import Mapping
+
+from pypm.ops.importing.records import Lost, Pins, commit_of, pins_of
 from pypm.ops.importing.toml_text import packages
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.requests import Preference
+from pypm_model.sources import GitSource
 
 _INDEXES = ("", "legacy")
 
@@ -15,10 +18,15 @@ def read_poetry_lock(text: str, file: str = "poetry.lock") -> Pins:
     from its version 2 on) tell them apart."""
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
+    commits: dict[NormalizedName, list[GitSource]] = {}
     lost = []
     for package in packages(text, file):
         name, kind = package["name"], package.get("source", {}).get("type", "")
         if kind == "directory":
+            continue
+        commit = _commit(package["source"]) if kind == "git" else None
+        if commit is not None:
+            commits.setdefault(normalize(name), []).append(commit)
             continue
         if kind not in _INDEXES:
             lost.append(Lost(file, f"package.{name}", f"is from {kind}: what is there now is locked"))
@@ -30,4 +38,9 @@ def read_poetry_lock(text: str, file: str = "poetry.lock") -> Pins:
             found.setdefault(normalize(name), []).append(Preference(version, marker=markers))
             files = package.get("files", ())
             hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
-    return pins_of(file, found, lost, hashes)
+    return pins_of(file, found, lost, hashes, commits)
+
+
+def _commit(source: Mapping[str, str]) -> GitSource | None:
+    said = (source.get(key, "") for key in ("url", "reference", "resolved_reference", "subdirectory"))
+    return commit_of(*said)

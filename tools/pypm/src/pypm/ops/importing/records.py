@@ -11,9 +11,13 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
 from pypm_model.names import NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requests import Preference
+from pypm_model.sources import GitSource
+from pypm_workspace.direct_reference import git_url
 
+_commit = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 Source = Mapping[str, str | bool]
 """The keys of one source: ``{"git": "https://...", "tag": "v1"}``."""
 
@@ -60,6 +64,8 @@ class Pins:
     lost: tuple[Lost, ...] = ()
     digests: tuple[tuple[NormalizedName, frozenset[str]], ...] = ()
     """The sha256 of the files it knows of a name, where it knows any."""
+    commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
+    """Where it has branches and tags of repositories, by what comes from there."""
 
 
 @record
@@ -96,8 +102,15 @@ class Draft:
     """False: not to be built although there is a build system."""
     indexes: tuple[NewIndex, ...] = ()
     constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    excludes: tuple[NormalizedName, ...] = ()
     find_links: tuple[str, ...] = ()
     lost: tuple[Lost, ...] = ()
+
+    @property
+    def is_of_workspace(self) -> bool:
+        """Whether something of it belongs into the workspace's file."""
+        return bool(self.indexes or self.constraints or self.overrides or self.excludes or self.find_links)
 
 
 def pins_of(
@@ -105,6 +118,7 @@ def pins_of(
     found: Mapping[NormalizedName, list[Preference]],
     lost: Iterable[Lost] = (),
     hashes: Mapping[NormalizedName, Iterable[str]] = MappingProxyType({}),
+    commits: Mapping[NormalizedName, Iterable[GitSource]] = MappingProxyType({}),
 ) -> Pins:
     """*found* as `Pins`: of each name the versions that are any, each with its region once; of *hashes*
     (``sha256:...``) those that pypm knows."""
@@ -118,7 +132,15 @@ def pins_of(
         known = [text.removeprefix("sha256:").lower() for text in hashes[name] if text.startswith("sha256:")]
         if known:
             digests.append((name, frozenset(known)))
-    return Pins(file, tuple(pins), tuple(lost), tuple(digests))
+    at = tuple((name, tuple(commits[name])) for name in sorted(commits))
+    return Pins(file, tuple(pins), tuple(lost), tuple(digests), at)
+
+
+def commit_of(url: str, ref: str, commit: str, subdirectory: str = "") -> GitSource | None:
+    """Where a lock has *ref* of a repository, as a manifest's source has it; None if that is no commit."""
+    if not _commit.fullmatch(commit):
+        return None
+    return GitSource(git_url(url), "" if ref == "HEAD" else ref, commit, subdirectory)
 
 
 def _usable(preference: Preference) -> Preference:

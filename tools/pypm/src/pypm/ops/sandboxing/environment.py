@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pypm._verbs import VERSION
+from pypm.ops.dependence import also_read
 from pypm.ops.installing import link_mode_for
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.lone_environment import ask, lone_environment, stored_environment
 from pypm.ops.lone_lock import lone_pins
+from pypm.ops.malware import mark_seen, refuse_malware, with_mark
 from pypm.ops.member_sync import interpreter_for
 from pypm.ops.opening import open_workspace
 from pypm.ops.partial import MembersAbsent, open_partly
@@ -28,6 +30,7 @@ from pypm.ops.wanted import NotARequirement
 from pypm.ops.world import VENV, World
 from pypm_env.apply import apply
 from pypm_env.dists import Wanted
+from pypm_env.finding import NoPython
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import plan
@@ -85,14 +88,24 @@ def one_member(tools: Tools, workspace: Workspace, selection: Selection) -> Memb
 
 def plain_environment(tools: Tools, extra: Sequence[str]) -> Ready:
     """An environment that holds what *extra* asks for, and nothing else."""
-    python = ""
-    for text in tools.workspace.pythons.values() if tools.workspace else ():
-        python = specifiers.merge(python, text)
-    interpreter = tools.interpreter(python)
+    interpreter = _interpreter(tools)
     asks = [_ask(tools, text, item) for item, text in enumerate(extra)]
     places = {item: Place(_COMMAND_LINE) for item in range(len(asks))}
     lone = lone_environment(tools, interpreter, asks, places)
     return _ready(tools, interpreter, lone.venv, lone.digest, None)
+
+
+def _interpreter(tools: Tools) -> Interpreter:
+    """Where no member is in play: the one asked for, else one that all members run on, if there is such."""
+    if tools.workspace is None or tools.world.environ.get("PYPM_PYTHON"):
+        return tools.interpreter()
+    python = ""
+    for text in tools.workspace.pythons.values():
+        python = specifiers.merge(python, text)
+    try:
+        return tools.interpreter(python)
+    except NoPython:
+        return tools.interpreter()
 
 
 def member_environment(
@@ -109,6 +122,7 @@ def member_environment(
     """The environment that holds what the lock says of *member*, and what *extra* asks for beside it. It is
     one of the store, found again by *stamp_key*; with *apart*, one in that new folder, of its own. A lock
     that does not fit the manifests is made to in memory: nothing of the workspace is changed."""
+    mark = mark_seen(tools.store)
     lock = lock_workspace(tools, workspace, Locking(frozen=frozen)).lock
     roots = [*roots_of(tools.world, workspace, lock, selection)]
     python = pythons_of(lock, [Root(member.name)])
@@ -121,6 +135,7 @@ def member_environment(
         if missing := needed & set(workspace.absent):
             raise MembersAbsent(tuple(sorted(missing)))
     pins = (*pins, *_beside(tools, interpreter, pins, asks))
+    refuse_malware(tools, pins)  # one that is stored already is not provided again
     prompt = str(member.name)
     with tools.store.using():
         if apart is not None:
@@ -130,12 +145,13 @@ def member_environment(
         stored = stored_environment(tools, interpreter, pins, mode, prompt=prompt, editable=True)
         ready = _ready(tools, interpreter, stored.venv, stored.digest, member)
         needs = needed_outside(tools.store, stored.venv, mode)
-        if stamp_key and not workspace.absent:
+        also = also_read(workspace, lock)
+        if stamp_key and not workspace.absent and also is not None:
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
             leave_stamp(
                 workspace.root,
-                workspace.inputs,
-                workspace.settings.lock_export,
+                with_mark(workspace.inputs, mark),
+                also,
                 stamp_key,
                 ready.to_line(),
                 [stamped],

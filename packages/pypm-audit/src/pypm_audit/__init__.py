@@ -1,0 +1,1 @@
+"""What is known against a lock: advisories, licences, a bill of materials."""

@@ -1,0 +1,1 @@
+"""Persistent memory in one sqlite file, shared by processes: `pypm_memory.memory.Memory`."""

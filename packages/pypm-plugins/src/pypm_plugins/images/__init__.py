@@ -1,0 +1,1 @@
+"""Executable files of the three platforms, read without loading them."""

@@ -1,0 +1,277 @@
+"""A command that pypm does not have itself: found among plugins, and run.
+
+The way from `pypm NAME` to a plugin's first instruction. Everything on it is small (see
+`pypm_plugins.shelf`); what is needed when something is wrong is imported then. Found, in this order: a
+plugin that the workspace pins, one that was added, an entry point of a distribution, a program
+``pypm-NAME`` on PATH.
+"""
+
+import sys
+
+from pypm._plugin_search import (
+    UNREAD,
+    WORKSPACE,
+    Native,
+    Pins,
+    PinsUnread,
+    find_native,
+    path_to_load,
+    pins_of,
+    root_above,
+)
+from pypm_plugins.shelf import (
+    Refusal,
+    current_folder,
+    exists,
+    home,
+    record_in,
+    system,
+    variable,
+    what_is_wrong_with,
+)
+
+FORKS = sys.platform == "linux"
+"""Whether a process may go on in a fork and load what it likes: elsewhere the child is a new interpreter."""
+_QUIET = frozenset({"-q", "--quiet"})
+_HARMLESS = _QUIET | {"-v", "--verbose", "--no-progress", "--offline", "--frozen"}
+
+
+def run(words: list[str], common: list[str]) -> int | None:
+    """Runs the plugin that the first of *words* names with the others, which are its own, if there is
+    nothing to say about it; the exit code. None: it was not run, `pypm plugin run` finds out why.
+
+    *common* are pypm's own options that stood before the name.
+    """
+    if not words or not _HARMLESS.issuperset(common):
+        return None
+    try:
+        return launch(words[0], words[1:], common)
+    except (Refusal, PinsUnread, OSError):
+        return None
+
+
+def is_plugin(name: str) -> bool:
+    """Whether there is something of that name to run, or something to say about it."""
+    try:
+        root = root_above()
+        return find_other(name, root) is not None or _is_native(name, root)
+    except (Refusal, PinsUnread):
+        return True
+
+
+def _is_native(name: str, root: str) -> bool:
+    if what_is_wrong_with(name):
+        return False
+    folder = home(variable)
+    return name in (pins_of(root) or ()) or (bool(folder) and exists(record_in(folder, name)))
+
+
+def launch(name: str, arguments: list[str], common: list[str], pins: Pins | None = UNREAD) -> int:
+    """Runs the plugin *name*; its exit code. *pins* are the workspace's, where they were just read.
+
+    Raises `Refusal`, and `PinsUnread` if pins were not given and have to be.
+    """
+    root = root_above()
+    if pins is UNREAD:
+        pins = pins_of(root)
+    found = find_native(name, pins, home(variable)) or find_other(name, root)
+    if found is None:
+        raise Refusal("unknown", name)
+    if pins is not None and name not in pins and "--frozen" in common:
+        raise Refusal("not-pinned", name, WORKSPACE)
+    if isinstance(found, list):
+        return _become(found + arguments, surroundings(root))
+    return _call(found, [name, *arguments], root, common)
+
+
+# --- in a child ----------------------------------------------------------------------------------
+
+
+def _call(native: Native, arguments: list[str], root: str, common: list[str]) -> int:
+    """Runs *native* in a child; its exit code. A signal that ended it is told."""
+    if not FORKS:
+        from pypm_plugins.interpreter import run as run_interpreter
+
+        script = [native.name, native.path, *arguments]
+        code = run_interpreter(child_command(), script, {**surroundings(root)}, common)
+        return code if code >= 0 else _ended(native.name, -code)
+    encoding = sys.getfilesystemencoding()
+    words = [word.encode(encoding, "surrogateescape") for word in arguments]
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    from pypm_plugins.forked import run as run_forked
+
+    def child() -> None:
+        for key, value in surroundings(root).items():
+            system.putenv(key, value)
+        in_child(native, words, common)
+
+    status = run_forked(child)
+    number = status & 0x7F
+    return _ended(native.name, number) if number else status >> 8
+
+
+def in_child(native: Native, words: list[bytes], common: list[str]) -> None:
+    """Calls the plugin with *words* and ends this process with its exit code."""
+    from pypm_plugins.calling import call_main, end
+
+    def complain(code: str, detail: str) -> None:
+        from pypm.cli.render.errors import render_error
+        from pypm_plugins.errors import from_child
+
+        sys.stderr.write(render_error(from_child(native.name, code, detail)))
+
+    def host() -> object:
+        with_site()
+        from pypm.ops.plugin_host import table
+
+        return table(native.name, common)
+
+    end(call_main(path_to_load(native), words, host, complain))
+
+
+def _ended(name: str, number: int) -> int:
+    import signal
+
+    # Ctrl-C and a reader that has gone are no news.
+    if number not in (signal.SIGINT, getattr(signal, "SIGPIPE", None)):
+        with_site()
+        from pypm.cli.render.errors import render_error
+        from pypm_plugins.errors import PluginEnded
+
+        try:
+            said = signal.Signals(number).name
+        except ValueError:
+            said = f"signal {number}"
+        sys.stderr.write(render_error(PluginEnded(name, said, number)))
+    return 128 + number
+
+
+def with_site() -> None:
+    """Makes everything importable that pypm needs: the launcher of `pypm self link` starts without."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()
+
+
+# --- what it is told -----------------------------------------------------------------------------
+
+
+def surroundings(root: str) -> dict[str, str]:
+    """The environment variables that a plugin gets besides those that pypm has."""
+    told = {"PYPM_HOST_PYTHON": sys.executable or ""}
+    if root:
+        told["PYPM_WORKSPACE_ROOT"] = root
+    if program := _own_program():
+        told["PYPM"] = program
+    return told
+
+
+def _own_program() -> str:
+    given = sys.argv[0] if sys.argv else ""
+    end = "pypm.exe" if sys.platform == "win32" else "pypm"
+    if given.rpartition("/")[2].rpartition("\\")[2].lower() not in ("pypm", "pypm.exe", "pypm.cmd"):
+        python = sys.executable or ""
+        cut = max(python.rfind("/"), python.rfind("\\"))
+        given = python[: cut + 1] + end if cut >= 0 else ""
+    elif given[:1] not in ("/", "\\") and given[1:2] != ":":
+        given = f"{current_folder()}/{given}"
+    return given if given and system.access(given, 1) else ""
+
+
+def child_command() -> list[str]:
+    """A command line that runs `child_main` with the words after it, in an interpreter of its own."""
+    script = (
+        f"import sys; sys.path[:0] = {[each for each in sys.path if each]!r}\n"
+        "from pypm._plugins import child_main; child_main()"
+    )
+    return [sys.executable, "-I", "-S", "-c", script]
+
+
+def child_main() -> None:
+    """The child where there is no fork: looks at the library again, because nothing but its path could be
+    handed on, and keeps it open while it is loaded. Its words: pypm's options up to ``--``, the plugin's
+    name, the library's path, and the plugin's arguments."""
+    import signal
+
+    at = sys.argv.index("--")
+    common, name, path, words = sys.argv[1:at], sys.argv[at + 1], sys.argv[at + 2], sys.argv[at + 3 :]
+    try:
+        try:
+            pins = pins_of(root_above())
+        except PinsUnread as unread:
+            with_site()
+            from pypm.ops.plugins import read_pins
+
+            pins = read_pins(str(unread))
+        native = find_native(name, pins, home(variable))
+        if native is None or native.path != path:
+            raise Refusal("missing", name, path)
+    except Refusal as refusal:
+        with_site()
+        from pypm.cli.render.errors import render_error
+        from pypm_plugins.errors import from_refusal
+
+        error = from_refusal(refusal)
+        sys.stderr.write(render_error(error))
+        sys.exit(error.exit)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    encoding = sys.getfilesystemencoding()
+    in_child(native, [word.encode(encoding, "surrogateescape") for word in words], common)
+
+
+def describe_main() -> None:
+    """Writes what the plugin that is the first word says of itself; what else it prints goes nowhere."""
+    import os
+
+    answer = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        try:
+            pins = pins_of(root_above())
+        except PinsUnread as unread:
+            with_site()
+            from pypm.ops.plugins import read_pins
+
+            pins = read_pins(str(unread))
+        native = find_native(sys.argv[1], pins, home(variable))
+    except Refusal:
+        native = None
+    if native is None:
+        sys.exit(1)
+    from pypm_plugins.calling import call_describe
+
+    path = path_to_load(native)
+    os.write(answer, call_describe(path, lambda code, detail: None) or b"")
+    os._exit(0)
+
+
+# --- others --------------------------------------------------------------------------------------
+
+
+def find_other(name: str, root: str) -> list[str] | None:
+    """The command line of something that is no library: an entry point of a distribution, or a program
+    ``pypm-NAME`` on PATH; None if there is neither."""
+    if what_is_wrong_with(name):
+        return None
+    from pypm._plugin_commands import entry_point, program
+
+    return entry_point(name, root) or program(name)
+
+
+def _become(command: list[str], told: dict[str, str]) -> int:
+    """Replaces this process by *command* where the system can; else runs it and gives its exit code."""
+    import os
+
+    from pypm._command import replace_process
+
+    environ = {**os.environ, **told}
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    replace_process(command, environ)
+    import subprocess
+
+    return subprocess.run(command, env=environ).returncode

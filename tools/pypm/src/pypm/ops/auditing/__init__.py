@@ -1,0 +1,1 @@
+"""What an audit is made of: what is known, how it is reached, what is done about it."""

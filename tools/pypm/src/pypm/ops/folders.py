@@ -1,0 +1,73 @@
+"""Projects in folders that are no members: whether what was locked of them is what they say now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from pypm_model.freshness import Stale, stale_folder
+from pypm_model.locks import Lock, LockedPackage
+from pypm_model.names import NormalizedName
+from pypm_model.requirement_text import to_text
+from pypm_model.sources import PathSource
+
+_MANIFEST = "pyproject.toml"
+
+
+def _folders(lock: Lock) -> Iterator[tuple[LockedPackage, str]]:
+    for package in lock.packages:
+        if isinstance(package.source, PathSource) and not package.source.sha256:
+            yield package, package.source.path
+
+
+def folder_manifests(lock: Lock) -> tuple[str, ...]:
+    """The manifests of the folders in *lock*, relative to the root of its workspace; there or not."""
+    return tuple(f"{path}/{_MANIFEST}" for _, path in _folders(lock))
+
+
+def stale_folders(root: str, lock: Lock, members: Collection[NormalizedName] | None = None) -> list[Stale]:
+    """Every difference between *lock* and the manifests of its folders, with *members* only of folders that
+    these need. Nothing is known of a folder that is not there, or whose metadata only a build would tell."""
+    found: list[Stale] = []
+    needed: frozenset[NormalizedName] | None = None
+    for package, path in _folders(lock):
+        if members is not None:
+            needed = _needed(lock, members) if needed is None else needed
+            if package.name not in needed:
+                continue
+        found += _stale(package, Path(root) / path)
+    return found
+
+
+def _stale(package: LockedPackage, folder: Path) -> Iterable[Stale]:
+    from pypm_index import metadata_text
+    from pypm_index.sdist_metadata import of_pyproject
+    from pypm_resolver.files import lower_bound
+
+    try:
+        text = (folder / _MANIFEST).read_bytes()
+    except OSError:
+        return ()
+    # A dynamic version is left to the backend; what is asked for can be judged all the same.
+    headers = of_pyproject(text, package.version)
+    if headers is None:
+        return ()
+    requires, _ = metadata_text.requirements(headers.requires_dist)
+    least = lower_bound(metadata_text.requires_python(headers))
+    return stale_folder(package, headers.version, map(to_text, requires), least)
+
+
+def _needed(lock: Lock, members: Collection[NormalizedName]) -> frozenset[NormalizedName]:
+    """Names of what *members* need at any depth, whatever the environment."""
+    below: dict[NormalizedName, set[NormalizedName]] = {}
+    for package in lock.packages:
+        tables = (package.dependencies, *(edges for _, edges in (*package.extras, *package.groups)))
+        below.setdefault(package.name, set()).update(edge.name for edges in tables for edge in edges)
+    found: set[NormalizedName] = set()
+    waiting = list(members)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += below.get(name, ())
+    return frozenset(found)
