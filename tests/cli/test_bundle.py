@@ -365,3 +365,40 @@ def test_in_a_root_with_nothing_but_the_c_library(archive: Path, tmp_path: Path)
     done = inside("/bin/sh", "-c", "/app/install.sh /tmp/new && exec /tmp/new/bin/hello")
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout)["prefix"] == "/tmp/new"
+
+
+# --- real ones -----------------------------------------------------------------------------------
+
+REAL = """
+def main():
+    import cryptography.fernet, lxml.etree, numpy, pandas
+    lock = cryptography.fernet.Fernet(cryptography.fernet.Fernet.generate_key())
+    assert lock.decrypt(lock.encrypt(b"x")) == b"x"
+    assert lxml.etree.fromstring("<a/>").tag == "a"
+    assert pandas.DataFrame({"a": numpy.linalg.inv(numpy.eye(3))[0]}).a.sum() == 1
+    return 7
+"""
+
+
+@pytest.mark.network
+@pytest.mark.skipif(bool(walls()), reason=walls() or "-")
+def test_packages_with_libraries_of_their_own(stage: Stage, tmp_path: Path) -> None:
+    project = make_project(
+        tmp_path / "real", "real", "1.0", requires=["cryptography", "lxml", "numpy", "pandas"],
+        files={"src/real/__init__.py": REAL}, scripts={"real": "real:main"}, backend="in-tree",
+    )  # fmt: skip
+    environ = {name: value for name, value in stage.environ.items() if name != "PYPM_OFFLINE"}
+    environ["HOME"] = os.environ.get("HOME", "")  # where pip's settings may name a mirror
+    locked = subprocess.run([*PYPM, "lock"], cwd=project, env=environ, capture_output=True, text=True)
+    if "error[index-" in locked.stderr:
+        pytest.skip("no index can be reached")
+    done = subprocess.run([*PYPM, "pypylock"], cwd=project, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, locked.stderr + done.stderr
+    root = tmp_path / "root"
+    jail(root)
+    with tarfile.open(project / "dist/venv.tar.gz") as tar:
+        tar.extractall(root / "app", filter="tar")
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "root": str(root)}
+    words = ["unshare", "-mnpf", "sh", "-c", JAIL, "sh", "/app/bin/real"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr

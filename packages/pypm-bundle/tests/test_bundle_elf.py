@@ -139,8 +139,16 @@ def test_what_is_no_dynamic_elf_file(tmp_path: Path) -> None:
     assert image_of(tmp_path / "x") is None
 
 
+def test_sizes_beyond_all_bounds() -> None:
+    head = bytearray(Path(_small()).read_bytes())
+    head[0x28 - 8 : 0x28] = b"\xff" * 8  # where the table of segments is
+    for use in (lambda: read_image(bytes(head)), lambda: relocated(bytes(head), ["$ORIGIN"])):
+        with pytest.raises(NotElf):
+            use()
+
+
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_damaged_files_are_read_or_refused(data: st.DataObject) -> None:
     whole = Path(_small()).read_bytes()
     cut = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
@@ -148,7 +156,8 @@ def test_damaged_files_are_read_or_refused(data: st.DataObject) -> None:
         if cut:
             # Most of what decides lies at the beginning.
             at = data.draw(st.integers(0, min(len(cut), 4096) - 1))
-            cut[at] = data.draw(st.integers(0, 255))
+            count = data.draw(st.sampled_from([1, 1, 4, 8]))
+            cut[at : at + count] = bytes([data.draw(st.sampled_from([0, 1, 2, 0x7F, 0x80, 0xFF]))]) * count
     for use in (lambda: read_image(bytes(cut)), lambda: relocated(bytes(cut), ["$ORIGIN"])):
         with suppress(NotElf):
             use()

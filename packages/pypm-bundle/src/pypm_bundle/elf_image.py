@@ -119,6 +119,13 @@ def is_elf(head: Buffer) -> bool:
 
 def read_image(data: Buffer) -> ElfImage:
     """What the loader would read of the file *data*. Raises `NotElf`."""
+    try:
+        return _read_image(data)
+    except (struct.error, OverflowError) as error:
+        raise NotElf("says what cannot be") from error
+
+
+def _read_image(data: Buffer) -> ElfImage:
     layout = _Layout(data)
     dynamic = layout.dynamic()
     strings = layout.strings(dynamic)
@@ -143,7 +150,7 @@ def relocated(data: bytes, rpath: Sequence[str], needed: Sequence[str] = ()) -> 
     Raises `NotElf`."""
     try:
         return _relocated(data, rpath, needed)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise NotElf("says what cannot be") from error
 
 
