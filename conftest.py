@@ -21,13 +21,21 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+SELDOM = {
+    "network": "needs the live index, whose answers change from day to day",
+    "soak": "takes many minutes",
+}
+"""Marks of what is run only when it is asked for by name, ``-m network``."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs the live index is run only by ``-m network``: what it answers changes from day to day."""
-    if "network" in config.getoption("markexpr"):
-        return
-    for item in items:
-        if item.get_closest_marker("network") is not None:
-            item.add_marker(pytest.mark.skip(reason="needs the live index: -m network"))
+    """Leaves out what is run seldom."""
+    for mark, why in SELDOM.items():
+        if mark in config.getoption("markexpr"):
+            continue
+        for item in items:
+            if item.get_closest_marker(mark) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"{why}: -m {mark}"))
 
 
 # What a shell starts in the background is born deaf to Ctrl-C, and so would be all that a test interrupts.

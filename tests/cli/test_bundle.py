@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kit.tars import unpack
 from kit.wheels import make_project, make_sdist, make_wheel
 
 pytestmark = [
@@ -98,7 +99,7 @@ def archive(stage: Stage) -> Path:
 @pytest.fixture
 def unpacked(archive: Path, tmp_path: Path) -> Path:
     with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "un packed", filter="tar")
+        unpack(tar, tmp_path / "un packed")
     return tmp_path / "un packed"
 
 
@@ -254,7 +255,7 @@ def test_installed_into_a_new_folder(unpacked: Path, tmp_path: Path) -> None:
 def test_an_interpreter_of_the_machine(stage: Stage, tmp_path: Path) -> None:
     stage.bundle("--no-interpreter", "-o", str(tmp_path / "b.tar.gz"))
     with tarfile.open(tmp_path / "b.tar.gz") as tar:
-        tar.extractall(tmp_path / "u", filter="tar")
+        unpack(tar, tmp_path / "u")
     assert not list(tmp_path.glob("u/bin/python*")) and not list(tmp_path.glob("u/lib/*.so*"))
     python = {"PYTHON": sys.executable, "PATH": os.environ["PATH"]}
     words = [tmp_path / "u/install.sh", tmp_path / "new"]
@@ -338,7 +339,7 @@ def test_in_a_root_with_nothing_but_the_c_library(archive: Path, tmp_path: Path)
     root = tmp_path / "root"
     jail(root)
     with tarfile.open(archive) as tar:
-        tar.extractall(root / "app", filter="tar")
+        unpack(tar, root / "app")
 
     def inside(*words: str) -> subprocess.CompletedProcess[str]:
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "root": str(root), **HOSTILE}
@@ -397,7 +398,7 @@ def test_packages_with_libraries_of_their_own(stage: Stage, tmp_path: Path) -> N
     root = tmp_path / "root"
     jail(root)
     with tarfile.open(project / "dist/venv.tar.gz") as tar:
-        tar.extractall(root / "app", filter="tar")
+        unpack(tar, root / "app")
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "root": str(root)}
     words = ["unshare", "-mnpf", "sh", "-c", JAIL, "sh", "/app/bin/real"]
     done = subprocess.run(words, env=env, capture_output=True, text=True)

@@ -113,10 +113,10 @@ def test_all_at_once_then_one_then_nothing(stage: Stage) -> None:
     sync(stage, "--each")
     check(stage)
     assert sync(stage, "--each") == f"Nothing to do: {MEMBERS} environments of members\n"
-    before = {m: (venv(stage, m) / "pypm-state").stat().st_ino for m in range(MEMBERS)}
+    before = {m: (venv(stage, m) / "pypm-state").stat().st_mtime_ns for m in range(MEMBERS)}
     shutil.rmtree(venv(stage, 3))
     assert "Synced 1 environment, 5 unchanged" in sync(stage, "--each")
-    after = {m: (venv(stage, m) / "pypm-state").stat().st_ino for m in range(MEMBERS)}
+    after = {m: (venv(stage, m) / "pypm-state").stat().st_mtime_ns for m in range(MEMBERS)}
     assert {m for m in before if before[m] != after[m]} == {3}
     check(stage)
 

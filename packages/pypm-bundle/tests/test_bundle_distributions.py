@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit.tars import unpack
 from kit.wheels import make_wheel, sha256
 from pypm_bundle import isolation
 from pypm_bundle.assembling import assembled
@@ -31,7 +32,7 @@ SITE = "lib/python3.11/site-packages"
 def unpacked(bench: Bench, *dists: Any) -> Path:
     items = assembled([], dists, ignore)
     with tarfile.open(bench.write("tar.gz", items=items).file) as tar:
-        tar.extractall(bench.folder / "u", filter="data")
+        unpack(tar, bench.folder / "u")
     return bench.folder / "u"
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.tars import unpack
 from pypm_bundle.bundle_errors import BundleDamaged, NotABundle
 from pypm_bundle.contents import Entry, Item, Written
 from pypm_bundle.manifest import read_manifest
@@ -112,7 +113,7 @@ def test_a_cut_archive(bench: Bench, form: str) -> None:
 
 def test_a_folder(bench: Bench) -> None:
     with tarfile.open(bench.write("tar.gz").file) as tar:
-        tar.extractall(bench.folder / "u", filter="data")
+        unpack(tar, bench.folder / "u")
     root = bench.folder / "u"
     assert verify(root).manifest.facts == {"name": "b"}
     cache = root / "lib/python3.11/site-packages/acme/__pycache__"

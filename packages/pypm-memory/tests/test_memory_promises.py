@@ -597,5 +597,11 @@ def test_work_of_the_killed_is_taken_over_by_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_work_of_the_killed_is_taken_over_by_one_many_times(tmp_path: Path) -> None:
+    proof_of_take_over(tmp_path, 40, 8)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_work_of_the_killed_is_taken_over_by_one_a_thousand_times(tmp_path: Path) -> None:
     proof_of_take_over(tmp_path, 1000, 8)

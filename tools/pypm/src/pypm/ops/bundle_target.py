@@ -27,6 +27,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""Python 3.11.4 and later want to be told (PEP 706)."""
 USUAL_GLIBC = (2, 28)
 """Of a foreign Linux of which nothing is said: that of the oldest systems still served (RHEL 8)."""
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
@@ -267,4 +269,4 @@ def _extract(file: Any, mode: str, folder: Path) -> None:
                 inner = os.path.normpath(path)
                 if os.path.isabs(inner) or inner.split(os.sep)[0] == os.pardir:
                     raise ValueError(f"{info.name} leads outside")
-            archive.extract(info, folder, filter="data")
+            archive.extract(info, folder, **_SAFELY)
