@@ -148,7 +148,7 @@ def test_the_standard_library_is_whole(unpacked: Path) -> None:
 
 
 def test_groups_are_left_out_unless_asked_for(stage: Stage, unpacked: Path, tmp_path: Path) -> None:
-    site = next(unpacked.glob("lib/python3.*/site-packages"))
+    site = next(unpacked.glob("lib/python3.*/*-packages"))
     assert not (site / "other").exists() and (site / "b/__init__.py").exists()
     assert not list(site.glob("*.dist-info/direct_url.json"))
     stage.bundle("-p", "b", "--group", "dev", "-o", str(tmp_path / "dev.zip"))
@@ -215,7 +215,7 @@ def test_the_date_is_the_users(stage: Stage, tmp_path: Path) -> None:
 def test_one_changed_byte_is_named(stage: Stage, archive: Path, unpacked: Path, tmp_path: Path) -> None:
     assert stage.run("bundle", "verify", str(archive)).returncode == 0
     assert subprocess.run([unpacked / "verify.sh"], capture_output=True, cwd="/").returncode == 0
-    module = next(unpacked.glob("lib/python3.*/site-packages/acme/__init__.py"))
+    module = next(unpacked.glob("lib/python3.*/*-packages/acme/__init__.py"))
     data = bytearray(module.read_bytes())
     data[3] ^= 1
     module.write_bytes(data)
