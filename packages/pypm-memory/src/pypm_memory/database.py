@@ -147,7 +147,10 @@ class Database:
 
     def _bring_up_to_date(self, connection: sqlite3.Connection, application: int, version: int) -> None:
         if application != APPLICATION_ID and not is_empty(connection):
-            raise NotAMemory(str(self.path), "it is another program's database")
+            # Asked again: another process may have made it between the two questions.
+            application, version = version_of(connection)
+            if application != APPLICATION_ID:
+                raise NotAMemory(str(self.path), "it is another program's database")
         if version > len(STEPS):
             raise NewerMemory(str(self.path), version, len(STEPS))
         _use_wal(connection)
