@@ -10,7 +10,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # No test measures time: a machine that is busy with something else fails nothing.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+whole = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("whole", whole)
+# Two thirds of the examples, so that all tests take less than ten minutes on two cores.
+settings.register_profile("house", whole, max_examples=66)
 # A tenth of the examples: `--hypothesis-profile=quick` (see `kit.laws`).
 settings.register_profile("quick", settings.get_profile("house"), max_examples=10)
 settings.load_profile("house")

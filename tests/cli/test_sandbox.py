@@ -354,7 +354,7 @@ def test_a_checkout_in_a_named_folder_stays(stage: Stage, tmp_path: Path) -> Non
 
 # --- how it ends ---------------------------------------------------------------------------------
 
-SLEEPER = "import sys, time; print('ready', flush=True); time.sleep(60)"
+SLEEPER = "import sys, time; print('ready', flush=True); time.sleep(25)"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
