@@ -6,6 +6,7 @@ The one seam to the system for everything here: tests put a machine of their own
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -113,7 +114,7 @@ def _telling(way: Way, tell: Callable[[str], None]) -> Entry:
             inner.last()
         tell(way.open_to)
 
-    return Entry(inner.enter, inner.first, last)
+    return Entry(inner.enter, inner.first, last, inner.outside)
 
 
 def _namespaces(machine: Machine, walls: Walls, start: Start) -> Way:
@@ -123,7 +124,8 @@ def _namespaces(machine: Machine, walls: Walls, start: Start) -> Way:
         lambda: namespaces.enter_namespaces(walls, kernel),
         lambda: namespaces.end_privileges(kernel),
     )
-    return Way(start, Entry(enter, first, last), open_to(walls))
+    outside = lambda: kernel.die_with_parent(signal.SIGKILL)  # noqa: E731
+    return Way(start, Entry(enter, first, last, outside), open_to(walls))
 
 
 def _landlock(machine: Machine, walls: Walls, start: Start) -> Way:

@@ -50,6 +50,8 @@ class Entry:
     first: Callable[[], None] | None = None
     """If given, what follows happens in a process of its own, the first of its namespace, after this."""
     last: Callable[[], None] | None = None
+    outside: Callable[[], None] | None = None
+    """With *first*: what the process does that waits for it outside of the namespace."""
 
 
 class CannotStart(Exception):
@@ -108,7 +110,7 @@ def _become(start: Start, entry: Entry | None, report: int, blocked: Collection[
         if entry is not None:
             entry.enter()
             if entry.first is not None:
-                _in_a_process_namespace(entry.first, start, report, blocked)
+                _in_a_process_namespace(entry.first, entry.outside, start, report, blocked)
         os.chdir(start.cwd)
         if entry is not None and entry.last is not None:
             entry.last()
@@ -127,10 +129,20 @@ def _become(start: Start, entry: Entry | None, report: int, blocked: Collection[
 
 
 def _in_a_process_namespace(
-    first: Callable[[], None], start: Start, report: int, blocked: Collection[int]
+    first: Callable[[], None],
+    outside: Callable[[], None] | None,
+    start: Start,
+    report: int,
+    blocked: Collection[int],
 ) -> None:
     """Goes on two processes further in: the outer waits for the first of the namespace, which must not be
     the program itself (the kernel treats it in its own way, and it has to bury orphans)."""
+    parent = os.getppid()
+    if outside is not None:
+        # Now, not before: the namespaces it has entered made the kernel forget it.
+        outside()
+    if os.getppid() != parent:
+        os._exit(127)  # it was gone already
     child = os.fork()
     if child:
         os.close(report)
