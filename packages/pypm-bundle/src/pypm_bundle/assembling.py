@@ -8,18 +8,14 @@ from pathlib import Path
 from pypm_bundle.bundle_errors import BundleConflict
 from pypm_bundle.contents import Entry, Item, Packed, Written, in_order
 from pypm_bundle.distributions import Distribution
+from pypm_env.launchers import FIND_ITSELF
 from pypm_model.events import Listener, Warned
 
 SCRIPT = "share/pypm/bundle.py"
 _RUNS = """\
 #!/bin/sh
 # {about}
-self=$0
-case $self in */*) ;; *) self=./$self ;; esac
-while [ -h "$self" ]; do
-  link=$(readlink "$self") || break
-  case $link in /*) self=$link ;; *) self=${{self%/*}}/$link ;; esac
-done
+{find_itself}\
 here=${{self%/*}}
 exec {python} -I -B "$here/{script}" {verb} "$@"
 """
@@ -36,7 +32,7 @@ def tools(python: str, *, inside: bool = True) -> list[Item]:
     source = Path(__file__).with_name("bundle_script.py").read_bytes()
     items: list[Item] = [Entry(SCRIPT, Written(source.replace(b"\r\n", b"\n")))]
     for verb, about in _ABOUT.items():
-        text = _RUNS.format(about=about, python=runs, script=SCRIPT, verb=verb)
+        text = _RUNS.format(find_itself=FIND_ITSELF, about=about, python=runs, script=SCRIPT, verb=verb)
         items.append(Entry(f"{verb}.sh", Written(text.encode()), executable=True))
     return items
 

@@ -11,12 +11,12 @@ from pypm_bundle.contents import Entry, Item, Packed, Written
 from pypm_bundle.elf_image import ElfImage, NotElf, is_elf, read_image
 from pypm_bundle.packing import unpacked
 from pypm_env.launchers import LauncherKit, launcher, script_with_interpreter
+from pypm_env.placing import WRITTEN, info_files
 from pypm_env.record_file import Row, row_of, write_rows
 from pypm_model.records import record
 from pypm_store.archive import Placed, WheelArchive
 
-INSTALLER = b"pypm\n"
-_BY_INSTALLER = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+_BY_INSTALLER = ("RECORD", *WRITTEN)
 _IN_MEMORY = 64 << 20
 """Bytes of a library up to which it is unpacked in memory to be looked at; larger ones into a file."""
 
@@ -102,7 +102,7 @@ def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
                         Entry(f"bin/{name}", Written(content), executable=True),
                         row_of(recorded, content),
                     )
-        for name, content in _info_files(wheel):
+        for name, content in info_files(wheel.requested, wheel.direct_url):
             recorded = f"{archive.info}/{name}"
             put(
                 recorded,
@@ -122,14 +122,6 @@ def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
             tuple(items.values()),
             libraries,
         )
-
-
-def _info_files(wheel: WheelFile) -> Iterator[tuple[str, bytes]]:
-    yield "INSTALLER", INSTALLER
-    if wheel.requested:
-        yield "REQUESTED", b""
-    if wheel.direct_url:
-        yield "direct_url.json", wheel.direct_url.encode()
 
 
 def _packed(wheel: WheelFile, one: Placed) -> Packed:

@@ -367,7 +367,7 @@ def _put(dist: WantedDist, tree: Tree, work: _Work, target: Target, way: Way, ma
         # RECORD first: from here on whatever is put in can be taken out again.
         make_folders(str(site), [tree.info], made)
         record_time = write_anew(info + "RECORD", text.encode("utf-8", "surrogateescape"))
-        for name, content in info_files(dist):
+        for name, content in info_files(dist.requested, dist.direct_url):
             write_anew(info + name, content)
         put_extras(others, tree, target, way, taken=taken.append)
         files = link_tree(tree, site, way, made=made, leave_out=left_out, taken=taken.append)

@@ -197,7 +197,7 @@ class _Put:
         part, site = self.part, str(self.target.site)
         tree, info = part.tree, part.tree.info
         others = extras(tree, self.target)
-        own = list(info_files(part.dist))
+        own = list(info_files(part.dist.requested, part.dist.direct_url))
         if part.outline.top_level:
             own.append(("top_level.txt", "".join(f"{name}\n" for name in part.outline.top_level).encode()))
         # RECORD first: from here on whatever is put in can be taken out again.

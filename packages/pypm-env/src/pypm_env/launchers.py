@@ -119,18 +119,24 @@ def shebang(python: str) -> bytes:
     return f"#!/bin/sh\n'''exec' {beside} \"$0\" \"$@\"\n' '''\n".encode()
 
 
+FIND_ITSELF = """\
+self=$0
+case $self in */*) ;; *) self=./$self ;; esac
+while [ -h "$self" ]; do
+  link=$(readlink "$self") || break
+  case $link in /*) self=$link ;; *) self=${self%/*}/$link ;; esac
+done
+"""
+"""Lines of sh after which ``$self`` is the path of the script itself, over symbolic links."""
+
+
 def shebang_beside(name: str) -> bytes:
     """The head of a script that the interpreter *name* in the script's own folder runs, also where the
     script is reached over symbolic links. `/bin/sh` is all it needs, but for links ``readlink``."""
     return f"""\
 #!/bin/sh
 "true" '''\\'
-self=$0
-case $self in */*) ;; *) self=./$self ;; esac
-while [ -h "$self" ]; do
-  link=$(readlink "$self") || break
-  case $link in /*) self=$link ;; *) self=${{self%/*}}/$link ;; esac
-done
+{FIND_ITSELF}\
 exec "${{self%/*}}/{name}" "$0" "$@"
 '''
 """.encode()

@@ -19,7 +19,7 @@ from pypm_model.records import record
 from pypm_store.tree import Tree
 
 INSTALLER = b"pypm\n"
-_WRITTEN = ("INSTALLER", "REQUESTED", "direct_url.json")
+WRITTEN = ("INSTALLER", "REQUESTED", "direct_url.json")
 """Files of .dist-info that say how it was installed: a wheel's own are not taken over."""
 _ENVIRONMENT_FILES = ("pyvenv.cfg", ".gitignore", "pypm-state", "pypm-journal", "lib64")
 _PROTECTED_SCRIPTS = ("activate", "deactivate", "python", "pypy", "graalpy")
@@ -115,23 +115,25 @@ def record_text(tree: Tree, dist: WantedDist, others: list[Extra], left_out: fro
     if any(path in text for path in left_out):
         text = write_rows([row for row in read_rows(text) if row.path not in left_out])
     rows = [extra.row for extra in others]
-    rows += [row_of(f"{info}/{name}", content) for name, content in info_files(dist)]
+    rows += [
+        row_of(f"{info}/{name}", content) for name, content in info_files(dist.requested, dist.direct_url)
+    ]
     return text + write_rows([*rows, Row(own)])
 
 
-def info_files(dist: WantedDist) -> Iterator[tuple[str, bytes]]:
+def info_files(requested: bool, direct_url: str) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the files the installer writes into .dist-info, but RECORD (PEP 376, 610, 627)."""
     yield "INSTALLER", INSTALLER
-    if dist.requested:
+    if requested:
         yield "REQUESTED", b""
-    if dist.direct_url:
-        yield "direct_url.json", dist.direct_url.encode()
+    if direct_url:
+        yield "direct_url.json", direct_url.encode()
 
 
 def not_linked(tree: Tree, pth: str) -> frozenset[str]:
     """Files of the tree that the environment has in a version of its own, or in `MEMBERS_PTH`: *pth* is
     the first that `path_line` gives."""
-    names = [f"{tree.info}/{name}" for name in ("RECORD", *_WRITTEN)]
+    names = [f"{tree.info}/{name}" for name in ("RECORD", *WRITTEN)]
     return frozenset([*names, pth] if pth else names)
 
 

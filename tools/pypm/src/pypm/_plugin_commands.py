@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from pypm._plugin_search import whole
 from pypm_plugins.shelf import exists, system, variable, what_is_wrong_with
 
 GROUP = "pypm.plugins"
@@ -67,7 +68,7 @@ def entry_points_in(site: str) -> dict[str, str]:
         if not each.endswith((".dist-info", ".egg-info")):
             continue
         try:
-            content = _content(f"{site}/{each}/entry_points.txt")
+            content = whole(f"{site}/{each}/entry_points.txt")
         except OSError:
             continue
         if GROUP.encode() in content:
@@ -104,17 +105,6 @@ def _of_environment(prefix: str) -> tuple[str, list[str]]:
     except OSError:
         versions = []
     return f"{prefix}/bin/python", [f"{library}/{each}/site-packages" for each in sorted(versions)]
-
-
-def _content(path: str) -> bytes:
-    handle = system.open(path, system.O_RDONLY | getattr(system, "O_BINARY", 0))
-    try:
-        parts = []
-        while part := system.read(handle, 1 << 16):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        system.close(handle)
 
 
 def _read(text: str) -> list[tuple[str, str]]:

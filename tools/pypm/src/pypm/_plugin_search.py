@@ -82,13 +82,13 @@ def pins_of(root: str) -> Pins | None:
     manifest = f"{root}/{WORKSPACE}"
     try:
         status = system.stat(manifest)
-        content = _whole(manifest)
+        content = whole(manifest)
     except OSError:
         return None
     if b"plugins" not in content:
         return None
     try:
-        lines = _whole(f"{root}/{PINS}").decode("ascii").split("\n")
+        lines = whole(f"{root}/{PINS}").decode("ascii").split("\n")
     except (OSError, ValueError):
         raise PinsUnread(root) from None
     if lines[0] != pins_head(status) or lines[-1] != "end":
@@ -104,7 +104,8 @@ def pins_head(status: object) -> str:
     return "pypm-pins 1 " + " ".join(map(str, seen))
 
 
-def _whole(path: str) -> bytes:
+def whole(path: str) -> bytes:
+    """The content of a file."""
     handle = system.open(path, system.O_RDONLY | getattr(system, "O_BINARY", 0))
     try:
         parts = []

@@ -198,6 +198,17 @@ def child_command() -> list[str]:
     return [sys.executable, "-I", "-S", "-c", script]
 
 
+def _pins() -> Pins | None:
+    """What the workspace pins, found out the long way where it must be."""
+    try:
+        return pins_of(root_above())
+    except PinsUnread as unread:
+        with_site()
+        from pypm.ops.plugins import read_pins
+
+        return read_pins(str(unread))
+
+
 def child_main() -> None:
     """The child where there is no fork: looks at the library again, because nothing but its path could be
     handed on, and keeps it open while it is loaded. Its words: pypm's options up to ``--``, the plugin's
@@ -207,14 +218,7 @@ def child_main() -> None:
     at = sys.argv.index("--")
     common, name, path, words = sys.argv[1:at], sys.argv[at + 1], sys.argv[at + 2], sys.argv[at + 3 :]
     try:
-        try:
-            pins = pins_of(root_above())
-        except PinsUnread as unread:
-            with_site()
-            from pypm.ops.plugins import read_pins
-
-            pins = read_pins(str(unread))
-        native = find_native(name, pins, home(variable))
+        native = find_native(name, _pins(), home(variable))
         if native is None or native.path != path:
             raise Refusal("missing", name, path)
     except Refusal as refusal:
@@ -237,14 +241,7 @@ def describe_main() -> None:
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        try:
-            pins = pins_of(root_above())
-        except PinsUnread as unread:
-            with_site()
-            from pypm.ops.plugins import read_pins
-
-            pins = read_pins(str(unread))
-        native = find_native(sys.argv[1], pins, home(variable))
+        native = find_native(sys.argv[1], _pins(), home(variable))
     except Refusal:
         native = None
     if native is None:

@@ -223,24 +223,16 @@ def _digests(
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] | None:
     """The digests of files and of folders' names; None if one has changed since it was read, or lies
     outside the root, where another clone has something else."""
-    files: dict[str, str] = {}
-    for seen in inputs.files:
-        content = _content(f"{root}/{seen.path}")
-        if _is_outside(seen.path) or _seen(root, seen.path) != seen:
-            return None
-        files[seen.path] = _ABSENT if content is None else _digest(content)
-    for path in (*also, *pins_above(".")):
-        if _is_outside(path):
-            return None
-        content = _content(f"{root}/{path}")
-        files[path] = _ABSENT if content is None else _digest(content)
-    folders: dict[str, str] = {}
-    for listed in inputs.folders:
-        names = _names(f"{root}/{listed.path}")
-        if _is_outside(listed.path) or _listed(root, listed.path) != listed:
-            return None
-        folders[listed.path] = names
-    return tuple(files.items()), tuple(folders.items())
+    paths = dict.fromkeys([*(seen.path for seen in inputs.files), *also, *pins_above(".")])
+    rooms = [listed.path for listed in inputs.folders]
+    if any(map(_is_outside, (*paths, *rooms))):
+        return None
+    files = tuple((path, _contents(f"{root}/{path}")) for path in paths)
+    folders = tuple((path, _names(f"{root}/{path}")) for path in rooms)
+    # Looked at once more after they were read.
+    same = all(_seen(root, seen.path) == seen for seen in inputs.files)
+    same = same and all(_listed(root, listed.path) == listed for listed in inputs.folders)
+    return (files, folders) if same else None
 
 
 def _same_inputs(root: str, recipe: Recipe) -> Inputs | None:
@@ -248,8 +240,7 @@ def _same_inputs(root: str, recipe: Recipe) -> Inputs | None:
     files, folders = [], []
     for path, digest in recipe.files:
         files.append(_seen(root, path))
-        content = _content(f"{root}/{path}")
-        if digest != (_ABSENT if content is None else _digest(content)):
+        if digest != _contents(f"{root}/{path}"):
             return None
     for path, digest in recipe.folders:
         folders.append(_listed(root, path))
@@ -279,6 +270,11 @@ def _content(path: str) -> bytes | None:
             return file.read()
     except OSError:
         return None
+
+
+def _contents(path: str) -> str:
+    content = _content(path)
+    return _ABSENT if content is None else _digest(content)
 
 
 def _names(path: str) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _PATIENCE = 5.0
 """Seconds between asking a command to end and ending it."""
@@ -35,24 +36,17 @@ class WatchTask:
         """Starts the command. Raises OSError."""
         assert self._process is None
         out = sys.stderr.fileno() if self._quiet else None
+        own_group: dict[str, Any] = {"process_group": 0}
         if sys.platform == "win32":
-            self._process = subprocess.Popen(
-                self._argv,
-                cwd=self._cwd,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
-            )
-        else:
-            self._process = subprocess.Popen(
-                self._argv,
-                cwd=self._cwd,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                process_group=0,
-            )
+            own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        self._process = subprocess.Popen(
+            self._argv,
+            cwd=self._cwd,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            **own_group,
+        )
 
     def ended(self) -> int | None:
         """The exit code, once, if it has ended."""

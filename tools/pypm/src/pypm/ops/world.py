@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pypm import _stamp
 from pypm_model.events import Listener, ignore
 from pypm_model.records import record
 
 LOCK = "pypm.lock"
 """At the workspace's root."""
-VENV = ".venv"
+VENV = _stamp.VENV
 """In the folder of a workspace or member."""
 
 

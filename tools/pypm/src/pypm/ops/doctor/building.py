@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pypm.ops.doctor.commands import Ended, find, run
+from pypm.ops.doctor.commands import Ended, find, git_of, run
 from pypm.ops.doctor.finding import Said, issue, missing, note, ok
-from pypm.ops.doctor.patient import NotKnown, Patient
+from pypm.ops.doctor.patient import Patient
 from pypm.ops.git import git_folder
 from pypm.ops.merge_setup import ATTRIBUTES, CONFIG, LINE
 from pypm_model.errors import PypmError
@@ -148,12 +148,10 @@ def git(patient: Patient) -> Iterator[Said]:
 
 def merge_driver(patient: Patient) -> Iterator[Said]:
     """Whether git merges locks with pypm."""
-    if git_folder(patient.root) is None:
+    command = git_of(patient)
+    if command is None:
         yield ok("the workspace is in no git repository")
         return
-    command = find("git", patient.environ)
-    if command is None:
-        raise NotKnown("the git command is not installed")
     try:
         lines = (patient.root / ATTRIBUTES).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pypm.ops.doctor.patient import NotKnown
+from pypm.ops.doctor.patient import NotKnown, Patient
+from pypm.ops.git import git_folder
 from pypm_model.records import record
 
 SECONDS = 10.0
@@ -31,6 +32,16 @@ class Ended:
 def find(program: str, environ: Mapping[str, str]) -> str | None:
     """The path of *program*, or None."""
     return shutil.which(program, path=environ.get("PATH", ""))
+
+
+def git_of(patient: Patient) -> str | None:
+    """The git to ask about the repository around the workspace, None if there is none. Raises `NotKnown`."""
+    if git_folder(patient.root) is None:
+        return None
+    command = find("git", patient.environ)
+    if command is None:
+        raise NotKnown("the git command is not installed")
+    return command
 
 
 def run(

@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 
 from pypm.ops.counting import count
-from pypm.ops.doctor.commands import find, run
+from pypm.ops.doctor.commands import git_of, run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.patient import NotKnown, Patient
-from pypm.ops.git import git_folder
 from pypm.ops.lock import problem_of
 from pypm.ops.locking import LockMissing
 from pypm.ops.world import LOCK
@@ -114,12 +113,10 @@ def _told(problem: PypmError) -> str:
 
 def version_control(patient: Patient) -> Iterator[Said]:
     """Whether git keeps the lock, and no environment."""
-    if git_folder(patient.root) is None:
+    command = git_of(patient)
+    if command is None:
         yield ok("the workspace is in no git repository")
         return
-    command = find("git", patient.environ)
-    if command is None:
-        raise NotKnown("the git command is not installed")
     listed = run([command, "ls-files", "--", LOCK, ".venv"], patient.environ, cwd=patient.root)
     if listed.code:
         raise NotKnown(f"git does not work here: {listed.last_line}")
