@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [str(p / "src") for p in [*ROOT.glob("packages/*"), *ROOT.glob("tools/*")] if (p / "src").is_dir()]
 
 UNUSED = {
+    "_hashlib",
     "concurrent.futures",
     "csv",
     "ctypes",

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import packaging
@@ -97,6 +98,31 @@ def test_an_answer_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
     os.utime(copy, (1, 1))
     probe(str(copy), cache)
     assert len(kept) == 2, "another file is asked anew"
+
+
+def test_the_time_an_answer_takes_can_be_used(tmp_path: Path) -> None:
+    used: list[float] = []
+    cache = folder_cache(tmp_path / "kept", lambda: used.append(time.monotonic()))
+    assert isinstance(probe(_HERE, cache), Interpreter)
+    assert len(used) == 1
+    assert isinstance(probe(_HERE, cache), Interpreter)
+    assert len(used) == 1, "nothing is waited for where the answer is remembered"
+
+
+def test_a_failure_meanwhile_leaves_no_process(tmp_path: Path) -> None:
+    sleeper = tmp_path / "python3"
+    sleeper.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+
+    def fail() -> None:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        probe(str(sleeper), ProbeCache(lambda key: None, lambda key, text: None, fail))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_answers_are_kept_in_a_folder(tmp_path: Path) -> None:

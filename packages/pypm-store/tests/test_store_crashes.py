@@ -75,7 +75,9 @@ def test_a_process_killed_at_any_moment_leaves_all_or_nothing(wheel: Path, tmp_p
     whole = time.monotonic() - began
     moments = random.Random(2)
     killed = 0
-    for _ in range(8):
+    for _ in range(60):
+        if killed == 6:
+            break
         child = start(UNPACK, tmp_path / "cache", wheel, digest)
         assert child.stdout is not None and child.stdout.readline() == "ready\n"
         time.sleep(moments.uniform(0, whole * 0.9))
@@ -86,7 +88,7 @@ def test_a_process_killed_at_any_moment_leaves_all_or_nothing(wheel: Path, tmp_p
         if tree is not None:
             assert has_right_content(tree)
             remove_tree(tree.root)
-    assert killed >= 4
+    assert killed == 6
     tree = store.unpack(wheel, digest)
     assert has_right_content(tree) and len(tree.files) == 803
     assert os.listdir(store.path / "trees") == [digest]

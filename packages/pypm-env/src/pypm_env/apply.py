@@ -7,7 +7,6 @@ to do again. In each distribution RECORD is written first and removed last, so t
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from pypm_env.plan import Amend, Install, Plan, after, plan
 from pypm_env.removal import Remover
 from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
+from pypm_model.digests import sha256
 from pypm_model.errors import PypmError
 from pypm_model.events import Advanced, Finished, Listener, Started, Warned, ignore
 from pypm_model.later import later
@@ -162,7 +162,7 @@ class _Work:
 
 
 def _lock(store: Store, folder: Path) -> Path:
-    digest = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:24]
+    digest = sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:24]
     return store.folder("locks") / f"environment-{digest}"
 
 

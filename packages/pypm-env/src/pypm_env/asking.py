@@ -7,14 +7,21 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pypm_env.build_details import read_build_details
 from pypm_env.elf import read_elf
 from pypm_env.interpreters import Interpreter, Layout
-from pypm_env.wheel_tags import Libc, TagFacts, wheel_tags
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    from pypm_env import wheel_tags
+    from pypm_env.wheel_tags import Libc
+else:
+    wheel_tags = later("pypm_env.wheel_tags")
 
 _SCRIPT = Path(__file__).with_name("probe_script.py")
 _MARK = "pypm-probe:"
@@ -35,29 +42,34 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def ask(path: str, timeout: float) -> dict[str, Any]:
-    """What the interpreter at *path* says of itself. Raises `NoAnswer`."""
-    command = [path, "-I", "-B", str(_SCRIPT)]
+def ask(path: str, timeout: float, waiting: Callable[[], None]) -> dict[str, Any]:
+    """What the interpreter at *path* says of itself; *waiting* is called while it does. Raises `NoAnswer`."""
     try:
-        done = subprocess.run(
-            command,
+        asked = subprocess.Popen(
+            [path, "-I", "-B", str(_SCRIPT)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=clean_environment(os.environ),
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise NoAnswer(f"gives no answer within {timeout:g} seconds") from None
     except OSError as error:
         raise NoAnswer(f"cannot be started: {(error.strerror or str(error)).lower()}") from None
-    output = done.stdout.decode("utf-8", "replace")
+    with asked:
+        try:
+            import_module("pypm_env.wheel_tags")  # the answer needs it
+            waiting()
+            told, complaints = asked.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise NoAnswer(f"gives no answer within {timeout:g} seconds") from None
+        finally:
+            asked.kill()  # nothing, if it has ended
+    output = told.decode("utf-8", "replace")
     _, mark, text = output.rpartition(_MARK)
     if not mark:
-        errors = done.stderr.decode("utf-8", "replace")
+        errors = complaints.decode("utf-8", "replace")
         if "nknown option: -I" in errors:
             raise NoAnswer("is older than Python 3.4")
-        last = (errors.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        last = (errors.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
         raise NoAnswer(f"does not work: {last.strip()}")
     try:
         facts: dict[str, Any] = json.loads(text.splitlines()[0])
@@ -73,7 +85,7 @@ def interpreter_of(path: str, real_path: str, facts: dict[str, Any]) -> Interpre
     system_version = tuple(int(piece) for piece in told["system_version"].split(".")[:2] if piece.isdigit())
     major, minor = (*system_version, 0, 0)[:2]
     elf = read_elf(real_path) if told["system"] == "Linux" else None
-    tag_facts = TagFacts(
+    tag_facts = wheel_tags.TagFacts(
         implementation=facts["implementation"],
         python=(version[0], version[1]),
         version_nodot=told["version_nodot"],
@@ -98,7 +110,7 @@ def interpreter_of(path: str, real_path: str, facts: dict[str, Any]) -> Interpre
         version=facts["markers"]["python_full_version"],
         implementation=facts["implementation"],
         markers=facts["markers"],
-        tags=wheel_tags(tag_facts),
+        tags=wheel_tags.wheel_tags(tag_facts),
         prefix=facts["prefix"],
         base_prefix=facts["base_prefix"],
         is_free_threaded=told["free_threaded"],
@@ -110,7 +122,7 @@ def interpreter_of(path: str, real_path: str, facts: dict[str, Any]) -> Interpre
 
 def _libc(glibc: list[int] | None, loader: str) -> Libc | None:
     if glibc:
-        return Libc("glibc", glibc[0], glibc[1])
+        return wheel_tags.Libc("glibc", glibc[0], glibc[1])
     if "musl" not in loader:
         return None
     try:
@@ -129,4 +141,4 @@ def musl_version(text: str) -> Libc | None:
     pieces = lines[1].removeprefix("Version ").split(".")
     if len(pieces) < 2 or not (pieces[0].isdigit() and pieces[1].isdigit()):
         return None
-    return Libc("musl", int(pieces[0]), int(pieces[1]))
+    return wheel_tags.Libc("musl", int(pieces[0]), int(pieces[1]))

@@ -7,7 +7,6 @@ size and modification time of the executable and of what the machine's system ca
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm_env.interpreters import Interpreter, interpreter_from_text
+from pypm_model.digests import sha256
 from pypm_model.later import later
 from pypm_model.records import record
 from pypm_store.atomic import write_atomically
@@ -38,16 +38,19 @@ class ProbeCache:
 
     get: Callable[[str], str | None]
     put: Callable[[str, str], None]
+    waiting: Callable[[], None] = lambda: None
+    """Called while an interpreter that was started is thinking: for what is to be done anyway."""
 
 
 NO_CACHE = ProbeCache(lambda key: None, lambda key, value: None)
 
 
-def folder_cache(folder: Path) -> ProbeCache:
-    """Answers kept as files in *folder*, which need not exist. One that cannot be written is forgotten."""
+def folder_cache(folder: Path, waiting: Callable[[], None] = lambda: None) -> ProbeCache:
+    """Answers kept as files in *folder*, which need not exist. One that cannot be written is forgotten.
+    *waiting*: see `ProbeCache`."""
 
     def place(key: str) -> Path:
-        return folder / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return folder / sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def get(key: str) -> str | None:
         try:
@@ -60,7 +63,7 @@ def folder_cache(folder: Path) -> ProbeCache:
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(place(key), text)
 
-    return ProbeCache(get, put)
+    return ProbeCache(get, put, waiting)
 
 
 @record
@@ -93,7 +96,7 @@ def probe(path: str, cache: ProbeCache = NO_CACHE, *, timeout: float = 30.0) -> 
     facts = None if wrapper or _in_environment(path) else asking.read_build_details(real_path)
     if facts is None:
         try:
-            facts = asking.ask(path, timeout)
+            facts = asking.ask(path, timeout, cache.waiting)
         except asking.NoAnswer as error:
             return Skipped(path, str(error))
     base = os.path.abspath(str(facts["base_executable"]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from pypm_model.digests import sha256
 from pypm_model.later import later
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_rows(rows: list[Row]) -> str:
 
 def row_of(path: str, content: bytes) -> Row:
     """The row of a file with *content*."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    digest = base64.urlsafe_b64encode(sha256(content).digest()).rstrip(b"=").decode()
     return Row(path, f"sha256={digest}", str(len(content)))
 
 

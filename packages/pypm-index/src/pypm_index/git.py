@@ -7,7 +7,6 @@ tags need them), and commits are checked out from there. What the user set up fo
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from pypm_index.addresses import redacted
 from pypm_index.errors import GitFailed
 from pypm_index.git_command import NotRun, run_git
+from pypm_model.digests import sha256
 from pypm_model.patterns import pattern
 from pypm_store.locks import holding
 
@@ -72,7 +72,7 @@ class Git:
             self._run(update, url, "fetch submodules")
 
     def _bare(self, url: str) -> Path:
-        return self._folder / hashlib.sha256(_plain(url).encode()).hexdigest()[:32]
+        return self._folder / sha256(_plain(url).encode()).hexdigest()[:32]
 
     def _abbreviated(self, url: str, ref: str) -> str:
         bare = self._bare(url)

@@ -12,7 +12,6 @@ the others wait for what it teaches.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
@@ -32,8 +31,11 @@ from pypm_model.records import record
 from pypm_store.pages import FileRow
 
 if TYPE_CHECKING:
+    import hashlib
+
     from pypm_index import sdist_metadata, wheel_tail
 else:
+    hashlib = later("hashlib")
     sdist_metadata = later("pypm_index.sdist_metadata")
     wheel_tail = later("pypm_index.wheel_tail")
 

@@ -7,7 +7,6 @@ for the versions that are wanted, and a version that is wanted later is found by
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +18,11 @@ from pypm_store.atomic import write_atomically
 from pypm_store.pages import Page
 
 if TYPE_CHECKING:
+    import hashlib
+
     from pypm_store import inflate
 else:
+    hashlib = later("hashlib")
     inflate = later("pypm_store.inflate")
 
 _MAX_PAGE = 1 << 30

@@ -13,7 +13,6 @@ first index that has a name is the only one that is asked for it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from pypm_index.addresses import origin, userinfo, without_userinfo
 from pypm_index.errors import BadIndex, UnknownIndex
+from pypm_model.digests import sha256
 from pypm_model.later import later
 from pypm_model.records import field, record, replace
 
@@ -75,7 +75,7 @@ class Index:
     @property
     def identity(self) -> str:
         """What the cache knows this index by: of the address, never of the name or of credentials."""
-        return hashlib.sha256(self.url.encode()).hexdigest()[:24]
+        return sha256(self.url.encode()).hexdigest()[:24]
 
     @property
     def variable(self) -> str:

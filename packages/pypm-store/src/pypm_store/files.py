@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,8 +15,10 @@ from pypm_store.locks import holding
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
 
 if TYPE_CHECKING:
+    import hashlib
     import shutil
 else:
+    hashlib = later("hashlib")
     shutil = later("shutil")
 
 _CHUNK = 1 << 20

@@ -6,11 +6,11 @@ the store. It uses what it has a lease for as long as its path is there.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from pypm_model.digests import sha256
 from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 
@@ -69,7 +69,7 @@ def read_leases(folder: Path) -> list[Lease]:
 
 
 def _place(folder: Path, owner: Path) -> Path:
-    return folder / hashlib.sha256(os.fsencode(owner)).hexdigest()[:32]
+    return folder / sha256(os.fsencode(owner)).hexdigest()[:32]
 
 
 def drop_dead_leases(folder: Path) -> int:

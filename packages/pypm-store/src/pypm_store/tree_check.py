@@ -17,7 +17,6 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from hashlib import new as new_hash
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +28,10 @@ from pypm_store.tree import MANIFEST, SETTLED, Tree, read_tree
 
 if TYPE_CHECKING:
     import csv
+    import hashlib
 else:
     csv = later("csv")
+    hashlib = later("hashlib")
 
 _FILE_BITS, _READABLE_FILE = 0o170400, stat.S_IFREG | 0o400
 _FOLDER_BITS, _USABLE_FOLDER = 0o170500, stat.S_IFDIR | 0o500
@@ -139,7 +140,7 @@ def has_right_content(tree: Tree) -> bool:
                 continue
             algorithm, _, encoded = digest.partition("=")
             with open(tree.root / path, "rb") as content:
-                actual = new_hash(algorithm, content.read()).digest()
+                actual = hashlib.new(algorithm, content.read()).digest()
             if urlsafe_b64encode(actual).rstrip(b"=") != encoded.rstrip("=").encode():
                 return False
     except (OSError, ValueError, IndexError, csv.Error):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
+from pypm_model.digests import blake2b
 from pypm_model.errors import PypmError
 from pypm_model.events import Warned
 from pypm_model.later import later

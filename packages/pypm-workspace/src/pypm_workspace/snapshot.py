@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from copy import copy
-from hashlib import blake2b
 from typing import Any, Protocol, Self
 from zlib import crc32
 
 from pypm_model import names
+from pypm_model.digests import blake2b
 from pypm_model.events import Warned
 from pypm_model.names import NormalizedName
 from pypm_model.records import field_names, record, replace

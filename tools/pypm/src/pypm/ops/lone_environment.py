@@ -6,7 +6,6 @@ it costs two small reads. The environment is named by what is in it, so that a c
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from pypm.ops.venvs import start_compiling
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
+from pypm_model.digests import sha256
 from pypm_model.errors import Place
 from pypm_model.locks import Pin
 from pypm_model.names import NormalizedName
@@ -112,7 +112,7 @@ def _question(tools: Tools, interpreter: Interpreter, asks: Sequence[Ask], mode:
         "root": str(tools.root) if any(isinstance(one.source, PathSource) for one in asks) else "",
         "mode": mode,
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _remembered(tools: Tools, memory: Path, mode: LinkMode) -> Lone | None:
@@ -145,7 +145,7 @@ def _is_whole(tools: Tools, installed: Installed, digest: str, mode: LinkMode) -
 def _digest(interpreter: str, mode: LinkMode, dists: Sequence[WantedDist]) -> str:
     rows = [(d.name, d.version, d.tree, d.direct_url) for d in sorted(dists, key=lambda dist: dist.name)]
     text = json.dumps([interpreter, mode, rows])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return sha256(text.encode()).hexdigest()[:32]
 
 
 def _made(

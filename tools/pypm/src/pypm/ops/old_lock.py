@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 from pypm.ops.git import GitRefused, NoRepository, Repository
@@ -13,6 +12,7 @@ from pypm.ops.opening import merges_file
 from pypm.ops.retained import Retained
 from pypm.ops.world import LOCK, World
 from pypm_model.artifacts import Artifact
+from pypm_model.digests import blake2b
 from pypm_model.lock_conflicts import salvage
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.lock_pins import Pins, pins_of, splits_of, union
@@ -163,7 +163,7 @@ def remember(world: World, workspace: Workspace, text: str, *, by_driver: bool =
 
 @record
 class _Noted:
-    sha256: str
+    digest: str
     by_driver: bool = False
 
 
@@ -178,7 +178,7 @@ def _sides(
         if not (conflicted or under_way or repository.has_merged()):
             return False, ()
         noted = _noted(world, workspace)
-        if noted is not None and noted.sha256 == _digest(text) and not (under_way and noted.by_driver):
+        if noted is not None and noted.digest == _digest(text) and not (under_way and noted.by_driver):
             return True, ()
         pairs = [(":2", ":3")] if conflicted or under_way else []
         pairs.append(("HEAD", "MERGE_HEAD") if under_way else ("HEAD^1", "HEAD^2"))
@@ -198,10 +198,10 @@ def _sides(
 def _noted(world: World, workspace: Workspace) -> _Noted | None:
     try:
         found = json.loads(merges_file(world, workspace.root).read_bytes())
-        return _Noted(str(found["sha256"]), bool(found["by_driver"]))
+        return _Noted(str(found["digest"]), bool(found["by_driver"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm._verbs import VERSION
 from pypm.ops.world import World
+from pypm_model.digests import sha256
 from pypm_store.atomic import write_atomically
 from pypm_store.locations import default_root
 from pypm_workspace.discover import discover, find_root
@@ -84,7 +84,7 @@ def snapshot_folder(world: World) -> Path:
 
 def _snapshot_file(world: World, root: str) -> Path:
     # With the version: what another pypm found out about the same manifests may differ.
-    digest = hashlib.sha256(f"{VERSION} {root}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    digest = sha256(f"{VERSION} {root}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
     return snapshot_folder(world) / f"{digest}.json"
 
 

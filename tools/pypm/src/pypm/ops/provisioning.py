@@ -7,7 +7,6 @@ What fetching, resolving and building need is imported when one of them has to b
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
 from pypm_model.artifacts import Artifact, Located
+from pypm_model.digests import sha256
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Finished, Started
 from pypm_model.locks import Pin
@@ -246,7 +246,7 @@ def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[st
 def _environment(interpreter: Interpreter, trees: Sequence[tuple[Path, str]]) -> BuildEnvironment:
     from pypm_env.build.environment import BuildEnvironment
 
-    names = hashlib.sha256("\n".join(sorted(digest for _, digest in trees)).encode())
+    names = sha256("\n".join(sorted(digest for _, digest in trees)).encode())
     return BuildEnvironment(interpreter, tuple(root / "site" for root, _ in trees), names.hexdigest())
 
 
@@ -260,7 +260,7 @@ def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...])
         "members": [tools.member_paths.get(normalize(_name_of(text)), "") for text in requires],
         "root": str(tools.root),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _ask(tools: Tools, text: str, item: int) -> Ask:

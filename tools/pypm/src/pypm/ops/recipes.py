@@ -36,18 +36,13 @@ from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
 from pypm_env.probe import folder_cache, probe
+from pypm_model.digests import blake2b
 from pypm_model.lock_changes import LockDiff
 from pypm_model.names import NormalizedName
 from pypm_model.records import as_dict, record
 from pypm_store.atomic import write_atomically
 from pypm_store.store import Store
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
-
-if sys.implementation.name == "cpython":
-    # `hashlib` loads OpenSSL, which takes longer than all that is hashed here.
-    from _blake2 import blake2b
-else:
-    from hashlib import blake2b
 
 _FOLDER = "recipes"
 _DIGEST = 20

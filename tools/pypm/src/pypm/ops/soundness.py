@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from hashlib import sha256
 
 from pypm.ops.opening import keep, sound_file
 from pypm.ops.world import World
+from pypm_model.digests import blake2b
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_soundness import flaw
 from pypm_model.locks import Lock
@@ -17,7 +17,7 @@ def unsound(world: World, root: str, text: str, lock: Lock) -> LockUnsound | Non
     """`flaw` of *lock*, which *text* reads as. That nothing is wrong is remembered by the text's digest,
     beside the parsed manifests: a lock that was changed by whomever is looked into anew."""
     file = sound_file(world, root)
-    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest().encode()
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest().encode()
     if _own(file) == digest:
         return None
     found = flaw(lock)

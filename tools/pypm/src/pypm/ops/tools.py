@@ -176,7 +176,13 @@ class Tools:
         """What interpreters said of themselves."""
         from pypm_env.probe import folder_cache
 
-        return folder_cache(self.store.path / "interpreters")
+        return folder_cache(self.store.path / "interpreters", self._expect_network)
+
+    def _expect_network(self) -> None:
+        """Loads what fetching needs. Where no interpreter has been asked before, little else is there."""
+        if not self.world.offline:
+            import pypm_index.catalog
+            import pypm_index.network  # noqa: F401
 
     def member_at(self, path: str) -> Member:
         """The member in the folder *path*, relative to the root."""

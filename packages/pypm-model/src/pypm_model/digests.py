@@ -1,0 +1,25 @@
+"""sha256 and blake2b for short contents (keys, names of files, rows of RECORD), without loading OpenSSL.
+
+`hashlib` binds OpenSSL when it is imported, which takes longer than all that most runs hash. CPython has
+both algorithms built in as well; a build without them, or another interpreter, gives `hashlib`'s. For files
+of any size use `hashlib`: OpenSSL's sha256 is eight times as fast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import blake2b, sha256
+else:
+    try:
+        from _blake2 import blake2b
+
+        try:
+            from _sha2 import sha256  # from Python 3.12 on
+        except ImportError:
+            from _sha256 import sha256
+    except ImportError:
+        from hashlib import blake2b, sha256
+
+__all__ = ["blake2b", "sha256"]
