@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import pypm_env.apply as apply_module
-from pypm_env.apply import MissingTree
+import pypm_env.putting as putting
 from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, WantedDist
 from pypm_env.placing import ProtectedPath
 from pypm_env.plan import ForeignEnvironment
+from pypm_env.putting import MissingTree
 from pypm_env.removal import CannotRemove
 from pypm_env.state_file import JOURNAL
 from pypm_model.events import Advanced, Finished, Started, Warned
@@ -506,7 +506,7 @@ def test_a_damaged_tree_is_never_linked(bench: Bench, there: bool) -> None:
 def test_one_fork_looks_at_trees_and_links_them(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     dists = [bench.wheel(name) for name in ("acme", "beta", "gamma", "delta")]
     bench.compile(*dists)
-    monkeypatch.setattr(apply_module, "_SHARED", 0)
+    monkeypatch.setattr(putting, "_SHARED", 0)
     monkeypatch.setattr(shared_work, "processors", lambda: 2)
     forks: list[int] = []
     fork = os.fork

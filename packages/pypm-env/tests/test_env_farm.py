@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.wheels import make_wheel
-from pypm_env.apply import MissingTree, apply
+from pypm_env.apply import apply
 from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, Wanted, WantedDist
 from pypm_env.farm import TOLD
 from pypm_env.installed import inspect
 from pypm_env.plan import plan
+from pypm_env.putting import MissingTree
 from pypm_env.state_file import JOURNAL
 from pypm_model.events import Warned
 from pypm_model.names import normalize

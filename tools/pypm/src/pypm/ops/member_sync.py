@@ -33,12 +33,13 @@ from pypm.ops.sync import SyncOptions, asked_by, pythons_of
 from pypm.ops.synced import Environment, MembersReport
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import environment_in, needed_outside, start_compiling
-from pypm_env.apply import Changes, Renew, apply
+from pypm_env.apply import Changes, apply
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import NoPython
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
+from pypm_env.putting import Renew
 from pypm_env.venv import base_python
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Event, Finished, Started, Warned

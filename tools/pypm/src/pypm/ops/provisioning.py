@@ -8,28 +8,26 @@ What fetching, resolving and building need is imported when one of them has to b
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pypm.ops.direct_url import direct_url
+from pypm.ops.fetching import Wheel, fetch_and_unpack, kept_sdists, located_files
 from pypm.ops.malware import refuse_malware
 from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
 from pypm_env.interpreters import Interpreter
-from pypm_model.artifacts import Artifact, Located
+from pypm_model.artifacts import Artifact
 from pypm_model.digests import sha256
 from pypm_model.errors import Place, PypmError
-from pypm_model.events import Advanced, Finished, Started
 from pypm_model.locks import Pin
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
-from pypm_store.shared_work import Forks
-from pypm_store.store import Store
 from pypm_store.tree import Tree
-from pypm_store.tree_check import are_sound
 from pypm_workspace.configuration import Member
 
 if TYPE_CHECKING:
@@ -42,10 +40,6 @@ BUILD = NormalizedName("(build)")
 """Stands for "the build of this project" where a resolution wants a member. No project's name."""
 REMEMBERED = "build-environment"
 """Kind of a small fact: the wheels of a build environment, by what was asked."""
-UNPACKERS = 2
-"""Processes, else threads, that unpack; more cost more than they bring."""
-_SHARED = 4
-"""Wheels from which processes pay; fewer are unpacked by threads."""
 
 
 class BuildNotAllowed(PypmError):
@@ -74,15 +68,6 @@ class BadBuildRequirement(PypmError):
 
     def __str__(self) -> str:
         return f"a build asks for {self.requirement!r}, which is no requirement: {self.reason}"
-
-
-@record
-class _Wheel:
-    """A wheel to be unpacked. *path* is where it is, if it is no file of an index."""
-
-    pin: Pin
-    artifact: Artifact
-    path: Path | None = None
 
 
 @record
@@ -143,9 +128,9 @@ def provide(
         here.update(
             digest for digest in (w.artifact.sha256 for w in wheels) if tools.store.manifest_size(digest)
         )
-    archives = _kept(tools, sdists)
+    archives = kept_sdists(tools, sdists)
     wanting = [w for w in wheels if w.artifact.sha256 not in here]
-    _fetch_and_unpack(tools, wanting, sdists, trees, archives)
+    fetch_and_unpack(tools, wanting, sdists, trees, archives)
     projects += [_sdist(tools, pin, file, archives) for pin, file in sdists]
     wanted = [_wanted(tools, wheel.pin, wheel.artifact.sha256) for wheel in wheels]
     wanted += _build(tools, projects, interpreter, trees)
@@ -161,9 +146,9 @@ def wheel_files(tools: Tools, pins: Sequence[Pin], interpreter: Interpreter) -> 
     store = tools.store
     here = {w.artifact.sha256: w.path or store.file(w.artifact.sha256) for w in wheels}
     missing = {w.artifact.sha256: (w.pin, w.artifact) for w in wheels if here[w.artifact.sha256] is None}
-    archives = _kept(tools, sdists)
+    archives = kept_sdists(tools, sdists)
     missing.update((file.sha256, (pin, file)) for pin, file in sdists if file.sha256 not in archives)
-    paths = dict(_files(tools, here, missing))
+    paths = dict(located_files(tools, here, missing))
     found = [
         File(w.pin, paths[w.artifact.sha256], w.artifact.filename, w.artifact.sha256, _origin(tools, w.pin))
         for w in wheels
@@ -178,20 +163,20 @@ def wheel_files(tools: Tools, pins: Sequence[Pin], interpreter: Interpreter) -> 
 def _origin(tools: Tools, pin: Pin) -> str:
     """`direct_url.json` of what is where others can find it, too: what came from a folder names none."""
     addressed = isinstance(pin.package.source, UrlSource | GitSource)
-    return _direct_url(tools.root, pin, editable=False) if addressed else ""
+    return direct_url(tools.root, pin, editable=False) if addressed else ""
 
 
 def _divided(
     tools: Tools, pins: Sequence[Pin], editable: bool
-) -> tuple[list[_Wheel], list[_Project], list[tuple[Pin, Artifact]]]:
+) -> tuple[list[Wheel], list[_Project], list[tuple[Pin, Artifact]]]:
     """What of *pins* is a wheel, what is built from a folder, and what from an sdist of an index."""
-    wheels: list[_Wheel] = []
+    wheels: list[Wheel] = []
     projects: list[_Project] = []
     sdists: list[tuple[Pin, Artifact]] = []
     for pin in pins:
         match pin.package.source:
             case IndexSource() if pin.file is not None and pin.file.is_wheel:
-                wheels.append(_Wheel(pin, pin.file))
+                wheels.append(Wheel(pin, pin.file))
             case IndexSource() if pin.file is not None:
                 sdists.append((pin, pin.file))
             case MemberSource(path):
@@ -200,7 +185,7 @@ def _divided(
                     projects.append(_member(tools.root / path, pin, member, editable))
             case PathSource() | UrlSource() | GitSource() as source:
                 found = _direct(tools, pin, source, editable)
-                (wheels if isinstance(found, _Wheel) else projects).append(found)  # type: ignore[arg-type]
+                (wheels if isinstance(found, Wheel) else projects).append(found)  # type: ignore[arg-type]
     return wheels, projects, sdists
 
 
@@ -292,134 +277,6 @@ def _name_of(text: str) -> str:
         return text
 
 
-# --- files ---------------------------------------------------------------------------------------
-
-
-def _kept(tools: Tools, sdists: Sequence[tuple[Pin, Artifact]]) -> dict[str, Path]:
-    """Those of *sdists*, by digest, that are in the store."""
-    found = ((file.sha256, tools.store.file(file.sha256)) for _, file in sdists)
-    return {digest: path for digest, path in found if path is not None}
-
-
-def _fetch_and_unpack(
-    tools: Tools,
-    wheels: Sequence[_Wheel],
-    sdists: Sequence[tuple[Pin, Artifact]],
-    trees: dict[str, Tree],
-    archives: dict[str, Path],
-) -> None:
-    """Downloads what is missing and unpacks each wheel as soon as it is there; fills *trees*, and *archives*
-    (where each sdist is) with those that it has not."""
-    store, listener = tools.store, tools.world.listener
-    trees.update(_sound(store, [wheel.artifact.sha256 for wheel in wheels]))
-    todo = {wheel.artifact.sha256: wheel for wheel in wheels if wheel.artifact.sha256 not in trees}
-    here = {digest: wheel.path or store.file(digest) for digest, wheel in todo.items()}
-    missing: dict[str, tuple[Pin, Artifact]] = {
-        digest: (wheel.pin, wheel.artifact) for digest, wheel in todo.items() if here[digest] is None
-    }
-    missing.update((file.sha256, (pin, file)) for pin, file in sdists if file.sha256 not in archives)
-    if not todo and not missing:
-        return
-
-    from concurrent.futures import ThreadPoolExecutor
-
-    # The largest first: none of them is begun last, to be waited for alone.
-    order = sorted(todo, key=lambda digest: -(todo[digest].artifact.size or 0))
-    paths = dict[str, Path]()
-
-    def work(number: int) -> None:
-        """In a fork: nothing but the tree is left of it."""
-        digest = order[number]
-        path = here[digest] or store.vouched_file(digest)
-        store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1)
-
-    def unpacked(numbers: Iterable[int]) -> None:
-        for number in numbers:
-            tree = store.tree(order[number], check=False)
-            if tree is not None:
-                keep(order[number], tree)
-
-    def keep(digest: str, tree: Tree) -> None:
-        trees[digest] = tree
-        listener(Advanced("unpack", todo[digest].pin.package.name))
-
-    def unpack(digest: str, path: Path) -> None:
-        keep(digest, store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1))
-
-    listener(Started("unpack", total=len(todo)))
-    numbers = {digest: number for number, digest in enumerate(order)}
-    with (
-        Forks(len(todo), work, workers=UNPACKERS if len(todo) >= _SHARED else 0) as forks,
-        ThreadPoolExecutor(UNPACKERS, thread_name_prefix="unpack") as pool,
-    ):
-        futures = []
-        for digest, path in _files(tools, here, missing):
-            if digest not in todo:
-                archives[digest] = path
-                continue
-            paths[digest] = path
-            if forks.are_there:
-                forks.add(numbers[digest])
-                unpacked(forks.ended())
-            else:
-                futures.append(pool.submit(unpack, digest, path))
-        unpacked(forks.rest())
-        for future in futures:
-            future.result()
-    for digest in [digest for digest in order if digest not in trees]:
-        # It did not go well in a fork: here the reason is told.
-        unpack(digest, paths[digest])
-    listener(Finished("unpack"))
-
-
-def _files(
-    tools: Tools, here: Mapping[str, Path | None], missing: Mapping[str, tuple[Pin, Artifact]]
-) -> Iterator[tuple[str, Path]]:
-    """(digest, path) of the files that are *here*, then of those that are *missing*, as they come."""
-    for digest, path in here.items():
-        if path is not None:
-            yield digest, path
-    if missing:
-        from pypm_index.fetch import fetch_each
-
-        catalog = tools.catalog
-        known, wanted = [], []
-        for digest, (pin, artifact) in missing.items():
-            if digest in tools.addresses:
-                known.append(Located(artifact, tools.addresses[digest]))
-            else:
-                wanted.append((pin.package.name, _index(pin), artifact))
-        located = (*known, *catalog.locate(wanted))
-        yield from fetch_each(
-            located,
-            tools.store,
-            catalog.connect,
-            listener=tools.world.listener,
-            offline=tools.world.offline,
-            relocate=lambda one: catalog.relocate(one) if one.index else None,
-        )
-
-
-def _sound(store: Store, digests: Sequence[str]) -> dict[str, Tree]:
-    """The trees that are there and can be used as they are, or after mending."""
-    found = {digest: tree for digest in digests if (tree := store.tree(digest, check=False)) is not None}
-    # The largest first, so that those who look at them end together.
-    trees = sorted(found.items(), key=lambda item: -len(item[1].files))
-    for (digest, _), sound in zip(trees, are_sound([tree for _, tree in trees]), strict=True):
-        if not sound:
-            mended = store.tree(digest)
-            if mended is None:
-                del found[digest]
-            else:
-                found[digest] = mended
-    return found
-
-
-def _index(pin: Pin) -> str:
-    assert isinstance(pin.package.source, IndexSource)
-    return pin.package.source.index
-
-
 # --- builds --------------------------------------------------------------------------------------
 
 
@@ -472,7 +329,7 @@ def _sdist(tools: Tools, pin: Pin, file: Artifact, archives: Mapping[str, Path])
     return _Project(pin, Source(folder, "wheel", package.name, package.version, file.sha256, shown=shown))
 
 
-def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> _Wheel | _Project:
+def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> Wheel | _Project:
     """What is at a direct source: a wheel, or a tree to be built."""
     from pypm_env.build.sdist import Source
     from pypm_index.addresses import filename_of
@@ -491,7 +348,7 @@ def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> _Wh
     assert not isinstance(source, GitSource)
     filename = path.name if isinstance(source, PathSource) else filename_of(source.url)
     if filename.endswith(".whl"):
-        return _Wheel(pin, Artifact(filename, source.sha256), path)
+        return Wheel(pin, Artifact(filename, source.sha256), path)
     folder = unpack_sdist(path, scratch / "sdist", filename=filename)
     if isinstance(source, UrlSource) and source.subdirectory:
         folder = folder / source.subdirectory
@@ -507,26 +364,6 @@ def _wanted(tools: Tools, pin: Pin, digest: str, *, editable: bool = False, vers
         package.name,
         package.version or version,
         digest,
-        direct_url=_direct_url(tools.root, pin, editable=editable),
+        direct_url=direct_url(tools.root, pin, editable=editable),
         editable=editable,
     )
-
-
-def _direct_url(root: Path, pin: Pin, *, editable: bool) -> str:
-    """`direct_url.json` (PEP 610) for what came from a folder, an address or a repository; empty for
-    packages of an index."""
-    data: Mapping[str, Any]
-    match pin.package.source:
-        case IndexSource():
-            return ""
-        case MemberSource(path) | PathSource(path, sha256=""):
-            data = {"url": (root / path).as_uri(), "dir_info": {"editable": True} if editable else {}}
-        case PathSource(path, sha256=sha256):
-            data = {"url": (root / path).as_uri(), "archive_info": {"hashes": {"sha256": sha256}}}
-        case UrlSource(url, subdirectory, sha256):
-            data = {"url": url, "archive_info": {"hashes": {"sha256": sha256}}}
-            data = {**data, **({"subdirectory": subdirectory} if subdirectory else {})}
-        case GitSource(url, ref, commit, subdirectory):
-            info = {"vcs": "git", **({"requested_revision": ref} if ref else {}), "commit_id": commit}
-            data = {"url": url, "vcs_info": info, **({"subdirectory": subdirectory} if subdirectory else {})}
-    return json.dumps(data, sort_keys=True)

@@ -30,12 +30,13 @@ from pypm.ops.stamping import Stamped, leave_stamp, pins_above
 from pypm.ops.synced import SyncReport
 from pypm.ops.venvs import check_place, environment_in, needed_outside, start_compiling
 from pypm.ops.world import LOCK, VENV, World
-from pypm_env.apply import MissingTree, apply
+from pypm_env.apply import apply
 from pypm_env.dists import LinkMode, Wanted, WantedDist
 from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
 from pypm_env.probe import folder_cache, probe
+from pypm_env.putting import MissingTree
 from pypm_model.digests import blake2b
 from pypm_model.lock_changes import LockDiff
 from pypm_model.names import NormalizedName
