@@ -14,52 +14,84 @@ from pypm_workspace import watch
 from pypm_workspace.discover import discover, look
 from pypm_workspace.faults import InvalidManifest
 from pypm_workspace.snapshot import Held
-from pypm_workspace.watch import Watcher, WatchRefused
+from pypm_workspace.watch import Poller, Watcher, WatchRefused
 from pypm_workspace.workspace import Workspace
 
 LONG = 60_000
 SHORT = 300
+
+each = pytest.mark.parametrize("kind", [Watcher, Poller])
+"""Those who are told, and those who look."""
+
+
+def waited(watcher: Watcher | Poller) -> set[str]:
+    """What is told next: whoever looks does so once in each wait."""
+    while not (told := names(watcher.wait(LONG))):
+        pass
+    return told
 
 
 def names(paths: frozenset[str]) -> set[str]:
     return {os.path.basename(path) for path in paths}
 
 
-def test_a_renamed_file_is_told_and_what_is_below_is_not(tmp_path: Path) -> None:
+@each
+def test_a_renamed_file_is_told_and_what_is_below_is_not(
+    kind: type[Watcher | Poller], tmp_path: Path
+) -> None:
     (tmp_path / "below").mkdir()
-    with Watcher() as watcher:
+    with kind() as watcher:
         assert watcher.follow([str(tmp_path)])
         assert watcher.wait(SHORT) == frozenset()
         (tmp_path / ".new").write_text("x")
         os.replace(tmp_path / ".new", tmp_path / "file")
-        assert "file" in names(watcher.wait(LONG))
+        assert "file" in waited(watcher)
         (tmp_path / "below" / "other").write_text("x")
         assert "other" not in names(watcher.wait(SHORT))
 
 
-def test_what_happens_while_nobody_waits_is_told_later(tmp_path: Path) -> None:
-    with Watcher() as watcher:
+@each
+def test_what_happens_while_nobody_waits_is_told_later(kind: type[Watcher | Poller], tmp_path: Path) -> None:
+    with kind() as watcher:
         watcher.follow([str(tmp_path)])
         for number in range(500):
             (tmp_path / f"file{number}").write_text("x")
         time.sleep(0.1)
-        told = names(watcher.wait(LONG))
+        told = waited(watcher)
         while more := names(watcher.wait(SHORT)):
             told |= more
         assert told >= {f"file{number}" for number in range(500)}
 
 
-def test_a_folder_that_takes_anothers_place_is_another_one(tmp_path: Path) -> None:
+def test_whoever_looks_sees_edits_that_follow_each_other_quickly(tmp_path: Path) -> None:
+    """Several within a second, of the same length, in place or by renaming."""
+    (tmp_path / "file").write_text("0")
+    with Poller() as poller:
+        poller.follow([str(tmp_path)])
+        for number in range(1, 6):
+            if number % 2:
+                (tmp_path / "file").write_text(str(number))
+            else:
+                (tmp_path / ".new").write_text(str(number))
+                os.replace(tmp_path / ".new", tmp_path / "file")
+            assert "file" in names(poller.wait(20))
+        assert poller.wait(20) == frozenset()
+
+
+@each
+def test_a_folder_that_takes_anothers_place_is_another_one(
+    kind: type[Watcher | Poller], tmp_path: Path
+) -> None:
     folder, missing = tmp_path / "folder", tmp_path / "missing"
     folder.mkdir()
-    with Watcher() as watcher:
+    with kind() as watcher:
         assert watcher.follow([str(folder), str(missing)])
         assert not watcher.follow([str(missing), str(folder)]), "it is the same"
         folder.rename(tmp_path / "away")
         folder.mkdir()
         assert watcher.follow([str(folder), str(missing)])
         (folder / "file").write_text("x")
-        assert "file" in names(watcher.wait(LONG))
+        assert "file" in waited(watcher)
         missing.mkdir()
         assert watcher.follow([str(folder), str(missing)])
         shutil.rmtree(folder)

@@ -7,7 +7,9 @@ waits here has to look at what is told of, and at everything from time to time.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -25,7 +27,7 @@ Longer is slower to answer, shorter wakes an idle process more often (0.6 and 0.
 BURST = 250
 """Milliseconds after which a burst that does not end is handed out all the same."""
 POLL = 300
-"""Milliseconds between two looks where files are looked at again and again."""
+"""Milliseconds between two looks of a `Poller`."""
 
 
 class WatchRefused(PypmError):
@@ -46,9 +48,7 @@ class WatchRefused(PypmError):
 class Watcher:
     """Watches folders, each without those below it. Use it as a context manager."""
 
-    def __init__(self, *, poll: bool = False) -> None:
-        """*poll*: look at the files again and again, where a file system tells nothing."""
-        self._poll = poll
+    def __init__(self) -> None:
         self._notify: RustNotify | None = None
         self._folders: dict[str, tuple[int, int]] = {}
 
@@ -74,7 +74,7 @@ class Watcher:
         while wanted and self._notify is None:
             try:
                 # False: with errors of permission it would also pass over a limit that is reached.
-                self._notify = RustNotify(sorted(wanted), False, self._poll, POLL, False, False)
+                self._notify = RustNotify(sorted(wanted), False, False, POLL, False, False)
             except (OSError, WatchfilesRustInternalError) as error:
                 left = _there(wanted)
                 if left == wanted:
@@ -94,6 +94,56 @@ class Watcher:
             raise AssertionError("nothing is watched")
         found = self._notify.watch(BURST, step, max(milliseconds, step), None)
         return frozenset() if isinstance(found, str) else frozenset(path for _, path in found)
+
+
+class Poller:
+    """What `Watcher` is, where the system tells nothing: looks at the files again and again.
+
+    The library's own way of doing so compares times in whole seconds, and so passes over an edit that
+    follows another one quickly.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, _Status] = {}
+        """By path: what is in the folders."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def follow(self, folders: Iterable[str]) -> bool:
+        """See `Watcher.follow`; refuses none."""
+        wanted = _there(folders)
+        if wanted == self._folders:
+            return False
+        self._folders, self._seen = wanted, _statuses(wanted)
+        return True
+
+    def wait(self, milliseconds: int, *, step: int = QUICK) -> frozenset[str]:
+        """Paths that have changed since the last look, `POLL` milliseconds (or fewer) from now."""
+        time.sleep(min(milliseconds, POLL) / 1000)
+        before, self._seen = self._seen, _statuses(self._folders)
+        return frozenset(path for path, _ in before.items() ^ self._seen.items())
+
+
+_Status = tuple[int, int, int]
+
+
+def _statuses(folders: Iterable[str]) -> dict[str, _Status]:
+    """What tells a file in one of *folders* from one that was written anew: time, size, inode."""
+    found = {}
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    status = os.stat(entry.path)
+                    found[entry.path] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
 
 
 def _there(folders: Iterable[str]) -> dict[str, tuple[int, int]]:

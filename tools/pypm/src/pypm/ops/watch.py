@@ -37,7 +37,7 @@ from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_model.events import Event, Warned
 from pypm_model.records import record, replace
-from pypm_workspace.watch import CALM, QUICK, Watcher
+from pypm_workspace.watch import CALM, POLL, QUICK, Poller, Watcher
 
 GRACE = 0.4
 """Seconds for which manifests that cannot be read are not spoken of: somebody may be writing them."""
@@ -128,7 +128,8 @@ class _Watching:
         self._repository: Repository | None = None
 
     def run(self) -> None:
-        with Resident(self._world) as resident, Watcher(poll=self._options.poll) as watcher:
+        follower = Poller if self._options.poll else Watcher
+        with Resident(self._world) as resident, follower() as watcher:
             self._resident, self._watcher = resident, watcher
             with suppress(NoRepository):
                 self._repository = Repository(Path(resident.root), self._world.environ)
@@ -250,7 +251,9 @@ class _Watching:
         if self._unread_since is not None and again:
             return max(self._unread_since + GRACE - time.monotonic(), 0.01)
         task = self._options.task
-        return BUSY if again or (task is not None and task.runs) else SLICE
+        if again or (task is not None and task.runs):
+            return BUSY
+        return POLL / 1000 if self._options.poll else SLICE
 
     def _step(self) -> int:
         """How closely to listen: who has just edited something will soon edit more."""
