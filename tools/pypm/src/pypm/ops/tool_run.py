@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from pypm.ops.command import Command
 from pypm.ops.lone_environment import Lone, ask, lone_environment
 from pypm.ops.resolving import CannotResolve
 from pypm.ops.toolbox import open_tools
-from pypm.ops.wanted import NotARequirement
+from pypm.ops.wanted import NotARequirement, as_reference
 from pypm.ops.world import World
 from pypm_model.errors import Place, PypmError
 from pypm_model.lock_select import NoFileFits
@@ -36,6 +37,8 @@ class NoToolCommand(PypmError):
     version: str
     command: str
     commands: tuple[str, ...]
+    asked: str
+    """The package as it was asked for: a name, a requirement, a path."""
 
     def __str__(self) -> str:
         return f"{self.package} {self.version} installs no command {self.command!r}"
@@ -44,7 +47,7 @@ class NoToolCommand(PypmError):
     def hint(self) -> str:
         if not self.commands:
             return "it installs none at all: it is a library"
-        return f"choose one of its own: `pypm dlx --from {self.package} {self.commands[0]}`" + (
+        return f"choose one of its own: `pypm dlx --from {shlex.quote(self.asked)} {self.commands[0]}`" + (
             f" (or {', '.join(self.commands[1:])})" if len(self.commands) > 1 else ""
         )
 
@@ -75,13 +78,13 @@ class ToolOptions:
 
 
 def tool_command(world: World, options: ToolOptions) -> Command:
-    """The command, in an environment that is made or remembered. Raises `NotARequirement`, `NoToolCommand`,
-    and what resolving and installing raise."""
+    """The command, in an environment that is made or remembered. Raises what `as_reference` raises,
+    `NoToolCommand`, and what resolving and installing raise."""
     word, *arguments = options.command
-    text, newest = _requirement(options.package or word)
+    text, newest = _requirement(world, options.package or word)
     if newest:
         world = replace(world, refresh=True)
-    texts = (text, *(_requirement(more)[0] for more in options.extra))
+    texts = (text, *(_requirement(world, more)[0] for more in options.extra))
     with open_tools(world, None) as tools:
         tools.may_build = frozenset(map(normalize, options.allow_build))
         asks = []
@@ -100,12 +103,13 @@ def tool_command(world: World, options: ToolOptions) -> Command:
         except NoFileFits as error:
             raise NoFileOfTool(error.packages, error.python, error.platform) from None
     package = asks[0].requirement.name
-    name = _command_of(lone, package, word if options.package else "")
+    name = word if options.package else _command_of(lone, package, word)
     folder = str(scripts_folder(lone.venv))
     path = os.pathsep.join([folder, world.environ.get("PATH", os.defpath)])
     program = shutil.which(name, path=folder)
     if program is None:
-        raise NoToolCommand(package, lone.versions.get(package, ""), name, lone.commands.get(package, ()))
+        commands = lone.commands.get(package, ())
+        raise NoToolCommand(package, lone.versions.get(package, ""), name, commands, options.package or word)
     environment = {**world.environ, "PATH": path}
     environment.pop("PYTHONHOME", None)
     return Command((program, *arguments), environment)
@@ -116,11 +120,12 @@ def _as_option(hint: str) -> str:
     return _SETTING.sub(r"--allow-build \1", hint)
 
 
-def _requirement(text: str) -> tuple[str, bool]:
-    """``name@1.2`` and ``name@latest`` as a requirement, and whether the newest is asked for."""
+def _requirement(world: World, text: str) -> tuple[str, bool]:
+    """``name@1.2``, ``name@latest``, a path or an address as a requirement, and whether the newest is asked
+    for."""
     matched = _AT.fullmatch(text)
     if matched is None:
-        return text, False
+        return as_reference(world, text), False
     if matched["version"] == "latest":
         return matched["name"], True
     spelled = f"{matched['name']}=={matched['version']}"
@@ -132,11 +137,9 @@ def _requirement(text: str) -> tuple[str, bool]:
 
 
 def _command_of(lone: Lone, package: str, asked: str) -> str:
-    """The command to run: the one *asked* for, the one named as the package, or its only one."""
+    """The command of the package that was *asked* for: the one of its name, or its only one."""
     commands = lone.commands.get(package, ())
-    if asked:
-        return asked
     same = [name for name in commands if normalize(name) == package]
     if same or len(commands) == 1:
         return (same or commands)[0]
-    raise NoToolCommand(package, lone.versions.get(package, ""), package, commands)
+    raise NoToolCommand(package, lone.versions.get(package, ""), package, commands, asked)

@@ -223,16 +223,9 @@ def _from_address(text: str) -> Wanted:
 
 def _from_path(world: World, workspace: Workspace, path: str, text: str, origin: Origin) -> Wanted:
     """A folder with a manifest, a wheel or an sdist; *text* is the requirement, or the path itself."""
-    place = Path(os.path.normpath(world.cwd / os.path.expanduser(path)))
-    if place.is_dir():
-        name = _name_in(place, path)
-    elif place.is_file():
-        names = project_names(place.name)
-        name = names[0] if len(names) == 1 else ""
-        if not name and _is_path(text):
-            raise NotASource(path, "its name does not say which project it is", "write 'NAME @ PATH'")
-    else:
-        raise NotASource(path, "there is no such file or folder")
+    place, name = project_at(world, path)
+    if not name and _is_path(text):
+        raise _unnamed(path)
     asked = text if not _is_path(text) else name
     requirement = parsed(asked)
     if name and requirement.name != parsed(name).name:
@@ -241,6 +234,33 @@ def _from_path(world: World, workspace: Workspace, path: str, text: str, origin:
     if member is not None:
         return Wanted(asked, requirement)
     return Wanted(asked, requirement, {"path": str(place)}, place, origin.editable)
+
+
+def project_at(world: World, path: str) -> tuple[Path, str]:
+    """(absolute path, project's name) of the folder with a manifest, the wheel or the sdist at *path*; the
+    name is empty if a file's name does not say it. Raises `NotASource` and `InvalidManifest`."""
+    place = Path(os.path.normpath(world.cwd / os.path.expanduser(path)))
+    if place.is_dir():
+        return place, _name_in(place, path)
+    if not place.is_file():
+        raise NotASource(path, "there is no such file or folder")
+    names = project_names(place.name)
+    return place, names[0] if len(names) == 1 else ""
+
+
+def as_reference(world: World, text: str) -> str:
+    """*text*, with the name of its project before it if it is a path or an address alone: ``name @ ...``.
+    Raises what `wanted` raises."""
+    if _is_path(text):
+        place, name = project_at(world, text)
+        if not name:
+            raise _unnamed(text)
+        return f"{name} @ {place.as_uri()}"
+    return f"{_from_address(text).name} @ {text}" if _is_address(text) else text
+
+
+def _unnamed(path: str) -> NotASource:
+    return NotASource(path, "its name does not say which project it is", "write 'NAME @ PATH'")
 
 
 def _name_in(folder: Path, shown: str) -> str:

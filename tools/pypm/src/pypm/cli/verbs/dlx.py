@@ -28,9 +28,9 @@ def command(
 ) -> int:
     """Run COMMAND of the package of that name, without a project.
 
-    COMMAND is NAME, NAME@VERSION, 'NAME>=2' or 'NAME @ ADDRESS'. It is installed in an environment of its
-    own in the store and found there the next time, until --refresh or NAME@latest. Options of pypm stand
-    before COMMAND.
+    COMMAND is NAME, NAME@VERSION, 'NAME>=2', 'NAME @ ADDRESS', or a folder or wheel (./tool). It is
+    installed in an environment of its own in the store and found there the next time, until --refresh or
+    NAME@latest. Options of pypm stand before COMMAND.
     """
     with world(common) as here:
         process = tool_command(here, ToolOptions(command, package, extra, allow_build))
