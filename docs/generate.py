@@ -32,7 +32,19 @@ from pypm_model.errors import PypmError
 from pypm_workspace.tables import MemberTool, WorkspaceFile, kebab
 
 REFERENCE = Path(__file__).with_name("reference")
-MEMBERS = ("pypm_model", "pypm_workspace", "pypm_resolver", "pypm_index", "pypm_store", "pypm_env", "pypm_memory", "pypm_plugins", "pypm_audit", "pypm_bundle", "pypm")
+MEMBERS = (
+    "pypm_model",
+    "pypm_workspace",
+    "pypm_resolver",
+    "pypm_index",
+    "pypm_store",
+    "pypm_env",
+    "pypm_memory",
+    "pypm_plugins",
+    "pypm_audit",
+    "pypm_bundle",
+    "pypm",
+)
 NOTE = "<!-- Written by docs/generate.py from the code: change it there. -->"
 
 
@@ -346,6 +358,7 @@ WARNINGS = {
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
     "narrower-sibling": "In a uv workspace whose members share no Python: a member is locked for those of its sibling only.",
+    "metadata-differs": "A wheel says other dependencies, extras or Pythons of itself than its index did, which the lock was made from.",
     "no-usable-file": "A locked version has no file that any covered environment can use.",
     "no-upload-times": "An index gives no upload times; under a cut-off in time its files count as too new.",
     "nothing-covered": "An environment of `environments` or `required-environments` is of a Python that no member is for.",

@@ -347,15 +347,19 @@ def test_a_promised_metadata_file_that_is_missing(store: Store, server: IndexSer
 def test_what_is_in_the_wheel_is_compared_with_what_the_index_said(store: Store, server: IndexServer) -> None:
     with catalog(store, server) as source:
         ask(source, MetadataKey(FOO, "1.0", "main"))
+    key, later = MetadataKey(FOO, "1.0", "main"), MetadataKey(FOO, "2.0", "main")
     name, same = "foo-1.0-py3-none-any.whl", core_metadata("foo", "1.0", requires=["bar>=1"]).encode()
+    other = same.replace(b">=1", b">=2")
     with catalog(store, server) as source:
-        assert source.contradictions(FOO, "1.0", "main", name, same) == ()
-        assert source.contradictions(FOO, "1.0", "main", name, same.replace(b">=1", b">=2")) == (
-            "Requires-Dist",
-        )
-        # Of a wheel whose metadata nobody read, and of a version nobody asked for, nothing was said.
-        assert source.contradictions(FOO, "1.0", "main", "other.whl", b"") == ()
-        assert source.contradictions(FOO, "2.0", "main", "foo-2.0-py3-none-any.whl", b"") == ()
+        assert source.contradictions({key: (name, lambda: same)}) == {}
+        assert source.contradictions({key: (name, lambda: other)}) == {key: ("Requires-Dist",)}
+
+        def unread() -> bytes:
+            raise AssertionError("nothing was said of it")
+
+        # A wheel whose metadata nobody read, and a version nobody asked for.
+        wheels = {key: ("other.whl", unread), later: ("foo-2.0-py3-none-any.whl", unread)}
+        assert source.contradictions(wheels) == {}
 
 
 def test_servers_that_answer_every_path_with_a_page(store: Store, server: IndexServer) -> None:

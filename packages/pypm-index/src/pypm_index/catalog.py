@@ -253,15 +253,26 @@ class Catalog:
         return locating.relocate(located, self._indexes, self._files.every_row, self.cache)
 
     def contradictions(
-        self, name: NormalizedName, version: str, index: str, filename: str, metadata: bytes
-    ) -> tuple[str, ...]:
-        """Names of the fields in which METADATA of the unpacked wheel *filename* says something else
-        than what the index said of it when it was resolved; empty if it agrees or said nothing."""
-        key = MetadataKey(name, version, index)
-        fact = self._kept.metadata(self._indexes.named(index), [key]).get(key)
-        if not isinstance(fact, Metadata) or fact.origin != filename:
-            return ()
-        return metadata_text.contradictions(fact, metadata)
+        self, wheels: Mapping[MetadataKey, tuple[str, Callable[[], bytes]]]
+    ) -> dict[MetadataKey, tuple[str, ...]]:
+        """For wheels (file name, what reads METADATA of the unpacked wheel) names of the fields in which they
+        say something else than the index said of them when they were resolved (PEP 658). Those that agree,
+        and of which nothing was said, are left out. From now on what is in the wheel counts."""
+        found = {}
+        for name in dict.fromkeys(key.index for key in wheels):
+            index = self._indexes.named(name)
+            keys = [key for key in wheels if key.index == name]
+            for key, fact in self._kept.metadata(index, keys).items():
+                filename, read = wheels[key]
+                if not isinstance(fact, Metadata) or fact.origin != filename:
+                    continue
+                text = read()
+                differing = metadata_text.contradictions(fact, text)
+                if differing:
+                    found[key] = differing
+                    own = metadata_text.facts(metadata_text.read(text), key, filename)
+                    self._kept.keep_metadata(index, own)
+        return found
 
     def connect(self) -> Fetcher:
         """The way to the network, made when it is first asked for."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pypm.ops.tools import Tools
 from pypm_model.artifacts import Artifact, Located
-from pypm_model.events import Advanced, Finished, Started
+from pypm_model.events import Advanced, Finished, Started, Warned
+from pypm_model.facts import MetadataKey
 from pypm_model.locks import Pin
 from pypm_model.records import record
 from pypm_model.sources import IndexSource
@@ -106,6 +107,23 @@ def fetch_and_unpack(
         # It did not go well in a fork: here the reason is told.
         unpack(digest, paths[digest])
     listener(Finished("unpack"))
+    _compare(tools, [todo[digest] for digest in missing if digest in todo], trees)
+
+
+def _compare(tools: Tools, fetched: Iterable[Wheel], trees: Mapping[str, Tree]) -> None:
+    """Warns of wheels that say of themselves something else than their index did (PEP 658)."""
+    known: dict[MetadataKey, tuple[str, Callable[[], bytes]]] = {}
+    for wheel in fetched:
+        if isinstance(wheel.pin.package.source, IndexSource):
+            package, tree = wheel.pin.package, trees[wheel.artifact.sha256]
+            key = MetadataKey(package.name, package.version, wheel.pin.package.source.index)
+            known[key] = (wheel.artifact.filename, (tree.site / tree.info / "METADATA").read_bytes)
+    for key, fields in tools.catalog.contradictions(known).items() if known else ():
+        message = (
+            f"{key.name} {key.version} has another {' and '.join(fields)} in its wheel than index "
+            f"{key.index!r} said, which it was locked by: `pypm update {key.name}` locks by its wheel"
+        )
+        tools.world.listener(Warned("metadata-differs", message))
 
 
 def located_files(
