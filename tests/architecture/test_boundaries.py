@@ -52,7 +52,7 @@ WORLD_ALLOWED = {
     ("pypm_audit", "database"): {"os", "pathlib", "sqlite3"},
     ("pypm_audit", "snapshot"): {"os", "pathlib"},
     # The one module that waits for the disk.
-    ("pypm_workspace", "watch"): {"os"},
+    ("pypm_workspace", "watch"): {"os", "time"},
 }
 PURE_FROM = {
     "pathlib": {"PurePath", "PurePosixPath", "PureWindowsPath"},
