@@ -90,3 +90,4 @@ def test_trees_that_are_gone_meanwhile_are_passed_over(bench: Bench, tree: Tree)
     }
     run(job)
     assert bytecode(tree, bench.interpreter.cache_tag)
+    assert (tree.root / "settled").exists(), "it need not be read through when the machine has been restarted"

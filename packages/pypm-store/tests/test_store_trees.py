@@ -369,10 +369,19 @@ def test_where_no_start_of_the_machine_is_known_all_is_put_on_the_disk(
 
 def test_settling_marks_trees_once(store: Store, tmp_path: Path) -> None:
     wheel = wheel_with_everything(tmp_path)
-    digest = sha256(wheel)
-    store.unpack(wheel, digest)
-    assert store.settle([digest, "0" * 64]) == (1 if POSIX else 0)
-    assert store.settle([digest]) == 0
+    tree = store.unpack(wheel, sha256(wheel))
+    assert tree_check.settle([tree]) == (1 if POSIX else 0)
+    assert tree_check.settle([tree]) == 0
+
+
+@pytest.mark.skipif(not POSIX, reason="files are written through at once there")
+def test_what_a_stop_of_the_machine_may_have_taken_is_not_settled_unseen(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = unpacked(store, tmp_path)
+    monkeypatch.setattr(tree_check, "boot_id", lambda: "another")
+    assert tree_check.settle([tree]) == 0
+    assert not (tree.root / "settled").exists()
 
 
 @pytest.mark.parametrize("shared", [0, 10**6])

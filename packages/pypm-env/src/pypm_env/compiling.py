@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pypm_env.interpreters import Interpreter
 from pypm_store.tree import Tree, bytecode, is_compiled, list_bytecode, read_tree
+from pypm_store.tree_check import settle
 
 _SCRIPT = Path(__file__).with_name("compile_script.py")
 _START = """
@@ -106,8 +107,11 @@ def compile_in_background(roots: Sequence[Path], interpreter: Interpreter) -> bo
 
 
 def run(job: dict[str, object]) -> None:
-    """What the background process does with the job `compile_in_background` sent."""
+    """What the background process does with the job `compile_in_background` sent. At its end the trees, which
+    are new, are put on the disk: after the next start of the machine, or in the cache that a CI job hands on
+    to the next, they need not be read through before they are used."""
     roots = job["trees"]
     assert isinstance(roots, list)
     trees = [tree for tree in (read_tree(Path(root)) for root in roots) if tree is not None]
     compile_trees(trees, str(job["python"]), str(job["cache_tag"]), nice=True)
+    settle(trees)

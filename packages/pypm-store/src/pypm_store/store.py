@@ -215,13 +215,6 @@ class Store:
                     remove_tree(making)
             return replace(tree, root=place)
 
-    def settle(self, digests: Iterable[str]) -> int:
-        """Has the system write to the disk what is not there yet and remembers it of these trees, so
-        that they need not be read through after the next start of the machine; how many were new.
-        For the background: it may take seconds."""
-        trees = [read_tree(self.tree_path(digest)) for digest in digests]
-        return tree_check.settle(tree for tree in trees if tree is not None)
-
     def _sound_tree(self, sha256: str) -> Tree | None:
         """Under the tree's lock: the tree, mended if that is possible."""
         tree = read_tree(self.tree_path(sha256))

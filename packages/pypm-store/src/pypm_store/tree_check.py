@@ -214,10 +214,12 @@ def mark_settled(tree: Tree) -> None:
 
 
 def settle(trees: Iterable[Tree]) -> int:
-    """Has the system write everything to the disk once and marks *trees* as settled; how many were
-    not before. For quiet moments: it may take as long as the disk needs."""
-    waiting = [tree for tree in trees if not os.path.exists(tree.root / SETTLED)]
-    if not waiting or sys.platform == "win32":
+    """Has the system write everything to the disk once and marks those of *trees* as settled that were made
+    since the machine started; how many were not before. For quiet moments: it may take as long as the disk
+    needs."""
+    boot = boot_id()
+    waiting = [tree for tree in trees if tree.boot == boot and not os.path.exists(tree.root / SETTLED)]
+    if not boot or not waiting or sys.platform == "win32":
         return 0
     os.sync()
     for tree in waiting:
