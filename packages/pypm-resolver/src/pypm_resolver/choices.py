@@ -42,3 +42,11 @@ def is_possible(problem: Problem, where: Diagram) -> bool:
 def _is_active(item: Item, where: Diagram) -> bool:
     """Whether *item* is active somewhere in *where*."""
     return both(where, both(item.flag, item.where)) != FALSE
+
+
+def may_meet(problem: Problem, one: ItemKey, other: ItemKey) -> bool:
+    """Whether nothing says that two items are never chosen together."""
+    if not problem.request.shared_environment and one[0] != other[0]:
+        return False
+    first, second = problem.items[one].flag, problem.items[other].flag
+    return both(both(first, second), problem.exclusions(first, second)) != FALSE

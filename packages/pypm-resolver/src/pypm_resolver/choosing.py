@@ -26,6 +26,14 @@ class Choosing:
         self.where = graph.where
         self._earlier = earlier
         self._kept: dict[int, tuple[int, ...]] = {}
+        self.inside = self.where
+        """The region without the items that are left out of it."""
+
+    def narrow(self, inside: Diagram) -> None:
+        """Choose for *inside* from now on."""
+        if inside != self.inside:
+            self.inside = inside
+            self._kept.clear()
 
     def choose(self, node: int, siblings: frozenset[int] | set[int]) -> int | Cut | None:
         """The candidate to try next for the package at *node*, or where the region must be cut first; None
@@ -92,7 +100,7 @@ class Choosing:
     def _first(self, node: int, package: Package) -> tuple[int, ...]:
         found = self._kept.get(node)
         if found is None:
-            found = kept(self.problem, package, self.where)
+            found = kept(self.problem, package, self.inside)
             if self.problem.request.strategy == "highest" or package.name not in self.problem.direct:
                 found += tuple(self._earlier.get(package.name, ()))
             self._kept[node] = found

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
-from pypm_model.markers import FALSE, Diagram, both, either, text
+from pypm_model.markers import FALSE, Diagram, both, either, minus, text
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import to_text
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import MemberSource, PathSource
 from pypm_model.versions import sort_key
+from pypm_resolver.composition import Composed, Part
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
 from pypm_resolver.graph import NodeKey
 from pypm_resolver.incompatibility import Wanted
 from pypm_resolver.package import Package
-from pypm_resolver.problem import Item
-from pypm_resolver.regions import Solved
+from pypm_resolver.problem import Item, ItemKey
 from pypm_resolver.universe import Dependency, Universe
 from pypm_resolver.wording import of_requirement
 
@@ -26,43 +26,65 @@ Entry = tuple[NormalizedName, int]
 """(name, candidate); members have candidate -1."""
 
 
-def merge(universe: Universe, solved: tuple[Solved, ...], steps: int) -> Resolution:
-    """The resolution that *solved*, the solved regions, make together."""
-    merger = _Merger(universe, solved)
+def merge(universe: Universe, parts: tuple[Part, ...], steps: int) -> Resolution:
+    """The resolution that *parts*, what was found for the regions, make together."""
+    merger = _Merger(universe, parts)
     packages = [*merger.members(), *merger.packages()]
     packages.sort(key=lambda p: (p.name, sort_key(p.version) if p.version else "", repr(p.source)))
     return Resolution(tuple(packages), merger.splits(), tuple(merger.warnings), steps)
 
 
 class _Merger:
-    def __init__(self, universe: Universe, solved: tuple[Solved, ...]) -> None:
+    def __init__(self, universe: Universe, parts: tuple[Part, ...]) -> None:
         self.universe = universe
         self.problem = universe.problem
-        self.solved = solved
+        self.parts = parts
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
         self.entries: dict[NormalizedName, list[int]] = {}
         self.extras_asked: dict[Entry, set[NormalizedName]] = {}
-        for region in solved:
-            chosen = region.found.chosen
-            for name, index in chosen.items():
+        for part in parts:
+            for name, index in part.names():
                 known = self.entries.setdefault(name, [])
                 if index not in known:
                     known.append(index)
-            for key in region.found.reach:
-                if key[0] == "extra":
-                    entry = (NormalizedName(key[1]), chosen[NormalizedName(key[1])])
-                    self.extras_asked.setdefault(entry, set()).add(NormalizedName(key[2]))
+            for key, index in part.extras():
+                entry = (NormalizedName(key[1]), index)
+                self.extras_asked.setdefault(entry, set()).add(NormalizedName(key[2]))
 
     def splits(self) -> tuple[str, ...]:
-        """Markers of the regions that differ; regions with equal versions are one."""
+        """Markers of the regions that differ; regions with equal versions are one. Names whose versions hang
+        on choices that have nothing to do with each other split everything each for itself."""
         several = sorted(name for name, found in self.entries.items() if len(found) > 1)
         if not several:
             return ()
-        groups: dict[tuple[int, ...], Diagram] = {}
-        for region in self.solved:
-            picks = tuple(region.found.chosen.get(name, -1) for name in several)
-            groups[picks] = either(groups.get(picks, FALSE), region.where)
-        return tuple(sorted(text(where, self.problem.where) for where in groups.values()))
+        splits: dict[str, None] = {}
+        is_composed = any(isinstance(part, Composed) for part in self.parts)
+        within = self.problem.environment if is_composed else self.problem.where
+        for names in self._blocks(several):
+            cells: dict[tuple[int, ...], Diagram] = {}
+            for part in self.parts:
+                for picks, where in _cells(part, names):
+                    cells[picks] = either(cells.get(picks, FALSE), where)
+            splits.update(dict.fromkeys(sorted(self._text(where, within) for where in cells.values())))
+        return tuple(splits)
+
+    def _text(self, where: Diagram, given: Diagram) -> str:
+        """The text of *where* within *given*. Of composed parts, what is declared to conflict is not said by
+        *given*: of what may be much, that is added here which speaks of the same choices."""
+        if any(isinstance(part, Composed) for part in self.parts):
+            given = both(given, self.problem.exclusions(where, given))
+        return text(where, given)
+
+    def _blocks(self, names: Sequence[NormalizedName]) -> list[list[NormalizedName]]:
+        """*names*, those together whose versions hang on the same choices; first those that hang on none."""
+        blocks: list[tuple[frozenset[ItemKey], list[NormalizedName]]] = []
+        for name in names:
+            items: frozenset[ItemKey] = frozenset().union(*(part.changed_by(name) for part in self.parts))
+            same = [block for block in blocks if block[0] & items or not (block[0] or items)]
+            blocks = [block for block in blocks if block not in same]
+            together = sorted([name, *(each for _, mine in same for each in mine)])
+            blocks.append((items.union(*(other for other, _ in same)), together))
+        return [mine for _, mine in sorted(blocks, key=lambda block: (bool(block[0]), block[1]))]
 
     def members(self) -> Iterable[LockedPackage]:
         problem = self.problem
@@ -149,30 +171,31 @@ class _Merger:
         needed. *owner* is the candidate they belong to, None for items."""
         conditions: dict[Entry, dict[NormalizedName | None, Diagram]] = {}
         given = FALSE
-        for region in self.solved:
-            found = region.found
-            if owner is not None and found.chosen.get(owner[0]) != owner[1]:
-                continue
-            given = either(given, found.reach.get(parts[0][0], FALSE))
+        slot = owner[1] if owner is not None else 0
+        for region in self.parts:
+            given = either(given, region.reached(parts[0][0], slot))
             for key, dependencies in parts:
-                reached = found.reach.get(key, FALSE)
+                reached = region.reached(key, slot)
                 if reached == FALSE:
                     continue
                 for dependency in dependencies:
                     inside = both(reached, dependency.marker)
                     if inside == FALSE:
                         continue
-                    entry: Entry = (dependency.name, -1)
+                    candidates = region.candidates(dependency.name)
                     if dependency.name in self.problem.members:
                         self._note_range(dependency)
-                        inside = both(inside, self.problem.pythons[dependency.name])
-                        if inside == FALSE:
+                        candidates = {-1: self.problem.pythons[dependency.name]}
+                    elif len(candidates) == 1:
+                        candidates = dict.fromkeys(candidates, inside)
+                    for index, where in candidates.items():
+                        hit = both(inside, where)
+                        if hit == FALSE:
                             continue
-                    else:
-                        entry = (dependency.name, found.chosen[dependency.name])
-                    known = conditions.setdefault(entry, {})
-                    for extra in (None, *self._known_extras(entry, dependency.extras)):
-                        known[extra] = either(known.get(extra, FALSE), inside)
+                        entry: Entry = (dependency.name, index)
+                        known = conditions.setdefault(entry, {})
+                        for extra in (None, *self._known_extras(entry, dependency.extras)):
+                            known[extra] = either(known.get(extra, FALSE), hit)
         edges = [
             edge for entry, by_extra in conditions.items() for edge in self._edges_to(entry, by_extra, given)
         ]
@@ -224,7 +247,25 @@ class _Merger:
             if extra is not None:
                 groups.setdefault(where, []).append(extra)
         for where, extras in groups.items():
-            yield Edge(name, tuple(sorted(extras)), text(where, given), version, source)
+            yield Edge(name, tuple(sorted(extras)), self._text(where, given), version, source)
+
+
+def _cells(part: Part, names: Sequence[NormalizedName]) -> list[tuple[tuple[int, ...], Diagram]]:
+    """The pieces of *part* in each of which every one of *names* has one candidate, -1 for none."""
+    cells: list[tuple[tuple[int, ...], Diagram]] = [((), part.where)]
+    for name in names:
+        candidates = part.candidates(name)
+        refined = []
+        for picks, where in cells:
+            rest = where
+            for index, served in candidates.items():
+                if (inside := both(where, served)) != FALSE:
+                    refined.append(((*picks, index), inside))
+                    rest = minus(rest, served)
+            if rest != FALSE:
+                refined.append(((*picks, -1), rest))
+        cells = refined
+    return cells
 
 
 def _yanked(package: Package, index: int) -> str:

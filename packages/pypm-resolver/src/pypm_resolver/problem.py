@@ -18,10 +18,12 @@ from pypm_model.markers import (
     Diagram,
     all_of,
     any_of,
+    assume,
     both,
     disjoint,
     either,
     flag,
+    hangs_on,
     negate,
     parse,
     requires_python,
@@ -81,7 +83,8 @@ class Problem:
             covered = both(covered, any_of(parse(marker) for marker in request.environments))
         self.environment: Diagram = covered
         """Without the choices members, extras and groups leave."""
-        self.where: Diagram = both(covered, self._exclusions())
+        self._excluded = self._exclusions()
+        self.where: Diagram = both(covered, all_of(excluded for _, excluded in self._excluded))
         self.expected: Expected = expected(covered, request.environments, request.required_environments)
         self.preferences = {
             name: tuple((p.version, p.index, parse(p.marker)) for p in preferences)
@@ -171,22 +174,34 @@ class Problem:
                 included.add((member, "", normalize(inner)))
         return included
 
-    def _exclusions(self) -> Diagram:
-        """The declared conflicts: of every set, the holders of at most one item are active."""
-        exclusions: list[Diagram] = []
+    def exclusions(self, *regions: Diagram) -> Diagram:
+        """Of the declared conflicts, what they say of the flags that *regions* hang on."""
+        names = frozenset().union(*(names for names, _ in self._excluded))
+        asked = {name for name in names if any(hangs_on(region, name) for region in regions)}
+        return all_of(
+            assume(excluded, dict.fromkeys(names - asked, False))
+            for names, excluded in self._excluded
+            if names & asked
+        )
+
+    def _exclusions(self) -> tuple[tuple[frozenset[str], Diagram], ...]:
+        """The declared conflicts, each with the flags it speaks of: of every set, the holders of at most one
+        item are active."""
+        exclusions: list[tuple[frozenset[str], Diagram]] = []
         for sets in self._rivals:
             for position, first in enumerate(sets):
                 for second in sets[position + 1 :]:
+                    names = frozenset(map(flag_name, (*first, *second)))
                     shared = set(first) & set(second)
-                    exclusions += [negate(self.items[key].flag) for key in sorted(shared)]
                     active = [any_of(self.items[key].flag for key in keys) for keys in (first, second)]
-                    exclusions.append(negate(both(active[0], active[1])))
+                    nobody = [negate(self.items[key].flag) for key in sorted(shared)]
+                    exclusions.append((names, all_of((*nobody, negate(both(*active))))))
                     for key in sorted(shared):
                         self.warnings.append(
                             f"{flag_name(key)} can not be installed: it includes items declared to conflict"
                         )
         self.warnings = list(dict.fromkeys(self.warnings))
-        return all_of(exclusions)
+        return tuple(exclusions)
 
     # Sources
 

@@ -217,7 +217,10 @@ class Region:
             return Exclude(tuple(dict.fromkeys(pairs)))
         keys = tuple(self.graph.item(node).key for node in left)
         rest = minus(self.where, any_of(self.problem.items[key].flag for key in keys))
-        return None if entered(self.problem, rest) else Apart(keys)
+        if not entered(self.problem, rest):
+            return Apart(keys)
+        self.choosing.narrow(rest)
+        return None
 
     def _pairs(self, left: list[int]) -> tuple[Pair, ...]:
         """The pairs that exclude each other, one for each item that is left out because of such a one."""
@@ -324,7 +327,7 @@ class Region:
             package = self.graph.packages[node]
             if len(preferences) == 1 and index in package.positions(preferences[0][0]):
                 continue  # as nearly always
-            wanted = kept(self.problem, package, self.where)
+            wanted = kept(self.problem, package, self.choosing.inside)
             if index in wanted:
                 continue
             for version in wanted:

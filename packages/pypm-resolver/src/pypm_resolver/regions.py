@@ -12,28 +12,33 @@ and then solved at the end, to keep what the others have.
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, WHEELS_ONLY, Diagram, any_of, both, implies, minus, parse, python_bounds
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    WHEELS_ONLY,
+    Diagram,
+    any_of,
+    both,
+    exists,
+    implies,
+    minus,
+    parse,
+    python_bounds,
+)
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Conflict
 from pypm_model.versions import sort_key
 from pypm_resolver.choices import entered
+from pypm_resolver.composition import Composed, Family, Group, Part, Solved, compose, groups_of
 from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
 from pypm_resolver.graph import NodeKey
 from pypm_resolver.incompatibility import Barred, Incompatibility, leaves
 from pypm_resolver.package import Package, cover_of
-from pypm_resolver.problem import ItemKey, Problem
+from pypm_resolver.problem import ItemKey, Problem, flag_name
 from pypm_resolver.region import EXHAUSTED, Apart, Exclude, Exhausted, Failed, Found, Region
 from pypm_resolver.universe import Universe
-
-
-@record
-class Solved:
-    """A region and what was found for it."""
-
-    where: Diagram
-    found: Found
 
 
 @record
@@ -46,10 +51,17 @@ class Impossible:
 
 @record
 class _Piece:
-    """A region to be solved; *first* are the items it was cut off for."""
+    """A region to be solved; *first* are the items it was cut off for, in a *family* those of *group* or, as
+    long as that is None, all that were left out."""
 
     where: Diagram
     first: frozenset[ItemKey] = frozenset()
+    family: Family | None = None
+    group: Group | None = None
+
+    def part(self, where: Diagram, first: frozenset[ItemKey] | None = None) -> _Piece:
+        """A part of it."""
+        return _Piece(where, self.first if first is None else first, self.family, self.group)
 
 
 @record
@@ -77,6 +89,8 @@ class Regions:
         """Regions in which files are judged for all there is, and how each failed before."""
         self._helped: dict[Diagram, Found] = {}
         """Those of them in which that has been found to help, and what was found."""
+        self._families: list[Family] = []
+        """Regions whose left items are solved group by group."""
         self._open = self._first_regions()
         self._piece = _Piece(FALSE)
 
@@ -85,14 +99,17 @@ class Regions:
         """Decisions and conflicts so far."""
         return self.used + (self.current.steps if self.current is not None else 0)
 
-    def advance(self) -> Missing | Impossible | Exhausted | Exclusive | tuple[Solved, ...]:
+    def advance(self) -> Missing | Impossible | Exhausted | Exclusive | tuple[Part, ...]:
         """Solve region after region, until facts are missing or all is decided."""
         while True:
             if self.current is None:
                 if not self._open:
                     if self._exclusive:
                         return Exclusive(tuple(self._exclusive))
-                    return self._unserved() or tuple(self.solved)
+                    composed = self._composed()
+                    if composed is None:
+                        continue
+                    return self._unserved() or composed
                 piece = self._open.pop()
                 active = entered(self.problem, piece.where)
                 if not active and self.problem.items:
@@ -138,7 +155,8 @@ class Regions:
             self.used += region.steps
             self.current = None
             if isinstance(outcome, Apart):
-                self._part(self._piece, outcome.left)
+                if not self._takes_apart(self._piece):
+                    self._part(self._piece, outcome.left)
                 continue
             if isinstance(outcome, Cut):
                 if region.where in self._around and implies(region.where, outcome.marker):
@@ -149,15 +167,79 @@ class Regions:
                 self._helped[region.where] = outcome
                 self._open.insert(0, self._piece)
                 continue
-            left = any_of(self.problem.items[key].flag for key in outcome.left)
-            self.solved.append(Solved(minus(region.where, left), outcome))
             self._exclusive.update((Conflict(pair), None) for pair in outcome.pairs)
-            if outcome.left:
-                self._open.append(_Piece(both(region.where, left), frozenset(outcome.left)))
-            for name, index in outcome.chosen.items():
-                known = self._earlier.setdefault(name, [])
-                if index not in known:
-                    known.append(index)
+            if not (outcome.left and self._takes_apart(self._piece)):
+                self._note(self._piece, outcome)
+
+    def _note(self, piece: _Piece, found: Found) -> None:
+        """Note what was found for *piece*, and open what is left of it."""
+        left = any_of(self.problem.items[key].flag for key in found.left)
+        solved = Solved(minus(piece.where, left), found)
+        self.solved.append(solved)
+        self._prefer(solved)
+        if piece.group is not None:
+            piece.group.solved.append(solved)
+        elif piece.family is not None:
+            piece.family.together.append(solved)
+        if not found.left:
+            return
+        rest = piece.part(both(piece.where, left), frozenset(found.left))
+        if piece.family is None and self.problem.request.shared_environment:
+            groups = groups_of(self.problem, found.left)
+            if len(groups) > 1:
+                rest = _Piece(rest.where, rest.first, Family(piece.where, solved, groups))
+        self._open.append(rest)
+
+    def _prefer(self, solved: Solved) -> None:
+        for name, index in solved.found.chosen.items():
+            known = self._earlier.setdefault(name, [])
+            if index not in known:
+                known.append(index)
+
+    def _takes_apart(self, piece: _Piece) -> bool:
+        """Whether *piece* is one of those in which all that was left out of a region was tried together. That
+        does not go, so the groups of it are opened one by one instead."""
+        family = piece.family
+        if family is None or family.are_apart:
+            return False
+        family.are_apart = True
+        self._families.append(family)
+        self._open = [each for each in self._open if each.family is not family]
+        self._forget(family.together)
+        self._open_groups(family, family.groups)
+        return True
+
+    def _open_groups(self, family: Family, groups: list[Group]) -> None:
+        for group in reversed(groups):
+            where = family.without_others(self.problem, group)
+            self._open.append(_Piece(where, frozenset(group.items), family, group))
+
+    def _forget(self, solved: list[Solved]) -> None:
+        self.solved = [each for each in self.solved if all(each is not other for other in solved)]
+        self._earlier.clear()
+        for each in self.solved:
+            self._prefer(each)
+
+    def _composed(self) -> tuple[Part, ...] | None:
+        """Everything that was found, families put together; None if parts of one are to be solved anew."""
+        parts: list[Part] = list(self.solved)
+        for family in self._families:
+            if len(family.groups) < 2:
+                continue
+            found = compose(self.universe, family)
+            groups = family.groups
+            if not isinstance(found, Composed):
+                joined = [groups[i] for cluster in found for i in cluster]
+                self._forget([solved for group in joined for solved in group.solved])
+                self._open_groups(family, family.join(found))
+                return None
+            mine = {id(each) for each in (family.base, *(s for group in groups for s in group.solved))}
+            parts = [
+                found if each is family.base else each
+                for each in parts
+                if each is family.base or id(each) not in mine
+            ]
+        return tuple(parts)
 
     def _unserved(self) -> Impossible | None:
         """How a region failed that was solved with files judged for all there is, if a candidate turns out to
@@ -186,7 +268,16 @@ class Regions:
     def _first_regions(self) -> list[_Piece]:
         where = self.problem.where
         preferred = [both(where, parse(split)) for split in self.problem.request.preferred_splits]
-        pieces: list[Diagram] = []
+        flags = [flag_name(item.key) for item in self.problem.items.values() if item.flag != TRUE]
+        if self.problem.request.shared_environment and flags:
+            # Where choices part the lock is found again by what is left out. What is left are the
+            # environments, of which several parted choices may each have some.
+            pieces = [where]
+            for split in dict.fromkeys(exists(each, flags) for each in preferred):
+                parted = [part for piece in pieces for part in (both(piece, split), minus(piece, split))]
+                pieces = [part for part in parted if part != FALSE]
+            return [_Piece(piece) for piece in self._ordered(pieces)]
+        pieces = []
         for piece in (*preferred, minus(where, any_of(preferred))):
             rest = minus(piece, any_of(pieces))
             if rest != FALSE:
@@ -198,9 +289,9 @@ class Regions:
         assert FALSE not in pieces, "a cut leaves something on both sides"
         # What few wheels there are for WebAssembly shall not decide what everybody else gets.
         late = [] if self._is_late(piece.where) else [where for where in pieces if self._is_late(where)]
-        self._open[:0] = [_Piece(where, piece.first) for where in late]
+        self._open[:0] = [piece.part(where) for where in late]
         now = self._ordered([where for where in pieces if where not in late])
-        self._open += [_Piece(where, piece.first) for where in now]
+        self._open += [piece.part(where) for where in now]
 
     def _is_late(self, where: Diagram) -> bool:
         return self.problem.expected.wasm and implies(where, WHEELS_ONLY)
@@ -218,7 +309,7 @@ class Regions:
         parts: list[_Piece] = []
         for keys in members.values():
             flags = any_of(items[key].flag for key in keys)
-            parts.append(_Piece(both(where, flags), frozenset(keys)))
+            parts.append(piece.part(both(where, flags), frozenset(keys)))
             where = minus(where, flags)
         self._open += reversed(parts)
 
@@ -235,6 +326,10 @@ class Regions:
 def _python_rank(where: Diagram) -> tuple[str, str]:
     lower, upper = python_bounds(where)
     return (sort_key(upper) if upper else "~", sort_key(lower) if lower else "")
+
+
+def _position(parts: list[Part], part: Part) -> int:
+    return next(i for i, each in enumerate(parts) if each is part)
 
 
 def markers_of(proof: Incompatibility) -> list[Diagram]:
