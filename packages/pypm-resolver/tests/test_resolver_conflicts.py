@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import oracle
 from kit.laws import examples
-from kit.universe import Release, Universe, member, request
+from kit.universe import Universe, request
 from pypm_model.activation import extra_flag
 from pypm_model.freshness import manifest_of
 from pypm_model.lock_pins import pins_of, splits_of
@@ -46,7 +45,9 @@ sides = st.lists(
 
 def asked_of(base: Sequence[str], sets: Sequence[Sequence[Sequence[str]]], **more: object) -> Request:
     """A member with the extras of *sets*, of each of which at most one is ever chosen."""
-    extras = {f"x{i}{side}": asks for i, one in enumerate(sets) for side, asks in zip("abc", one, strict=False)}
+    extras = {
+        f"x{i}{side}": asks for i, one in enumerate(sets) for side, asks in zip("abc", one, strict=False)
+    }
     conflicts = tuple(
         Conflict(tuple((APP, f"x{i}{side}", "") for side, _ in zip("abc", one, strict=False)))
         for i, one in enumerate(sets)

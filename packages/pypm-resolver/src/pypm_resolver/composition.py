@@ -22,9 +22,11 @@ from pypm_model.markers import (
     both,
     either,
     exists,
+    hangs_on,
     implies,
     minus,
     negate,
+    parse,
 )
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
@@ -155,6 +157,26 @@ def groups_of(problem: Problem, left: Sequence[ItemKey]) -> list[Group]:
         else:
             groups.append(Group([key]))
     return groups
+
+
+def joined(problem: Problem, groups: Sequence[Group]) -> list[Group]:
+    """*groups*, those in one that an old lock parted together: what clashed once is not found out again."""
+    family = Family(problem.where, Solved(FALSE, Found({}, {})), list(groups))
+    owners: dict[str, set[int]] = {}
+    for position, group in enumerate(groups):
+        for key in group.items:
+            owners.setdefault(flag_name(key), set()).add(position)
+    for rivals in problem.rivals():
+        owned = [name for name in rivals if name in owners]
+        for name in rivals:
+            if name not in owned:
+                owners.setdefault(name, set()).update(*(owners[other] for other in owned))
+    clusters: list[frozenset[int]] = []
+    for split in map(parse, problem.request.preferred_splits):
+        found = [owned for name, owned in owners.items() if len(owned) == 1 and hangs_on(split, name)]
+        clusters.append(frozenset().union(*found))
+    family.join([cluster for cluster in clusters if len(cluster) > 1])
+    return family.groups
 
 
 def compose(universe: Universe, family: Family) -> Composed | list[frozenset[int]]:

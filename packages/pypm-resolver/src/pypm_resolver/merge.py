@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
-from pypm_model.markers import FALSE, Diagram, both, either, minus, text
+from pypm_model.markers import FALSE, TRUE, Diagram, any_of, both, either, minus, parse, text
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import to_text
 from pypm_model.resolutions import Resolution
@@ -39,6 +39,7 @@ class _Merger:
         self.universe = universe
         self.problem = universe.problem
         self.parts = parts
+        self.is_composed = any(isinstance(part, Composed) for part in parts)
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
         self.entries: dict[NormalizedName, list[int]] = {}
         self.extras_asked: dict[Entry, set[NormalizedName]] = {}
@@ -57,23 +58,54 @@ class _Merger:
         several = sorted(name for name, found in self.entries.items() if len(found) > 1)
         if not several:
             return ()
+        if kept := self._kept_splits(several):
+            return kept
         splits: dict[str, None] = {}
-        is_composed = any(isinstance(part, Composed) for part in self.parts)
-        within = self.problem.environment if is_composed else self.problem.where
         for names in self._blocks(several):
             cells: dict[tuple[int, ...], Diagram] = {}
             for part in self.parts:
                 for picks, where in _cells(part, names):
                     cells[picks] = either(cells.get(picks, FALSE), where)
-            splits.update(dict.fromkeys(sorted(self._text(where, within) for where in cells.values())))
+            within = self.problem.where
+            if self.is_composed:
+                within = both(self.problem.environment, self.problem.exclusions(*cells.values()))
+            splits.update(dict.fromkeys(sorted(text(where, within) for where in cells.values())))
         return tuple(splits)
 
-    def _text(self, where: Diagram, given: Diagram) -> str:
-        """The text of *where* within *given*. Of composed parts, what is declared to conflict is not said by
-        *given*: of what may be much, that is added here which speaks of the same choices."""
-        if any(isinstance(part, Composed) for part in self.parts):
-            given = both(given, self.problem.exclusions(where, given))
-        return text(where, given)
+    def _kept_splits(self, several: Sequence[NormalizedName]) -> tuple[str, ...]:
+        """The splits of the old lock, if the same names are there in the same versions and are parted by them:
+        how a region was found leaves no trace in what is kept."""
+        request, whole = self.problem.request, self.problem.where
+        for name in several:
+            package = self.universe.package(name)
+            assert isinstance(package, Package)
+            versions = {package.versions[index] for index in self.entries[name]}
+            if versions != {preference[0] for preference in self.problem.preferences.get(name, ())}:
+                return ()
+        gone = [name for name, found in request.preferences if len(found) > 1 and name not in several]
+        if gone or not request.preferred_splits:
+            return ()
+        left = set(several)
+        cells: list[Diagram] = []
+        for split in request.preferred_splits:
+            cell = both(whole, parse(split))
+            if text(cell, whole) != split or any(both(cell, other) != FALSE for other in cells):
+                return ()
+            cells.append(cell)
+            if any_of(cells) == whole:
+                left -= {name for name in left if self._are_parting(cells, name)}
+                cells = []
+        return () if left or cells else request.preferred_splits
+
+    def _are_parting(self, cells: Sequence[Diagram], name: NormalizedName) -> bool:
+        """Whether in each of *cells* no more than one candidate of *name* is needed."""
+        needed = [
+            any_of(part.reached(("package", name), index) for part in self.parts)
+            for index in self.entries[name]
+        ]
+        whole = self.problem.where
+        inside = [both(where, whole) for where in needed]
+        return all(sum(both(cell, where) != FALSE for where in inside) <= 1 for cell in cells)
 
     def _blocks(self, names: Sequence[NormalizedName]) -> list[list[NormalizedName]]:
         """*names*, those together whose versions hang on the same choices; first those that hang on none."""
@@ -242,12 +274,19 @@ class _Merger:
             version = package.versions[index]
             if sum(package.versions[other] == version for other in others) > 1:
                 source = package.source(index)
+        possible = TRUE
+        if self.is_composed:
+            # Of composed parts, what is declared to conflict is not said by *given*, which may be much: here
+            # is what speaks of the same choices.
+            possible = self.problem.exclusions(by_extra[None], given)
+            given = both(given, possible)
         groups: dict[Diagram, list[NormalizedName]] = {by_extra[None]: []}
         for extra, where in by_extra.items():
             if extra is not None:
                 groups.setdefault(where, []).append(extra)
         for where, extras in groups.items():
-            yield Edge(name, tuple(sorted(extras)), self._text(where, given), version, source)
+            if both(where, possible) != FALSE:
+                yield Edge(name, tuple(sorted(extras)), text(where, given), version, source)
 
 
 def _cells(part: Part, names: Sequence[NormalizedName]) -> list[tuple[tuple[int, ...], Diagram]]:

@@ -184,6 +184,10 @@ class Problem:
             if names & asked
         )
 
+    def rivals(self) -> list[frozenset[str]]:
+        """The flags that each declared conflict of two sides speaks of."""
+        return [names for names, _ in self._excluded]
+
     def _exclusions(self) -> tuple[tuple[frozenset[str], Diagram], ...]:
         """The declared conflicts, each with the flags it speaks of: of every set, the holders of at most one
         item are active."""

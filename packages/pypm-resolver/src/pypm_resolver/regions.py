@@ -30,7 +30,7 @@ from pypm_model.records import record
 from pypm_model.requests import Conflict
 from pypm_model.versions import sort_key
 from pypm_resolver.choices import entered
-from pypm_resolver.composition import Composed, Family, Group, Part, Solved, compose, groups_of
+from pypm_resolver.composition import Composed, Family, Group, Part, Solved, compose, groups_of, joined
 from pypm_resolver.expansion import Missing
 from pypm_resolver.fitting import Cut
 from pypm_resolver.graph import NodeKey
@@ -185,7 +185,7 @@ class Regions:
             return
         rest = piece.part(both(piece.where, left), frozenset(found.left))
         if piece.family is None and self.problem.request.shared_environment:
-            groups = groups_of(self.problem, found.left)
+            groups = joined(self.problem, groups_of(self.problem, found.left))
             if len(groups) > 1:
                 rest = _Piece(rest.where, rest.first, Family(piece.where, solved, groups))
         self._open.append(rest)
