@@ -1,22 +1,23 @@
-"""Declared conflicts: every combination that is left is served, and combinations are not solved one by one."""
+"""Declared conflicts: every combination left is served, and they are not solved one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import oracle
 from kit.laws import examples
-from kit.universe import Universe, request
+from kit.universe import Universe, member, request
 from pypm_model.activation import extra_flag
 from pypm_model.freshness import manifest_of
 from pypm_model.lock_pins import pins_of, splits_of
 from pypm_model.lock_text import read, write
-from pypm_model.locks import Lock, LockedPackage
-from pypm_model.markers import evaluate, parse
+from pypm_model.locks import Edge, Lock, LockedPackage
+from pypm_model.markers import NEVER, evaluate, parse
 from pypm_model.names import normalize
 from pypm_model.records import replace
 from pypm_model.requests import Conflict, Request
@@ -31,14 +32,26 @@ SPECIFIERS = ("", "", ">=2", "<2", "<3", "==2.0", "!=3.0")
 MARKERS = ("", "", "", "", " ; sys_platform == 'linux'", " ; python_version < '3.12'")
 
 requirements = st.tuples(*map(st.sampled_from, (NAMES, SPECIFIERS, MARKERS))).map("".join)
+releases = st.one_of(st.just([]), st.just([]), st.lists(requirements, min_size=1, max_size=2))
 universes = st.fixed_dictionaries(
-    {
-        name: st.dictionaries(st.sampled_from(VERSIONS), st.lists(requirements, max_size=2), min_size=1)
-        for name in NAMES
-    }
+    {name: st.fixed_dictionaries(dict.fromkeys(VERSIONS, releases)) for name in NAMES}
 )
+EXCLUDING = (("<2", ">=2"), (">=3", "<3"), ("<3", ">=2"), ("==1.0", "==2.0", "==3.0"))
 sides = st.lists(
-    st.lists(st.lists(requirements, min_size=1, max_size=2), min_size=2, max_size=3), min_size=2, max_size=3
+    st.tuples(
+        st.sampled_from(NAMES),
+        st.sampled_from(EXCLUDING),
+        st.sampled_from(MARKERS),
+        st.lists(requirements, min_size=3, max_size=3),
+        st.integers(0, 3),
+    ).map(
+        lambda one: [
+            [f"{one[0]}{bound}{one[2]}", *one[3][number : number + (number < one[4])]]
+            for number, bound in enumerate(one[1])
+        ]
+    ),
+    min_size=2,
+    max_size=3,
 )
 """For each set of extras that exclude each other what each of them asks for."""
 
@@ -88,6 +101,10 @@ def selected(resolution: Resolution, where: dict[str, str], extras: Sequence[str
     return chosen
 
 
+def every_edge(package: LockedPackage) -> list[Edge]:
+    return [*package.dependencies, *(edge for _, edges in package.extras for edge in edges)]
+
+
 def relocked(universe: Universe, ask: Request, resolution: Resolution) -> Resolution:
     manifests = {each.name: manifest_of(each) for each in ask.members}
     packages = tuple(replace(p, manifest=manifests.get(p.name)) for p in resolution.packages)
@@ -114,6 +131,7 @@ def test_every_combination_agrees_with_brute_force(
     assert isinstance(outcome, Resolution)
     assert possible
     assert verify(ask, outcome, universe.facts()) == ()
+    assert all(edge.marker != NEVER for package in outcome.packages for edge in every_edge(package))
     for extras, texts in choices(sets):
         for where in POINTS:
             chosen = selected(outcome, where, extras)
@@ -129,3 +147,71 @@ def _everywhere(
     return all(
         oracle.satisfiable(packages, [*base, *texts], where) for _, texts in choices(sets) for where in points
     )
+
+
+def pairs(count: int, *, members: bool) -> tuple[Universe, Request]:
+    """*count* pairs of extras that exclude each other, of one member or each pair of one of its own."""
+    packages: dict[str, dict[str, list[str]]] = {"base": {"1": []}}
+    many, conflicts, every = [], [], {}
+    for n in range(count):
+        packages[f"p{n}"] = {"1": ["base"], "2": ["base"]}
+        name = f"m{n:02}" if members else "app"
+        extras = {f"n{n:02}-new": [f"p{n}>=2"], f"n{n:02}-old": [f"p{n}<2"]}
+        every |= extras
+        many.append(member(name, ["base"], extras=extras))
+        conflicts.append(Conflict(tuple((normalize(name), extra, "") for extra in extras)))
+    asked = Request(tuple(many)) if members else request(["base"], extras=every)
+    return Universe(packages), replace(asked, conflicts=tuple(conflicts))
+
+
+@pytest.mark.parametrize("members", [False, True])
+def test_t15_pairs_that_have_nothing_to_do_with_each_other_cost_their_sum(members: bool) -> None:
+    """Of n pairs n + 2 regions are solved, in each of which every pair is entered: not 2 to the n."""
+    for count in (2, 4, 8, 16):
+        universe, ask = pairs(count, members=members)
+        outcome = universe.solve(ask)
+        assert isinstance(outcome, Resolution)
+        assert verify(ask, outcome, universe.facts()) == ()
+        assert len(outcome.splits) == 2 * count
+        assert outcome.steps <= (count + 2) * (count + 1)
+        again = relocked(universe, ask, outcome)
+        assert (again.packages, again.splits) == (outcome.packages, outcome.splits)
+        assert again.steps <= outcome.steps
+
+
+def test_t15_pairs_that_clash_are_solved_together() -> None:
+    """What two pairs want of one package is found for both at once; a third has nothing to do with it."""
+    packages = {
+        "a": {"1": ["c<3"], "2": []},
+        "b": {"1": ["c!=2"], "2": []},
+        "c": {"1": [], "2": [], "3": []},
+        "d": {"1": [], "2": []},
+    }
+    sets = [[["a>=2"], ["a<2"]], [["b>=2"], ["b<2"]], [["d>=2"], ["d<2"]]]
+    universe = Universe(packages)
+    ask = asked_of([], sets)
+    outcome = universe.solve(ask)
+    assert isinstance(outcome, Resolution)
+    assert verify(ask, outcome, universe.facts()) == ()
+    where = POINTS[0]
+    found = {tuple(extras): selected(outcome, where, extras) for extras, _ in choices(sets)}
+    assert found["x0b", "x1a"] == {"a": "1", "b": "2", "c": "2"}
+    assert found["x0a", "x1b"] == {"a": "2", "b": "1", "c": "3"}
+    assert found["x0b", "x1b", "x2b"] == {"a": "1", "b": "1", "c": "1", "d": "1"}
+    blocks = [split for split in outcome.splits if "x2" in split]
+    assert all("x0" not in split and "x1" not in split for split in blocks)
+    assert len(blocks) == 2
+
+
+def test_t15_what_all_that_is_left_out_agrees_on_is_one_region() -> None:
+    """Ten members that have one package in two versions are two regions, as they are without composing."""
+    members = tuple(member(f"m{n}", extras={"new": ["a>=2"], "old": ["a<2"]}) for n in range(10))
+    names = [normalize(f"m{n}") for n in range(10)]
+    conflicts = tuple(Conflict(((one, "new", ""), (other, "old", ""))) for one in names for other in names)
+    universe = Universe({"a": {"1": [], "2": []}})
+    ask = Request(members, conflicts=conflicts)
+    outcome = universe.solve(ask)
+    assert isinstance(outcome, Resolution)
+    assert verify(ask, outcome, universe.facts()) == ()
+    assert len(outcome.splits) == 2
+    assert outcome.steps <= 60

@@ -73,8 +73,8 @@ class _Merger:
         return tuple(splits)
 
     def _kept_splits(self, several: Sequence[NormalizedName]) -> tuple[str, ...]:
-        """The splits of the old lock, if the same names are there in the same versions and are parted by them:
-        how a region was found leaves no trace in what is kept."""
+        """The splits of the old lock, if the same names are there in the same versions and are parted by
+        them: how a region was found leaves no trace in what is kept."""
         request, whole = self.problem.request, self.problem.where
         for name in several:
             package = self.universe.package(name)

@@ -12,14 +12,17 @@ and then solved at the end, to keep what the others have.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pypm_model.markers import (
     FALSE,
     TRUE,
     WHEELS_ONLY,
     Diagram,
     any_of,
+    assume,
     both,
-    exists,
+    hangs_on,
     implies,
     minus,
     parse,
@@ -52,16 +55,17 @@ class Impossible:
 @record
 class _Piece:
     """A region to be solved; *first* are the items it was cut off for, in a *family* those of *group* or, as
-    long as that is None, all that were left out."""
+    long as that is None, all that were left out. *left* are items that are left out from the start."""
 
     where: Diagram
     first: frozenset[ItemKey] = frozenset()
     family: Family | None = None
     group: Group | None = None
+    left: tuple[ItemKey, ...] = ()
 
     def part(self, where: Diagram, first: frozenset[ItemKey] | None = None) -> _Piece:
         """A part of it."""
-        return _Piece(where, self.first if first is None else first, self.family, self.group)
+        return _Piece(where, self.first if first is None else first, self.family, self.group, self.left)
 
 
 @record
@@ -91,6 +95,7 @@ class Regions:
         """Those of them in which that has been found to help, and what was found."""
         self._families: list[Family] = []
         """Regions whose left items are solved group by group."""
+        self._splits = [parse(split) for split in self.problem.request.preferred_splits]
         self._open = self._first_regions()
         self._piece = _Piece(FALSE)
 
@@ -111,19 +116,20 @@ class Regions:
                         continue
                     return self._unserved() or composed
                 piece = self._open.pop()
-                active = entered(self.problem, piece.where)
+                where = minus(piece.where, self._any_active(piece.left))
+                active = entered(self.problem, where)
                 if not active and self.problem.items:
                     continue  # nobody can choose anything there
                 self._piece = piece
                 self.current = Region(
                     self.universe,
-                    piece.where,
+                    where,
                     active,
                     piece.first,
                     self._earlier,
                     self._ranks,
                     self.problem.request.max_steps - self.used,
-                    self.problem.where if piece.where in self._around else None,
+                    self.problem.where if where in self._around else None,
                 )
             region = self.current
             outcome = region.advance()
@@ -173,22 +179,36 @@ class Regions:
 
     def _note(self, piece: _Piece, found: Found) -> None:
         """Note what was found for *piece*, and open what is left of it."""
-        left = any_of(self.problem.items[key].flag for key in found.left)
-        solved = Solved(minus(piece.where, left), found)
+        left = (*piece.left, *found.left)
+        active = self._any_active(left)
+        solved = Solved(minus(piece.where, active), found)
         self.solved.append(solved)
         self._prefer(solved)
         if piece.group is not None:
             piece.group.solved.append(solved)
         elif piece.family is not None:
             piece.family.together.append(solved)
-        if not found.left:
+        if not left:
             return
-        rest = piece.part(both(piece.where, left), frozenset(found.left))
+        rest = _Piece(both(piece.where, active), frozenset(left), piece.family, piece.group)
         if piece.family is None and self.problem.request.shared_environment:
-            groups = joined(self.problem, groups_of(self.problem, found.left))
+            groups = joined(self.problem, groups_of(self.problem, left))
             if len(groups) > 1:
-                rest = _Piece(rest.where, rest.first, Family(piece.where, solved, groups))
-        self._open.append(rest)
+                family = Family(piece.where, solved, groups)
+                rest = _Piece(rest.where, rest.first, family)
+                if piece.left and self._takes_apart(rest):
+                    return
+        self._open_parted(rest)
+
+    def _open_parted(self, piece: _Piece) -> None:
+        """Open *piece*, in the parts in which the old lock has it."""
+        if not self.problem.request.shared_environment:
+            self._open.append(piece)
+            return
+        self._open += [piece.part(where) for where in self._ordered(_parted([piece.where], self._splits))]
+
+    def _any_active(self, items: Iterable[ItemKey]) -> Diagram:
+        return any_of(self.problem.items[key].flag for key in items)
 
     def _prefer(self, solved: Solved) -> None:
         for name, index in solved.found.chosen.items():
@@ -212,7 +232,7 @@ class Regions:
     def _open_groups(self, family: Family, groups: list[Group]) -> None:
         for group in reversed(groups):
             where = family.without_others(self.problem, group)
-            self._open.append(_Piece(where, frozenset(group.items), family, group))
+            self._open_parted(_Piece(where, frozenset(group.items), family, group))
 
     def _forget(self, solved: list[Solved]) -> None:
         self.solved = [each for each in self.solved if all(each is not other for other in solved)]
@@ -229,8 +249,8 @@ class Regions:
             found = compose(self.universe, family)
             groups = family.groups
             if not isinstance(found, Composed):
-                joined = [groups[i] for cluster in found for i in cluster]
-                self._forget([solved for group in joined for solved in group.solved])
+                clashing = [groups[i] for cluster in found for i in cluster]
+                self._forget([solved for group in clashing for solved in group.solved])
                 self._open_groups(family, family.join(found))
                 return None
             mine = {id(each) for each in (family.base, *(s for group in groups for s in group.solved))}
@@ -267,16 +287,18 @@ class Regions:
 
     def _first_regions(self) -> list[_Piece]:
         where = self.problem.where
-        preferred = [both(where, parse(split)) for split in self.problem.request.preferred_splits]
-        flags = [flag_name(item.key) for item in self.problem.items.values() if item.flag != TRUE]
-        if self.problem.request.shared_environment and flags:
-            # Where choices part the lock is found again by what is left out. What is left are the
-            # environments, of which several parted choices may each have some.
-            pieces = [where]
-            for split in dict.fromkeys(exists(each, flags) for each in preferred):
-                parted = [part for piece in pieces for part in (both(piece, split), minus(piece, split))]
-                pieces = [part for part in parted if part != FALSE]
-            return [_Piece(piece) for piece in self._ordered(pieces)]
+        optional = {flag_name(i.key): i.key for i in self.problem.items.values() if i.flag != TRUE}
+        if self.problem.request.shared_environment and optional:
+            # Items that the old lock was split by are left out from the start, as they were then.
+            left = {
+                name: key
+                for name, key in optional.items()
+                if any(hangs_on(split, name) for split in self._splits)
+            }
+            nobody = dict.fromkeys(left, False)
+            pieces = _parted([where], [assume(split, nobody) for split in self._splits])
+            return [_Piece(piece, left=tuple(left.values())) for piece in self._ordered(pieces)]
+        preferred = [both(where, split) for split in self._splits]
         pieces = []
         for piece in (*preferred, minus(where, any_of(preferred))):
             rest = minus(piece, any_of(pieces))
@@ -330,6 +352,14 @@ def _python_rank(where: Diagram) -> tuple[str, str]:
 
 def _position(parts: list[Part], part: Part) -> int:
     return next(i for i, each in enumerate(parts) if each is part)
+
+
+def _parted(pieces: list[Diagram], cells: Iterable[Diagram]) -> list[Diagram]:
+    """*pieces* cut so that each is within every one of *cells* or outside of it."""
+    for cell in dict.fromkeys(cells):
+        parts = [part for piece in pieces for part in (both(piece, cell), minus(piece, cell))]
+        pieces = [part for part in parts if part != FALSE]
+    return pieces
 
 
 def markers_of(proof: Incompatibility) -> list[Diagram]:
