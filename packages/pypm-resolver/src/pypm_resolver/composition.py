@@ -237,7 +237,10 @@ class _Composing:
                 rest = negate(any_of(self.chosen[name].values()))
                 self.chosen[name] = {base[name]: rest, **self.chosen[name]}
             self.changed[name] = frozenset(
-                key for position, _, _ in found for key in family.groups[position].items
+                key
+                for position in {position for position, _, _ in found}
+                for key in family.groups[position].items
+                if any(hangs_on(where, flag_name(key)) for where in self.chosen[name].values())
             )
 
     def _clash(self, where: Diagram) -> None:
