@@ -26,7 +26,6 @@ from pypm_model.markers import (
     implies,
     minus,
     negate,
-    parse,
 )
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
@@ -172,7 +171,7 @@ def joined(problem: Problem, groups: Sequence[Group]) -> list[Group]:
             if name not in owned:
                 owners.setdefault(name, set()).update(*(owners[other] for other in owned))
     clusters: list[frozenset[int]] = []
-    for split in map(parse, problem.request.preferred_splits):
+    for split in problem.splits:
         found = [owned for name, owned in owners.items() if len(owned) == 1 and hangs_on(split, name)]
         clusters.append(frozenset().union(*found))
     family.join([cluster for cluster in clusters if len(cluster) > 1])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
-from pypm_model.markers import FALSE, TRUE, Diagram, any_of, both, either, minus, parse, text
+from pypm_model.markers import FALSE, TRUE, Diagram, any_of, both, either, minus, text
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import to_text
 from pypm_model.resolutions import Resolution
@@ -75,27 +75,28 @@ class _Merger:
     def _kept_splits(self, several: Sequence[NormalizedName]) -> tuple[str, ...]:
         """The splits of the old lock, if the same names are there in the same versions and are parted by
         them: how a region was found leaves no trace in what is kept."""
-        request, whole = self.problem.request, self.problem.where
+        whole = self.problem.where
         for name in several:
             package = self.universe.package(name)
             assert isinstance(package, Package)
             versions = {package.versions[index] for index in self.entries[name]}
             if versions != {preference[0] for preference in self.problem.preferences.get(name, ())}:
                 return ()
-        gone = [name for name, found in request.preferences if len(found) > 1 and name not in several]
-        if gone or not request.preferred_splits:
+        gone = [n for n, found in self.problem.preferences.items() if len(found) > 1 and n not in several]
+        if gone or not self.problem.splits:
             return ()
         left = set(several)
         cells: list[Diagram] = []
-        for split in request.preferred_splits:
-            cell = both(whole, parse(split))
-            if text(cell, whole) != split or any(both(cell, other) != FALSE for other in cells):
+        splits = tuple(text(both(whole, split), whole) for split in self.problem.splits)
+        for split in self.problem.splits:
+            cell = both(whole, split)
+            if cell == FALSE or any(both(cell, other) != FALSE for other in cells):
                 return ()
             cells.append(cell)
             if any_of(cells) == whole:
                 left -= {name for name in left if self._are_parting(cells, name)}
                 cells = []
-        return () if left or cells else request.preferred_splits
+        return () if left or cells else splits
 
     def _are_parting(self, cells: Sequence[Diagram], name: NormalizedName) -> bool:
         """Whether in each of *cells* no more than one candidate of *name* is needed."""

@@ -43,6 +43,10 @@ ItemKey = tuple[NormalizedName, str, str]
 """(member, extra or "", group or "")."""
 
 
+_MANY = 5
+"""Conflicts of which it is not believed that all combinations have something to do with each other."""
+
+
 @record
 class Item:
     """A member, one of its extras or one of its groups."""
@@ -86,6 +90,8 @@ class Problem:
         self._excluded = self._exclusions()
         self.where: Diagram = both(covered, all_of(excluded for _, excluded in self._excluded))
         self.expected: Expected = expected(covered, request.environments, request.required_environments)
+        self.splits = self._preferred_splits()
+        """Regions of the old lock."""
         self.preferences = {
             name: tuple((p.version, p.index, parse(p.marker)) for p in preferences)
             for name, preferences in request.preferences
@@ -183,6 +189,26 @@ class Problem:
             for names, excluded in self._excluded
             if names & asked
         )
+
+    def _preferred_splits(self) -> tuple[Diagram, ...]:
+        """The regions of the old lock, but not those of one from before independent choices were put
+        together: it has one for every combination of many, which says nothing."""
+        splits = tuple(map(parse, self.request.preferred_splits))
+        components: list[frozenset[str]] = []
+        for names in self.rivals():
+            touching = [each for each in components if each & names]
+            components = [each for each in components if not each & names]
+            components.append(names.union(*touching))
+        asked = sum(any(hangs_on(s, name) for s in splits for name in names) for names in components)
+        if asked < _MANY or len(splits) < 2**asked:
+            return splits
+        seen = FALSE
+        for split in splits:
+            inside = both(split, self.where)
+            if both(seen, inside) != FALSE:
+                return splits
+            seen = either(seen, inside)
+        return ()
 
     def rivals(self) -> list[frozenset[str]]:
         """The flags that each declared conflict of two sides speaks of."""

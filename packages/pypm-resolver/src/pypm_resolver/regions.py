@@ -25,7 +25,6 @@ from pypm_model.markers import (
     hangs_on,
     implies,
     minus,
-    parse,
     python_bounds,
 )
 from pypm_model.names import NormalizedName
@@ -95,7 +94,6 @@ class Regions:
         """Those of them in which that has been found to help, and what was found."""
         self._families: list[Family] = []
         """Regions whose left items are solved group by group."""
-        self._splits = [parse(split) for split in self.problem.request.preferred_splits]
         self._open = self._first_regions()
         self._piece = _Piece(FALSE)
 
@@ -205,7 +203,9 @@ class Regions:
         if not self.problem.request.shared_environment:
             self._open.append(piece)
             return
-        self._open += [piece.part(where) for where in self._ordered(_parted([piece.where], self._splits))]
+        self._open += [
+            piece.part(where) for where in self._ordered(_parted([piece.where], self.problem.splits))
+        ]
 
     def _any_active(self, items: Iterable[ItemKey]) -> Diagram:
         return any_of(self.problem.items[key].flag for key in items)
@@ -293,12 +293,12 @@ class Regions:
             left = {
                 name: key
                 for name, key in optional.items()
-                if any(hangs_on(split, name) for split in self._splits)
+                if any(hangs_on(split, name) for split in self.problem.splits)
             }
             nobody = dict.fromkeys(left, False)
-            pieces = _parted([where], [assume(split, nobody) for split in self._splits])
+            pieces = _parted([where], [assume(split, nobody) for split in self.problem.splits])
             return [_Piece(piece, left=tuple(left.values())) for piece in self._ordered(pieces)]
-        preferred = [both(where, split) for split in self._splits]
+        preferred = [both(where, split) for split in self.problem.splits]
         pieces = []
         for piece in (*preferred, minus(where, any_of(preferred))):
             rest = minus(piece, any_of(pieces))

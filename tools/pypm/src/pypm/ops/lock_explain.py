@@ -218,8 +218,11 @@ class _Explaining:
         return self._forced(entry, where, free)
 
     def _splits(self, where: Diagram) -> tuple[str, ...]:
-        found = [s for s in self.lock.splits if not markers.disjoint(where, markers.parse(s))]
-        return () if len(found) == len(self.lock.splits) else tuple(found)
+        found: list[str] = []
+        for block in _blocks(self.lock.splits):
+            met = [split for split, cell in block if not markers.disjoint(where, cell)]
+            found += met if len(met) < len(block) else ()
+        return tuple(found)
 
     def _solved(self, request: Request) -> Resolution | Unsolvable | None:
         """The answer to *request*; None if it takes too long to tell."""
@@ -370,3 +373,15 @@ def _newest(listing: Listing, version: str) -> tuple[str, tuple[str, ...]]:
         else:
             return known, tuple(passed)
     return version, tuple(passed)
+
+
+def _blocks(splits: Iterable[str]) -> list[list[tuple[str, markers.Diagram]]]:
+    """The splits that part everything among themselves; choices that have nothing to do with each other part it
+    each for itself, one after the other."""
+    blocks: list[list[tuple[str, markers.Diagram]]] = []
+    for split in splits:
+        cell = markers.parse(split)
+        if not blocks or not all(markers.disjoint(cell, other) for _, other in blocks[-1]):
+            blocks.append([])
+        blocks[-1].append((split, cell))
+    return blocks
