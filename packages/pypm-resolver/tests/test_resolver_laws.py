@@ -335,3 +335,38 @@ def test_t11_where_an_old_lock_was_parted_decides_nothing(
             universe.solve(ask)
             universe.solve(parted)
             assert verify(ask, outcome, universe.facts()) == ()
+
+
+marked_releases = st.builds(
+    Release,
+    st.lists(requirements, max_size=2),
+    st.just(("x",)),
+    tags=st.sampled_from((*WHEELS, *[("py3-none-any",)] * 4)),
+    python=st.sampled_from(("", "", "", ">=3.12", ">=3.13")),
+    sdist=st.booleans(),
+)
+
+
+@settings(quick, max_examples=examples(300))
+@given(
+    st.fixed_dictionaries(
+        {name: st.dictionaries(st.sampled_from(VERSIONS), marked_releases, min_size=1) for name in NAMES}
+    ),
+    st.lists(roots, min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_t8_splits_stay_where_the_packages_do(
+    packages: dict[str, dict[str, Release]], asked: list[list[str]], shared: bool
+) -> None:
+    """How regions were found, and which of them were found to be alike, leaves no trace in a lock that is
+    made again: its text is the same if its packages are."""
+    members = tuple(member(f"m{number}", texts) for number, texts in enumerate(asked))
+    ask = Request(members, shared_environment=shared)
+    first = Universe(packages).solve(ask)
+    if not isinstance(first, Resolution):
+        return
+    lock = as_lock(ask, first)
+    again = replace(ask, preferences=pins_of(lock), preferred_splits=splits_of([lock]))
+    second = Universe(packages).solve(again)
+    if isinstance(second, Resolution) and second.packages == first.packages:
+        assert second.splits == first.splits

@@ -12,6 +12,7 @@ from pypm_model.requirement_text import to_text
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import MemberSource, PathSource
 from pypm_model.versions import sort_key
+from pypm_resolver.choices import is_possible
 from pypm_resolver.composition import Composed, Part
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
@@ -93,7 +94,7 @@ class _Merger:
             if cell == FALSE or any(both(cell, other) != FALSE for other in cells):
                 return ()
             cells.append(cell)
-            if any_of(cells) == whole:
+            if not is_possible(self.problem, minus(whole, any_of(cells))):
                 left -= {name for name in left if self._are_parting(cells, name)}
                 cells = []
         return () if left or cells else splits
@@ -104,9 +105,8 @@ class _Merger:
             any_of(part.reached(("package", name), index) for part in self.parts)
             for index in self.entries[name]
         ]
-        whole = self.problem.where
-        inside = [both(where, whole) for where in needed]
-        return all(sum(both(cell, where) != FALSE for where in inside) <= 1 for cell in cells)
+        problem = self.problem
+        return all(sum(is_possible(problem, both(cell, where)) for where in needed) <= 1 for cell in cells)
 
     def _blocks(self, names: Sequence[NormalizedName]) -> list[list[NormalizedName]]:
         """*names*, those together whose versions hang on the same choices; first those that hang on none."""
