@@ -337,6 +337,21 @@ def test_t11_where_an_old_lock_was_parted_decides_nothing(
             assert verify(ask, outcome, universe.facts()) == ()
 
 
+def test_t8_splits_stay_where_regions_are_cut_otherwise() -> None:
+    """At first p4 2 is tried on Windows, and cut away there for what it needs; locked again, the parts are
+    there from the start, and Windows is in another one of them."""
+    wheels = Release(tags=("py3-none-macosx_11_0_arm64", "py3-none-manylinux_2_17_x86_64"), sdist=False)
+    newer = Release(["gone; sys_platform == 'win32'"], python=">=3.13")
+    universe = Universe({"p2": {"3": ["p4<3"]}, "p4": {"1": wheels, "2": newer}})
+    ask = Request((member("m0", ["p2"]),), shared_environment=False)
+    first = universe.solve(ask)
+    assert isinstance(first, Resolution)
+    lock = as_lock(ask, first)
+    again = universe.solve(replace(ask, preferences=pins_of(lock), preferred_splits=splits_of([lock])))
+    assert isinstance(again, Resolution)
+    assert (again.packages, again.splits) == (first.packages, first.splits)
+
+
 marked_releases = st.builds(
     Release,
     st.lists(requirements, max_size=2),
