@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from pypm_model import lock_text
-from pypm_model.freshness import Stale, ask_text, manifest_of, marker_texts, settings_of, stale, stale_folder
+from pypm_model.freshness import Stale, ask_text, manifest_of, settings_of, stale, stale_folder
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import Ask, BuildPolicy, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirement_text import parse
+from pypm_model.respelling import kept_spelling, marker_texts
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 
 
@@ -283,3 +284,54 @@ def test_a_folder_is_judged_by_what_was_locked_of_it() -> None:
         "lib: lib/pyproject.toml [project.dependencies] asks for httpx>=0.29, the lock has httpx>=0.28",
         "lib: lib/pyproject.toml [project.dependencies] no longer asks for six",
     ]
+
+
+SPELLED = (
+    ("a>=1; python_version>='3.9'", 'a >= 1 ; python_version >= "3.9"'),
+    (
+        "a; sys_platform == 'linux' and python_version < '3.13'",
+        "a; '3.13'>python_version and 'linux'==sys_platform",
+    ),
+    (
+        "a; os_name == 'nt' or sys_platform == 'linux'",
+        "a; (platform_system == 'Linux') or sys_platform == 'win32'",
+    ),
+    ("a; python_version == '3.12'", "a; python_version >= '3.12' and python_version < '3.13'"),
+)
+
+
+@pytest.mark.parametrize(("one", "other"), [*SPELLED, *(pair[::-1] for pair in SPELLED)])
+@pytest.mark.parametrize("source", [None, IndexSource("internal")])
+def test_a_marker_of_another_spelling_is_no_change(one: str, other: str, source: Source | None) -> None:
+    def request(text: str) -> Request:
+        member = replace(API, dependencies=(ask(text, source=source),), groups=named(("dev", (ask(text),))))
+        return Request((member,), constraints=(ask(text),))
+
+    before, now = lock_of(request(one)), request(other)
+    assert stale(before, now) == ()
+    assert kept_spelling(before, lock_of(now)) == before
+
+
+def test_a_marker_of_another_meaning_is_a_change() -> None:
+    def request(text: str, source: Source | None = None) -> Request:
+        return Request((replace(API, dependencies=(ask(text, source=source),)),))
+
+    before = lock_of(request("a>=1; python_version < '3.13'"))
+    for text in (
+        "a>=1; python_version < '3.12'",
+        "a>=2; '3.13' > python_version",
+        "a[x]>=1; '3.13' > python_version",
+    ):
+        (found,) = stale(before, request(text))
+        assert found.kind == "requirement-changed"
+        assert kept_spelling(before, lock_of(request(text))) == lock_of(request(text))
+    (found,) = stale(before, request("a>=1; '3.13' > python_version", IndexSource("internal")))
+    assert found.kind == "requirement-changed"
+
+
+def test_two_requirements_of_one_meaning_are_one() -> None:
+    def request(*texts: str) -> Request:
+        return Request((replace(API, dependencies=tuple(map(ask, texts))),))
+
+    twice = ("a; sys_platform == 'linux'", "a; 'linux' == sys_platform")
+    assert stale(lock_of(request(*twice)), request(*twice)) == ()

@@ -2,31 +2,31 @@
 
 A lock carries what every member asked when it was made and the settings it was made under. The same
 functions make these texts when a lock is written and when it is checked, so a lock is fresh exactly if
-the texts are the same.
+the texts are the same, or say the same of other spelling (`pypm_model.respelling`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pypm_model import marker_text, specifiers, versions
-from pypm_model.later import later
+from pypm_model import specifiers, versions
 from pypm_model.locks import Lock, LockedPackage, LockSettings, Manifest
-from pypm_model.marker_text import InvalidMarkerText
 from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirement_text import to_text
+from pypm_model.respelling import (
+    kept_manifest,
+    kept_settings,
+    kept_texts,
+    marker_texts,
+    same_environments,
+)
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.versions import InvalidVersion
-
-if TYPE_CHECKING:
-    from pypm_model import markers
-else:
-    markers = later("pypm_model.markers")
 
 Kind = Literal[
     "requirement-added",
@@ -163,30 +163,6 @@ def _specifier(text: str) -> str:
         return text.strip()
 
 
-def marker_texts(texts: Iterable[str]) -> tuple[str, ...]:
-    """Markers of environments as a lock records them: normal texts, sorted, each once."""
-    found = set()
-    for text in texts:
-        try:
-            found.add(marker_text.normal(text))
-        except InvalidMarkerText:
-            found.add(text.strip())
-    return tuple(sorted(found))
-
-
-def same_environments(some: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether two lists of markers are of the same environments, one by one, however they are spelled."""
-    one, other = marker_texts(some), marker_texts(others)
-    return one == other or {*map(_meaning, one)} == {*map(_meaning, other)}
-
-
-def _meaning(text: str) -> int | str:
-    try:
-        return markers.parse(text)
-    except (markers.InvalidMarker, markers.TooComplex):
-        return text
-
-
 Setting = str | tuple[str, ...]
 
 
@@ -262,7 +238,8 @@ def _stale_settings(lock: Lock, request: Request, settings: LockSettings) -> Ite
         if not same_environments(before, now):
             old, new = _shown(marker_texts(before)), _shown(marker_texts(now))
             yield Stale("environments-changed", table=name, old=old, new=new)
-    old_values, new_values = dict(lock.settings.values), dict(settings.values)
+    old_values = dict(lock.settings.values)
+    new_values = dict(kept_settings(lock.settings, settings).values)
     for name in sorted({*old_values, *new_values}):
         was, value = old_values.get(name, ""), new_values.get(name, "")
         if was != value:
@@ -274,7 +251,8 @@ def _shown(value: Setting) -> str:
 
 
 def _stale_member(locked: LockedPackage, member: MemberRequest) -> Iterator[Stale]:
-    old, new = locked.manifest or Manifest(), manifest_of(member)
+    old = locked.manifest or Manifest()
+    new = kept_manifest(old, manifest_of(member))
     name, file = member.name, _manifest_file(member.path)
     if isinstance(locked.source, MemberSource) and locked.source.path != member.path:
         yield Stale("member-moved", name, file, old=locked.source.path, new=member.path)
@@ -306,7 +284,7 @@ def stale_folder(
     if locked.requires_python != requires_python:
         old = locked.requires_python
         found.append(Stale("requires-python-changed", name, file, "project", old, requires_python))
-    now = tuple(sorted(set(requires)))
+    now = kept_texts(locked.requires, sorted(set(requires)))
     found += _stale_table(name, file, "project.dependencies", locked.requires, now, ())
     return tuple(found)
 

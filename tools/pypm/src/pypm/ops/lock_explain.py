@@ -376,8 +376,8 @@ def _newest(listing: Listing, version: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _blocks(splits: Iterable[str]) -> list[list[tuple[str, markers.Diagram]]]:
-    """The splits that part everything among themselves; choices that have nothing to do with each other part it
-    each for itself, one after the other."""
+    """The splits that part everything among themselves; choices that have nothing to do with each other part
+    it each for itself, one after the other."""
     blocks: list[list[tuple[str, markers.Diagram]]] = []
     for split in splits:
         cell = markers.parse(split)

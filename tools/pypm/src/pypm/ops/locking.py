@@ -16,7 +16,7 @@ from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
-from pypm_model.freshness import Stale, manifest_of, marker_texts, same_environments, settings_of, stale
+from pypm_model.freshness import Stale, manifest_of, settings_of, stale
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
@@ -27,6 +27,7 @@ from pypm_model.records import record, replace
 from pypm_model.requests import Ask, MemberRequest, Origin, Preference, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
+from pypm_model.respelling import kept_spelling, marker_texts
 from pypm_model.sources import GitSource, IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
@@ -266,19 +267,8 @@ def resolved(
         except PypmError:
             raise conflict from None  # whether it would help cannot be found out now
     made = complete(resolution, request, settings, tools, old.files)
-    before = old.first
-    if before is None:
-        return made
-    # Environments that are only spelled otherwise now make no line of the lock another one.
-    return replace(
-        made,
-        environments=_kept_spelling(before.environments, made.environments),
-        required_environments=_kept_spelling(before.required_environments, made.required_environments),
-    )
-
-
-def _kept_spelling(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
-    return before if same_environments(before, now) else now
+    # What is only spelled otherwise now makes no line of the lock another one.
+    return made if old.first is None else kept_spelling(old.first, made)
 
 
 def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:

@@ -12,12 +12,13 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.world import LOCK, World
 from pypm_model.errors import PypmError
 from pypm_model.events import ignore
-from pypm_model.freshness import same_environments, settings_of
+from pypm_model.freshness import settings_of
 from pypm_model.lock_merge import Asked, Disagreement, merged
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockSettings
 from pypm_model.records import record, replace
 from pypm_model.requests import Request
+from pypm_model.respelling import same_environments
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
 
