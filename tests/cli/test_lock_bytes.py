@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -85,6 +86,14 @@ def test_pages_as_html_without_metadata_files_give_the_same_choice(stage: Stage)
     first = locked(stage, stage.root)
     shutil.rmtree(stage.home / "cache")
     stage.server.format, stage.server.metadata_flags, stage.server.metadata_files = "html", False, False
+    assert locked(stage, stage.root, "--upgrade") == first
+    # A first lock behind such a mirror lacks them, and nothing else; an index that gives them adds them.
+    shutil.rmtree(stage.home / "cache")
+    (stage.root / "pypm.lock").unlink()
+    plain = locked(stage, stage.root)
+    assert plain == re.sub(rb', uploaded = "[^"]*"|, size = [0-9]+', b"", first)
+    shutil.rmtree(stage.home / "cache")
+    stage.server.format, stage.server.metadata_flags, stage.server.metadata_files = "json", True, True
     assert locked(stage, stage.root, "--upgrade") == first
 
 
