@@ -369,6 +369,23 @@ def test_locks_say_where_branches_are() -> None:
     assert "is from git" in str(lost)
 
 
+def test_pdms_names_of_an_index_are_sources() -> None:
+    """An index that is for some names only is asked for nothing else."""
+    source = {"name": "private", "url": "https://p.example/simple", "include_packages": ["Foo", "acme-*"]}
+    draft = read_pdm({"project": {"name": "x"}, "tool": {"pdm": {"source": [source]}}})
+    assert draft is not None
+    assert [(index.name, index.explicit) for index in draft.indexes] == [("private", True)]
+    assert draft.sources == (("foo", ({"index": "private"},)),)
+    assert [(lost.key, "acme-*" in lost.reason) for lost in draft.lost] == [
+        ("tool.pdm.source.private.include_packages", True)
+    ]
+    plain = read_pdm(
+        {"project": {"name": "x"}, "tool": {"pdm": {"source": [{**source, "include_packages": []}]}}}
+    )
+    assert plain is not None
+    assert [index.explicit for index in plain.indexes] == [False]
+
+
 def test_pdms_groups_are_all_installed_and_its_overrides_are_ours() -> None:
     project = {"name": "x"}
     plain = {"project": project, "dependency-groups": {"lint": ["ruff"]}, "tool": {"pdm": {}}}

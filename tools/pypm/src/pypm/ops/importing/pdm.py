@@ -75,7 +75,17 @@ def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft
         if entry.get("type") == "find_links":
             lost.append(Lost(file, f"tool.pdm.source.{name}", "write it as [resolution] find-links"))
             continue
-        indexes.append(NewIndex(name, url, default=name == "pypi"))
+        only = [str(each) for each in entry.get("include_packages", ())]
+        for each in only:
+            if _is_name(each):
+                sources.setdefault(normalize(each), ({"index": name},))
+            else:
+                why = f"{each!r} is left out: [sources] names each package that comes from an index"
+                lost.append(Lost(file, f"tool.pdm.source.{name}.include_packages", why))
+        if entry.get("exclude_packages"):
+            why = "is left out: say of the packages in [sources] which index they come from"
+            lost.append(Lost(file, f"tool.pdm.source.{name}.exclude_packages", why))
+        indexes.append(NewIndex(name, url, explicit=bool(only), default=name == "pypi"))
     resolution = table.get("resolution", {})
     overrides = []
     for name, wanted in resolution.get("overrides", {}).items():
@@ -102,6 +112,13 @@ def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft
         excludes=excludes,
         lost=tuple(lost),
     )
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return parse(text) == parse(normalize(text))
+    except InvalidRequirement:
+        return False
 
 
 def _override(name: str, wanted: str) -> str:
