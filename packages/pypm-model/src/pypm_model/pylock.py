@@ -95,12 +95,14 @@ def to_pylock(
     default_groups: Sequence[NormalizedName] = (),
     editable: bool = True,
     members: bool = True,
+    unbuilt: Collection[NormalizedName] = (),
 ) -> str:
     """The text of `pylock.toml`: deterministic, packages in the lock's order.
 
     Only packages that some flag in *names* needs are in it; flags not in *names* are taken as unset.
     Members are ``directory`` entries, editable unless *editable* is False; without *members* they are
-    left out, and what they need from elsewhere stays: pip refuses folders beside files with hashes.
+    left out, and what they need from elsewhere stays: pip refuses folders beside files with hashes. So are
+    those that are *unbuilt*: they are no packages, and nobody can install them.
     """
     spelled = {
         **{f: ("extras", n) for f, n in names.extras},
@@ -113,7 +115,9 @@ def to_pylock(
     for position, where in sorted(reach(lock).items()):
         inside = both(assume(where, fixed), region)
         package = lock.packages[position]
-        if inside != FALSE and package.name != ROOT and (members or package.manifest is None):
+        if package.manifest is not None and (not members or package.name in unbuilt):
+            continue
+        if inside != FALSE and package.name != ROOT:
             entries.append(_entry(package, _spell(text(inside, region), spelled), locate, editable))
     head = ['lock-version = "1.0"']
     if lock.environments:

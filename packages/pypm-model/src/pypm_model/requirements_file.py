@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pypm_model.lock_reach import reach
 from pypm_model.locks import Lock, LockedPackage, Root
 from pypm_model.markers import FALSE, both, parse, text
 from pypm_model.markers import requires_python as python_region
-from pypm_model.names import ROOT
+from pypm_model.names import ROOT, NormalizedName
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 
 
 def to_requirements(
-    lock: Lock, roots: Sequence[Root], *, hashes: bool = True, editable: bool = True, members: bool = True
+    lock: Lock,
+    roots: Sequence[Root],
+    *,
+    hashes: bool = True,
+    editable: bool = True,
+    members: bool = True,
+    unbuilt: Collection[NormalizedName] = (),
 ) -> str:
     """The requirements file for *roots*: one package a line (its hashes below it), in the lock's order.
 
     Members are paths, relative to the workspace root: where it has any, pip must be run there and
     cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the
-    mixture. Without *members* what they need from elsewhere is there alone.
+    mixture. Without *members* what they need from elsewhere is there alone, and so it is of those that are
+    *unbuilt*: they are no packages, and nobody can install them.
     """
     region = python_region(lock.requires_python)
     if lock.environments:
         region = both(region, parse(" or ".join(f"({e})" for e in lock.environments)))
     reached = {i: both(where, region) for i, where in reach(lock, roots).items()}
     packages = [(lock.packages[i], where) for i, where in sorted(reached.items()) if where != FALSE]
-    packages = [(p, w) for p, w in packages if p.name != ROOT and (members or p.manifest is None)]
+    packages = [
+        (p, w)
+        for p, w in packages
+        if p.name != ROOT and (p.manifest is None or (members and p.name not in unbuilt))
+    ]
     with_hashes = hashes and all(isinstance(p.source, IndexSource | UrlSource) for p, _ in packages)
     lines = []
     for package, where in packages:

@@ -19,6 +19,7 @@ from pypm_model.lock_target import narrowed
 from pypm_model.lock_toml import InvalidToml, loads
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import Diagram, InvalidMarker, parse
+from pypm_model.names import NormalizedName
 from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
 from pypm_model.records import record
 from pypm_model.requirements_file import to_requirements
@@ -158,7 +159,14 @@ def _text(
     """The text, and the files in it whose addresses are not *known*."""
     if form.form == "requirements.txt":
         roots = roots_of(tools.world, workspace, lock, form.selection)
-        text = to_requirements(lock, roots, hashes=form.hashes, editable=form.editable, members=form.members)
+        text = to_requirements(
+            lock,
+            roots,
+            hashes=form.hashes,
+            editable=form.editable,
+            members=form.members,
+            unbuilt=_unbuilt(workspace),
+        )
         return text, []
     missing: list[tuple[LockedPackage, Artifact]] = []
 
@@ -201,7 +209,13 @@ def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: 
         default_groups=[name for flag, name in names.groups if flag in chosen],
         editable=form.editable,
         members=form.members,
+        unbuilt=_unbuilt(workspace),
     )
+
+
+def _unbuilt(workspace: Workspace) -> frozenset[NormalizedName]:
+    """Members that are no packages: they have no ``[build-system]``, or say ``package = false``."""
+    return frozenset(member.name for member in workspace.members if member.build is None)
 
 
 def _addresses_in(text: str | None) -> Addresses:
