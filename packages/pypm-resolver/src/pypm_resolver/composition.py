@@ -59,9 +59,10 @@ class Solved:
 
     def reached(self, key: NodeKey, index: int) -> Diagram:
         """Where a node is needed whose package is candidate *index*, of items 0."""
-        if key[0] != "item" and self.found.chosen.get(NormalizedName(key[1])) != index:
+        found = self.found
+        if key[0] != "item" and found.chosen.get(NormalizedName(key[1])) != index:
             return FALSE
-        return self.found.reach.get(key, FALSE)
+        return found.reach.get(key, FALSE)
 
     def extras(self) -> Iterator[tuple[NodeKey, int]]:
         """The nodes of extras that are needed, with the candidate of their package."""

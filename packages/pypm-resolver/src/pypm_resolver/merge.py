@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
@@ -25,6 +25,7 @@ from pypm_resolver.wording import of_requirement
 
 Entry = tuple[NormalizedName, int]
 """(name, candidate); members have candidate -1."""
+_MEMBER: Mapping[int, Diagram] = {-1: TRUE}
 
 
 def merge(universe: Universe, parts: tuple[Part, ...], steps: int) -> Resolution:
@@ -215,19 +216,21 @@ class _Merger:
                     inside = both(reached, dependency.marker)
                     if inside == FALSE:
                         continue
-                    candidates = region.candidates(dependency.name)
                     if dependency.name in self.problem.members:
                         self._note_range(dependency)
-                        candidates = {-1: self.problem.pythons[dependency.name]}
-                    elif len(candidates) == 1:
-                        candidates = dict.fromkeys(candidates, inside)
+                        inside = both(inside, self.problem.pythons[dependency.name])
+                        candidates = _MEMBER
+                    else:
+                        candidates = region.candidates(dependency.name)
+                    is_one = len(candidates) == 1
                     for index, where in candidates.items():
-                        hit = both(inside, where)
+                        hit = inside if is_one else both(inside, where)
                         if hit == FALSE:
                             continue
                         entry: Entry = (dependency.name, index)
                         known = conditions.setdefault(entry, {})
-                        for extra in (None, *self._known_extras(entry, dependency.extras)):
+                        known[None] = either(known.get(None, FALSE), hit)
+                        for extra in self._known_extras(entry, dependency.extras):
                             known[extra] = either(known.get(extra, FALSE), hit)
         edges = [
             edge for entry, by_extra in conditions.items() for edge in self._edges_to(entry, by_extra, given)
