@@ -104,7 +104,7 @@ def read_build_system(folder: Path, *, shown: str | None = None) -> BuildSystem:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         if not (folder / "setup.py").is_file():
-            raise NothingToBuild(shown.removesuffix("pyproject.toml").rstrip("/\\") or ".") from None
+            raise NothingToBuild(shown.removesuffix("pyproject.toml").rstrip("/\\: ") or ".") from None
         return BuildSystem()
     except OSError as error:
         raise InvalidBuildSystem(shown, (Fault(f"cannot be read: {error.strerror}"),)) from error
