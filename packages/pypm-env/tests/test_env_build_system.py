@@ -54,7 +54,7 @@ def test_requires_alone_means_the_legacy_backend(tmp_path: Path) -> None:
 def test_setup_py_alone(tmp_path: Path) -> None:
     with pytest.raises(NothingToBuild, match="nothing says how"):
         read_build_system(tmp_path)
-    with pytest.raises(NothingToBuild, match="^demo: neither"):
+    with pytest.raises(NothingToBuild, match=r"^demo: neither"):
         read_build_system(tmp_path, shown="demo: pyproject.toml")
     (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup()\n")
     assert read_build_system(tmp_path).requires == LEGACY_REQUIRES
