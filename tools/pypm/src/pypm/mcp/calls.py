@@ -208,9 +208,7 @@ def _check_paths(tool: Tool, given: Mapping[str, Any], cwd: Path, state: State) 
     root = state.workspace.root
     for text in given.get("requirements", ()):
         if _is_folder(text):
-            if text.startswith("~"):
-                check_inside(root, (os.path.expanduser(text),))
-            check_inside(root, (os.path.join(cwd, text),))
+            check_inside(root, (os.path.join(cwd, os.path.expanduser(text)),), text)
     against = given.get("against")
     if against is not None and os.path.lexists(os.path.join(cwd, against)):
         raise NotARevision(against)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints
 
 from pypm.cli.arguments import Argument, Command, Gathered, Option
 from pypm.mcp.errors import BadCall
@@ -154,13 +154,18 @@ def output_schema(answers: Sequence[type]) -> Schema:
 
 
 def _dictionary(kind: type) -> Schema:
-    hints = get_type_hints(kind)
+    # `__required_keys__` cannot be had: where annotations are texts it holds every key.
+    hints = get_type_hints(kind, include_extras=True)
     return {
         "type": "object",
-        "properties": {name: _hinted(hint) for name, hint in hints.items()},
-        "required": sorted(kind.__required_keys__),  # type: ignore[attr-defined]
+        "properties": {name: _hinted(_plain(hint)) for name, hint in hints.items()},
+        "required": sorted(name for name, hint in hints.items() if _plain(hint) is hint),
         "additionalProperties": False,
     }
+
+
+def _plain(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is NotRequired else hint
 
 
 def _hinted(hint: Any) -> Schema:

@@ -82,13 +82,14 @@ def _besides(workspace: Workspace, text: bytes | None) -> tuple[str, ...] | None
     return also_read(workspace, lock)
 
 
-def check_inside(root: str, paths: Iterable[str]) -> None:
-    """Raises `OutsideWorkspace` for the first of *paths*, relative to *root*, that is elsewhere."""
+def check_inside(root: str, paths: Iterable[str], told: str = "") -> None:
+    """Raises `OutsideWorkspace` for the first of *paths*, relative to *root*, that is elsewhere; *told* is how
+    it was spelled, if not so."""
     real = os.path.realpath(root)
     for path in paths:
         found = os.path.realpath(os.path.join(real, path))
         if found != real and not found.startswith(real + os.sep):
-            raise OutsideWorkspace(path)
+            raise OutsideWorkspace(told or path)
 
 
 def _leads_out(path: str) -> bool:
