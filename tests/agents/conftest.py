@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kit.agents import HttpServer
+from kit.osv_server import OsvServer
 from kit.transcripts import Block, Stage
 
 WORKSPACE = """[workspace]
@@ -33,9 +34,21 @@ old 1.0; requires=idna<3.8
 A = '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["b", "anyio"]\n'
 B = '[project]\nname = "b"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["idna>=3.8"]\n'
 
+ADVISORY = {
+    "id": "GHSA-1",
+    "modified": "2026-01-01T00:00:00Z",
+    "affected": [
+        {
+            "package": {"ecosystem": "PyPI", "name": "sniffio"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2"}]}],
+        }
+    ],
+}
+
 
 def furnish(stage: Stage) -> None:
-    """Fills a stage with the workspace, locked."""
+    """Fills a stage with the workspace, locked. Its index wants to be asked each time."""
+    stage.server.max_age = 0
     for word, rest, body in (
         ("index", "", RELEASES),
         ("file", "pypm-workspace.toml", WORKSPACE),
@@ -55,8 +68,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
-    """A server that no test changes anything of; its stage is ``asked.stage``."""
+    """A server that no test changes anything of."""
     with Stage(tmp_path_factory.mktemp("asked") / "stage") as made:
         furnish(made)
-        with HttpServer(made) as server:
+        with OsvServer([ADVISORY]) as osv, HttpServer(made, PYPM_OSV_URL=osv.url) as server:
             yield server

@@ -14,6 +14,7 @@ from kit.transcripts import Stage
 from pypm.mcp.catalog import TOOLS as EVERY
 from pypm.mcp.catalog import Tool
 
+pytestmark = pytest.mark.slow
 WRITING = {"add", "remove", "lock", "sync", "run"}
 
 
@@ -48,10 +49,9 @@ def test_without_permission_nothing_that_writes_is_offered_or_done(asked: HttpSe
     asyncio.run(look())
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-def test_what_can_be_asked_is_answered(asked: HttpServer, mode: str) -> None:
+def test_what_can_be_asked_is_answered(asked: HttpServer) -> None:
     async def look() -> None:
-        async with asked.client(mode) as client:
+        async with asked.client() as client:
             graph = (await answer(client, "graph"))["answer"]
             assert [member["name"] for member in graph["members"]] == ["a", "b"]
             assert [(edge["from"], edge["to"]) for edge in graph["edges"]] == [("a", "b")]
@@ -63,22 +63,22 @@ def test_what_can_be_asked_is_answered(asked: HttpServer, mode: str) -> None:
             assert (await answer(client, "outdated"))["answer"] == []
             plan = (await answer(client, "sync_plan"))["answer"]
             assert [each["name"] for each in plan["install"]][:1] == ["anyio"] and plan["dry-run"]
+            found = await answer(client, "audit")
+            (finding,) = found["answer"]["findings"]
+            assert (found["exit"], finding["package"], finding["id"]) == (1, "sniffio", "GHSA-1")
             new = (await answer(client, "what_if", requirements=["sniffio>1"], members=["b"]))["answer"]
             assert new["written"] == [{"file": "packages/b/pyproject.toml", "requirement": "sniffio>1"}]
             assert new["lock-diff"]["refreshed"] == ["b"] and new["dry-run"]
-            found = await error(client, "what_if", requirements=["old"], members=["a"])
-            assert found["code"] == "conflict"
-            assert {ask["member"] for line in found["story"] for ask in line["asks"]} == {"a", "b"}
 
     asyncio.run(look())
 
 
-def test_an_audit_that_cannot_look_says_so(asked: HttpServer) -> None:
-    """There is no service: the answer is an error, and no clean bill."""
-
+def test_a_conflict_is_an_error_with_its_story_for_older_clients_too(asked: HttpServer) -> None:
     async def look() -> None:
-        async with asked.client() as client:
-            assert (await error(client, "audit"))["code"] == "index-unreachable"
+        async with asked.client("legacy") as client:
+            found = await error(client, "what_if", requirements=["old"], members=["a"])
+            assert found["code"] == "conflict"
+            assert {ask["member"] for line in found["story"] for ask in line["asks"]} == {"a", "b"}
 
     asyncio.run(look())
 
