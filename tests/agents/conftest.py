@@ -1,9 +1,9 @@
-"""One server over HTTP for tests that only ask, on a workspace of two members."""
+"""One server over HTTP for most tests, on a workspace of two members."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -59,17 +59,25 @@ def furnish(stage: Stage) -> None:
     assert stage.run("pypm lock -q") == (0, "")
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path / "stage") as made:
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    """A server that may do everything, for all tests that need none of their own: one takes two seconds to
+    start."""
+    with Stage(tmp_path_factory.mktemp("shared") / "stage") as made:
         furnish(made)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
-    """A server that no test changes anything of."""
-    with Stage(tmp_path_factory.mktemp("asked") / "stage") as made:
-        furnish(made)
-        with OsvServer([ADVISORY]) as osv, HttpServer(made, PYPM_OSV_URL=osv.url) as server:
+        with OsvServer([ADVISORY]) as osv, HttpServer(made, "--allow-write", PYPM_OSV_URL=osv.url) as server:
             yield server
+
+
+@pytest.fixture
+def stage(shared: HttpServer) -> Iterator[Stage]:
+    """The workspace of the shared server; what a test changes of it is as it was afterwards."""
+    made = shared.stage
+    files = {path: path.read_bytes() for path in made.root.rglob("*") if path.is_file()}
+    yield made
+    made.server.heal()
+    made.server.latency = 0.0
+    shutil.rmtree(made.root)
+    for path, content in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

@@ -27,14 +27,13 @@ def resolutions(stage: Stage, package: str) -> int:
     return stage.server.count(f"/simple/{package}/")
 
 
-def test_ten_agents_with_one_question_cost_one_resolution(stage: Stage) -> None:
+def test_ten_agents_with_one_question_cost_one_resolution(shared: HttpServer, stage: Stage) -> None:
     """Eight come over HTTP, two have a server of their own each: for a conflict, too, which is not kept."""
 
     async def ask() -> None:
         async with AsyncExitStack() as stack:
-            server = stack.enter_context(HttpServer(stage))
-            clients = [await stack.enter_async_context(server.client()) for _ in range(8)]
-            clients += [await stack.enter_async_context(stdio(stage)) for _ in range(2)]
+            clients = [await stack.enter_async_context(shared.client()) for _ in range(8)]
+            clients += [await stack.enter_async_context(stdio(stage, **shared.environ)) for _ in range(2)]
             for arguments, code in (
                 ({"requirements": ["sniffio>=1"], "members": ["b"]}, None),
                 ({"requirements": ["old"], "members": ["a"]}, "conflict"),
@@ -61,11 +60,11 @@ def test_ten_agents_with_one_question_cost_one_resolution(stage: Stage) -> None:
     asyncio.run(ask())
 
 
-def test_answers_are_of_the_state_they_name(stage: Stage) -> None:
+def test_answers_are_of_the_state_they_name(shared: HttpServer, stage: Stage) -> None:
     manifest = stage.root / "packages" / "b" / "pyproject.toml"
 
     async def look() -> None:
-        async with stdio(stage) as client:
+        async with shared.client() as client:
             before = await answer(client, "lock_check")
             again = await answer(client, "lock_check")
             assert before["answer"]["fresh"]
@@ -89,12 +88,12 @@ def test_answers_are_of_the_state_they_name(stage: Stage) -> None:
     asyncio.run(look())
 
 
-def test_what_changes_while_it_is_asked_is_asked_again(stage: Stage) -> None:
+def test_what_changes_while_it_is_asked_is_asked_again(shared: HttpServer, stage: Stage) -> None:
     """The manifest changes in the middle of the resolution; the answer is of what is there at its end."""
     manifest = stage.root / "packages" / "b" / "pyproject.toml"
 
     async def look() -> None:
-        async with stdio(stage) as client:
+        async with shared.client() as client:
             stage.server.forget()
             stage.server.latency = 0.5
             asking = asyncio.create_task(answer(client, "lock_diff", upgrade=True))
@@ -108,7 +107,7 @@ def test_what_changes_while_it_is_asked_is_asked_again(stage: Stage) -> None:
     asyncio.run(look())
 
 
-def test_a_hundred_calls_at_once(stage: Stage) -> None:
+def test_a_hundred_calls_at_once(shared: HttpServer, stage: Stage) -> None:
     async def call(client: Client, number: int) -> None:
         match number % 5:
             case 0:
@@ -123,7 +122,7 @@ def test_a_hundred_calls_at_once(stage: Stage) -> None:
                 assert (await client.read_resource("pypm://member/a")).contents
 
     async def ask() -> None:
-        async with stdio(stage) as client, asyncio.TaskGroup() as group:
+        async with shared.client() as client, asyncio.TaskGroup() as group:
             for number in range(100):
                 group.create_task(call(client, number))
 
@@ -132,7 +131,9 @@ def test_a_hundred_calls_at_once(stage: Stage) -> None:
 
 @linux
 @pytest.mark.parametrize("transport", ["stdio", "http"])
-def test_cancelling_ends_the_work_and_the_next_may_do_it(stage: Stage, transport: str) -> None:
+def test_cancelling_ends_the_work_and_the_next_may_do_it(
+    shared: HttpServer, stage: Stage, transport: str
+) -> None:
     stage.server.fail("/simple/sniffio/", "hang", seconds=60)
     question: dict[str, Any] = {"requirements": ["sniffio<2"], "members": ["b"], "refresh": True}
 
@@ -163,9 +164,8 @@ def test_cancelling_ends_the_work_and_the_next_may_do_it(stage: Stage, transport
 
     async def run() -> None:
         if transport == "http":
-            with HttpServer(stage) as server:
-                async with server.client() as client:
-                    await ask(client, server.process.pid)
+            async with shared.client() as client:
+                await ask(client, shared.process.pid)
         else:
             async with stdio(stage) as client:
                 await ask(client, os.getpid())
@@ -202,12 +202,23 @@ class ByHand:
     def call(self, tool: str, **arguments: Any) -> None:
         self.send("tools/call", {"name": tool, "arguments": arguments}, 2)
 
+    def survives_nonsense(self) -> None:
+        for line in (b"\n", b"{}\n", b"not json\n", b"\xff\xfe\n", b'{"jsonrpc": "2.0", "id": 7}\n', b"[]\n"):
+            self.stdin.write(line)
+        self.send("tools/call", {"name": 5}, 8)
+        self.call("why", name="idna")
+        while json.loads(line := self.stdout.readline()).get("id") != 2:
+            pass
+        assert json.loads(line)["result"]["structuredContent"]["exit"] == 0
+
 
 @linux
 @pytest.mark.parametrize("end", ["end of input", "SIGTERM", "SIGKILL"])
 def test_who_vanishes_leaves_nothing_behind(stage: Stage, end: str) -> None:
     stage.server.fail("/simple/sniffio/", "hang", seconds=60)
     server = ByHand(stage)
+    if end == "end of input":
+        server.survives_nonsense()
     stage.server.forget()
     server.call("what_if", requirements=["sniffio<3"], members=["b"], refresh=True)
     until(lambda: stage.server.count("/simple/sniffio/"))
@@ -224,23 +235,10 @@ def test_who_vanishes_leaves_nothing_behind(stage: Stage, end: str) -> None:
     assert server.process.stderr.read() == b""
 
 
-def test_nonsense_on_the_wire_is_survived(stage: Stage) -> None:
-    server = ByHand(stage)
-    for line in (b"\n", b"{}\n", b"not json\n", b"\xff\xfe\n", b'{"jsonrpc": "2.0", "id": 7}\n', b"[]\n"):
-        server.stdin.write(line)
-    server.send("tools/call", {"name": 5}, 8)
-    server.call("why", name="idna")
-    while json.loads(line := server.stdout.readline()).get("id") != 2:
-        pass
-    assert json.loads(line)["result"]["structuredContent"]["exit"] == 0
-    server.stdin.close()
-    assert server.process.wait(20) == 0
-
-
 @linux
-def test_a_task_that_is_cancelled_ends_with_all_it_started(stage: Stage) -> None:
+def test_a_task_that_is_cancelled_ends_with_all_it_started(shared: HttpServer, stage: Stage) -> None:
     async def run() -> None:
-        async with stdio(stage, "--allow-write") as client:
+        async with shared.client() as client:
             done = await answer(client, "run", task="hello", members=["a"])
             assert done["answer"]["stdout"] == "hello\n" and done["exit"] == 0
             with anyio.CancelScope() as scope:
@@ -250,7 +248,7 @@ def test_a_task_that_is_cancelled_ends_with_all_it_started(stage: Stage) -> None
                         await client.call_tool("run", {"task": "stay", "members": ["a"]})
 
                     group.start_soon(call)
-                    found = await until_async(lambda: _named("sleep", children(os.getpid())))
+                    found = await until_async(lambda: _named("sleep", children(shared.process.pid)))
                     scope.cancel()
             await until_async(lambda: not any(map(is_there, found)))
 
@@ -268,11 +266,11 @@ def _named(name: str, pids: list[int]) -> list[int]:
     return found
 
 
-def test_what_writes_writes_and_says_what_there_is_then(stage: Stage) -> None:
+def test_what_writes_writes_and_says_what_there_is_then(shared: HttpServer, stage: Stage) -> None:
     stage.do(Block("index", "", "new 1.0\n", 0))
 
     async def write() -> None:
-        async with stdio(stage, "--allow-write") as client:
+        async with shared.client() as client:
             before = await answer(client, "lock_check")
             added = await answer(client, "add", requirements=["new"], members=["b"], no_sync=True)
             assert added["answer"]["written"][0]["requirement"] == "new>=1.0"

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from kit.agents import TOOLS, HttpServer, answer, error, stdio, tools_text
@@ -18,6 +19,42 @@ pytestmark = pytest.mark.slow
 WRITING = {"add", "remove", "lock", "sync", "run"}
 
 
+def wrong(tool: Tool) -> list[dict[str, Any]]:
+    """Arguments that *tool* does not take."""
+    schema = tool.input_schema
+    right = {
+        name: ["x"] if schema["properties"][name]["type"] == "array" else "x" for name in schema["required"]
+    }
+    found: list[dict[str, Any]] = [{**right, "nonsense": 1}]
+    if right:
+        found.append({})
+    for name, each in schema["properties"].items():
+        bad = {"string": [5, None, ["x"], "a\0b" if not tool.answers else 5.5], "array": ["x", [1], {}]}
+        bad |= {"boolean": ["yes", 1], "integer": ["5", -1, 1.5, True, 2**70]}
+        if "enum" in each:
+            bad["string"] = ["none of them"]
+        found += [{**right, name: value} for value in bad[each["type"]]]
+    return found
+
+
+async def lives_on(client: Client) -> None:
+    """Wrong arguments are told by name, and what is not there; the server answers as before."""
+    told = 0
+    for tool in EVERY:
+        for arguments in wrong(tool):
+            found = await error(client, tool.name, **arguments)
+            assert found["code"] == "bad-arguments", (tool.name, arguments, found)
+            assert found["tool"] == tool.name and found["argument"] in {*arguments, *tool.takes}
+            told += 1
+    assert told > 200
+    with pytest.raises(MCPError, match="no such tool"):
+        await client.call_tool("rm -rf", {})
+    for uri in ("pypm://nothing", "pypm://member/nobody", "file:///etc/passwd", "pypm://member/../a"):
+        with pytest.raises(MCPError, match="no such resource"):
+            await client.read_resource(uri)
+    assert (await answer(client, "lock_check"))["answer"]["fresh"]
+
+
 def test_the_tools_are_those_of_the_transcript(stage: Stage) -> None:
     """`python -m kit.agents` writes it anew. Over standard input and output, with everything allowed."""
 
@@ -26,13 +63,14 @@ def test_the_tools_are_those_of_the_transcript(stage: Stage) -> None:
             assert await tools_text(client) == TOOLS.read_text(encoding="utf-8")
             found = await answer(client, "why", name="idna")
             assert {path[0]["from"]["name"] for path in found["answer"]["paths"]} == {"a", "b"}
+            await lives_on(client)
 
     asyncio.run(look())
 
 
-def test_without_permission_nothing_that_writes_is_offered_or_done(asked: HttpServer) -> None:
+def test_without_permission_nothing_that_writes_is_offered_or_done(stage: Stage) -> None:
     async def look() -> None:
-        async with asked.client() as client:
+        async with stdio(stage) as client:
             tools = (await client.list_tools()).tools
             assert {tool.name for tool in tools} == {tool.name for tool in EVERY} - WRITING
             for tool in tools:
@@ -49,9 +87,9 @@ def test_without_permission_nothing_that_writes_is_offered_or_done(asked: HttpSe
     asyncio.run(look())
 
 
-def test_what_can_be_asked_is_answered(asked: HttpServer) -> None:
+def test_what_can_be_asked_is_answered(shared: HttpServer) -> None:
     async def look() -> None:
-        async with asked.client() as client:
+        async with shared.client() as client:
             graph = (await answer(client, "graph"))["answer"]
             assert [member["name"] for member in graph["members"]] == ["a", "b"]
             assert [(edge["from"], edge["to"]) for edge in graph["edges"]] == [("a", "b")]
@@ -73,9 +111,9 @@ def test_what_can_be_asked_is_answered(asked: HttpServer) -> None:
     asyncio.run(look())
 
 
-def test_a_conflict_is_an_error_with_its_story_for_older_clients_too(asked: HttpServer) -> None:
+def test_a_conflict_is_an_error_with_its_story_for_older_clients_too(shared: HttpServer) -> None:
     async def look() -> None:
-        async with asked.client("legacy") as client:
+        async with shared.client("legacy") as client:
             found = await error(client, "what_if", requirements=["old"], members=["a"])
             assert found["code"] == "conflict"
             assert {ask["member"] for line in found["story"] for ask in line["asks"]} == {"a", "b"}
@@ -83,48 +121,9 @@ def test_a_conflict_is_an_error_with_its_story_for_older_clients_too(asked: Http
     asyncio.run(look())
 
 
-def wrong(tool: Tool) -> list[dict[str, Any]]:
-    """Arguments that *tool* does not take."""
-    schema = tool.input_schema
-    right = {
-        name: ["x"] if schema["properties"][name]["type"] == "array" else "x" for name in schema["required"]
-    }
-    found: list[dict[str, Any]] = [{**right, "nonsense": 1}]
-    if right:
-        found.append({})
-    for name, each in schema["properties"].items():
-        bad = {"string": [5, None, ["x"], "a\0b" if not tool.answers else 5.5], "array": ["x", [1], {}]}
-        bad |= {"boolean": ["yes", 1], "integer": ["5", -1, 1.5, True, 2**70]}
-        if "enum" in each:
-            bad["string"] = ["none of them"]
-        found += [{**right, name: value} for value in bad[each["type"]]]
-    return found
-
-
-def test_wrong_arguments_are_told_by_name_and_the_server_lives_on(stage: Stage) -> None:
+def test_the_memory_answers_in_its_shapes(shared: HttpServer) -> None:
     async def look() -> None:
-        async with stdio(stage, "--allow-write") as client:
-            told = 0
-            for tool in EVERY:
-                for arguments in wrong(tool):
-                    found = await error(client, tool.name, **arguments)
-                    assert found["code"] == "bad-arguments", (tool.name, arguments, found)
-                    assert found["tool"] == tool.name and found["argument"] in {*arguments, *tool.takes}
-                    told += 1
-            assert told > 200
-            with pytest.raises(MCPError, match="no such tool"):
-                await client.call_tool("rm -rf", {})
-            for uri in ("pypm://nothing", "pypm://member/nobody", "file:///etc/passwd", "pypm://member/../a"):
-                with pytest.raises(MCPError, match="no such resource"):
-                    await client.read_resource(uri)
-            assert (await answer(client, "lock_check"))["answer"]["fresh"]
-
-    asyncio.run(look())
-
-
-def test_the_memory_answers_in_its_shapes(asked: HttpServer) -> None:
-    async def look() -> None:
-        async with asked.client() as one, asked.client() as other:
+        async with shared.client() as one, shared.client() as other:
             here: dict[str, Any] = {"session_id": "agents"}
             made = await answer(one, "memory_init", **here, silo_size=2)
             assert made == {"status": "initialized", "session_id": "agents", "silo_size": 2}
@@ -161,9 +160,9 @@ def test_the_memory_answers_in_its_shapes(asked: HttpServer) -> None:
     asyncio.run(look())
 
 
-def test_resources_are_the_workspace_its_lock_and_its_members(asked: HttpServer) -> None:
+def test_resources_are_the_workspace_its_lock_and_its_members(shared: HttpServer) -> None:
     async def look() -> None:
-        async with asked.client() as client:
+        async with shared.client() as client:
             listed = [each.uri for each in (await client.list_resources()).resources]
             assert listed == ["pypm://workspace", "pypm://lock", "pypm://member/a", "pypm://member/b"]
             templates = (await client.list_resource_templates()).resource_templates
@@ -173,7 +172,7 @@ def test_resources_are_the_workspace_its_lock_and_its_members(asked: HttpServer)
                 (contents,) = (await client.read_resource(uri)).contents
                 assert contents.meta is not None and contents.meta["state"]["lock"].startswith("sha256:")
                 texts[uri] = contents.text  # type: ignore[union-attr]
-            assert texts["pypm://lock"] == (asked.stage.root / "pypm.lock").read_text(encoding="utf-8")
+            assert texts["pypm://lock"] == (shared.stage.root / "pypm.lock").read_text(encoding="utf-8")
             assert json.loads(texts["pypm://workspace"])["edges"][0]["to"] == "b"
             b = json.loads(texts["pypm://member/b"])
             assert b["dependencies"] == ["idna>=3.8"] and b["needed-by"] == ["a"] and b["tasks"]["hello"]

@@ -52,7 +52,7 @@ class HttpServer:
     def __init__(self, stage: Stage, *words: str, **environ: str) -> None:
         self.stage = stage
         self._words = words
-        self._environ = environ
+        self.environ = environ
         self.url = ""
         self.token = ""
 
@@ -60,7 +60,7 @@ class HttpServer:
         self.process = subprocess.Popen(
             pypm("mcp", "--http", ":0", *self._words),
             cwd=self.stage.root,
-            env=environ_of(self.stage, **self._environ),
+            env=environ_of(self.stage, **self.environ),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
