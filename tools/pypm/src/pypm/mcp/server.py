@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from mcp import types
@@ -192,7 +192,8 @@ class Progress:
             await asyncio.sleep(EVERY)
             if self._heard > told:
                 told = self._heard
-                await self._context.session.report_progress(float(told), None, self._tally.line or None)
+                with suppress(Exception):  # the client may have gone: the call ends in its own way
+                    await self._context.session.report_progress(float(told), None, self._tally.line or None)
 
 
 def described(tool: Tool) -> types.Tool:

@@ -83,8 +83,8 @@ def _besides(workspace: Workspace, text: bytes | None) -> tuple[str, ...] | None
 
 
 def check_inside(root: str, paths: Iterable[str], told: str = "") -> None:
-    """Raises `OutsideWorkspace` for the first of *paths*, relative to *root*, that is elsewhere; *told* is how
-    it was spelled, if not so."""
+    """Raises `OutsideWorkspace` for the first of *paths*, relative to *root*, that is elsewhere; *told* is
+    how it was spelled, if not so."""
     real = os.path.realpath(root)
     for path in paths:
         found = os.path.realpath(os.path.join(real, path))
