@@ -28,12 +28,12 @@ def resolutions(stage: Stage, package: str) -> int:
 
 
 def test_ten_agents_with_one_question_cost_one_resolution(shared: HttpServer, stage: Stage) -> None:
-    """Eight come over HTTP, two have a server of their own each: for a conflict, too, which is not kept."""
+    """Nine come over HTTP, one has a server of its own: for a conflict, too, which is not kept."""
 
     async def ask() -> None:
         async with AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(shared.client()) for _ in range(8)]
-            clients += [await stack.enter_async_context(stdio(stage, **shared.environ)) for _ in range(2)]
+            clients = [await stack.enter_async_context(shared.client()) for _ in range(9)]
+            clients.append(await stack.enter_async_context(stdio(stage, **shared.environ)))
             for arguments, code in (
                 ({"requirements": ["sniffio>=1"], "members": ["b"]}, None),
                 ({"requirements": ["old"], "members": ["a"]}, "conflict"),

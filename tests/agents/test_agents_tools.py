@@ -10,10 +10,12 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from kit.agents import TOOLS, HttpServer, answer, error, stdio, tools_text
+from kit.agents import TOOLS, HttpServer, answer, environ_of, error, stdio, tools_text
 from kit.transcripts import Stage
 from pypm.mcp.catalog import TOOLS as EVERY
 from pypm.mcp.catalog import Tool
+from pypm.mcp.server import Served, ServerOptions
+from pypm.ops.world import World
 
 pytestmark = pytest.mark.slow
 WRITING = {"add", "remove", "lock", "sync", "run"}
@@ -69,8 +71,10 @@ def test_the_tools_are_those_of_the_transcript(stage: Stage) -> None:
 
 
 def test_without_permission_nothing_that_writes_is_offered_or_done(stage: Stage) -> None:
+    world = World(stage.root, environ_of(stage))
+
     async def look() -> None:
-        async with stdio(stage) as client:
+        async with Served(world, ServerOptions()) as served, Client(served.server) as client:
             tools = (await client.list_tools()).tools
             assert {tool.name for tool in tools} == {tool.name for tool in EVERY} - WRITING
             for tool in tools:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from pypm.ops.wanted import NotARequirement, parsed
 from pypm.ops.world import World
 from pypm_memory.memory import Memory
 from pypm_model.events import Event, Warned
-from pypm_model.records import as_dict, record
+from pypm_model.records import as_dict, record, replace
 
 ATTEMPTS = 5
 _OUTPUT = 64 * 1024
@@ -106,10 +107,11 @@ class Calls:
         raise WorkspaceRestless(ATTEMPTS)
 
     async def _act(self, tool: Tool, given: Mapping[str, Any], hear: Hear) -> Result:
-        async with self._writing:
+        runs = tool.name == "run"
+        async with nullcontext() if runs else self._writing:
             state = await self.state()
             _check_paths(tool, given, self._world.cwd, state)
-            if tool.name == "run":
+            if runs:
                 tasks = tuple(name for name, _ in all_tasks(state.workspace))
                 if given["task"] not in tasks:
                     raise NoSuchTask(given["task"], tasks)
@@ -128,12 +130,13 @@ class Calls:
             else:
                 hear(event)
 
-        limit = _OUTPUT if tool.name == "run" else 64 * 1024 * 1024
-        job = Job(line, self._world.cwd, self._world.environ, tool.writes, limit)
-        ended = await self._workshop.run(job, heard)
-        found = _ran(ended) if tool.name == "run" else _said(tool, ended)
-        extra = {} if tool.name == "run" and "answer" in found else {"warnings": warnings}
-        plain: Answer = self.secrets.hidden({**found, **extra})
+        job = Job(line, self._world.cwd, self._world.environ, tool.writes)
+        if tool.name == "run":
+            job = replace(job, stays=True, output_limit=_OUTPUT)
+            found = _ran(await self._workshop.run(job, heard))
+        else:
+            found = {**_said(tool, await self._workshop.run(job, heard)), "warnings": warnings}
+        plain: Answer = self.secrets.hidden(found)
         return plain
 
 

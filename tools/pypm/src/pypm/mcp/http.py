@@ -157,6 +157,7 @@ async def _serve(
             Guard(app, hosts, token),
             log_config=None,
             access_log=False,
+            ws="none",
             server_header=False,
             timeout_graceful_shutdown=_ENDING_SECONDS,
         )

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Job:
     environ: Mapping[str, str]
     writes: bool = False
     """It is interrupted before it is killed: it has something to put back."""
+    stays: bool = False
+    """It may take as long as it likes: it has no share of the places that others wait for."""
     output_limit: int = 64 * 1024 * 1024
     """Bytes of each stream that are kept, the last ones."""
 
@@ -57,7 +59,7 @@ class Workshop:
     async def run(self, job: Job, hear: Hear) -> Ended:
         """What became of *job*; *hear* is told its events. If this is cancelled, the process and all it has
         started are ended."""
-        async with self._places:
+        async with nullcontext() if job.stays else self._places:
             return await self._run(job, hear)
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pypm.cli.arguments import UsageError, option, verb
@@ -61,6 +62,8 @@ def command(
     if http is None:
         from pypm.mcp.stdio import serve
 
+        if sys.stdin.isatty() and not common.quiet:
+            say("Serving on standard input and output: agents' clients start this; Ctrl-C ends it")
         return serve(served, options)
     return _over_http(common, served, options, http, token_file, hosts)
 
