@@ -147,7 +147,7 @@ def test_no_secret_is_in_any_answer(stage: Stage) -> None:
                 result = await client.call_tool(tool, arguments, progress_callback=tell)
                 assert not result.is_error, result.structured_content
                 seen.append(result.model_dump(mode="json"))
-            stage.server.fail("/simple/*", "status", status=403)
+            stage.server.fail("/simple/", "status", status=403)
             for tool, arguments in (
                 ("what_if", {"requirements": ["nothing"], "members": ["a"]}),
                 ("outdated", {}),

@@ -130,7 +130,7 @@ def test_a_hundred_calls_at_once(shared: HttpServer, stage: Stage) -> None:
 
 
 @linux
-@pytest.mark.parametrize("transport", ["stdio", "http"])
+@pytest.mark.parametrize("transport", ["stdio", "http", "http of 2025"])
 def test_cancelling_ends_the_work_and_the_next_may_do_it(
     shared: HttpServer, stage: Stage, transport: str
 ) -> None:
@@ -163,14 +163,39 @@ def test_cancelling_ends_the_work_and_the_next_may_do_it(
         assert (await answer(client, "what_if", **question))["answer"]["dry-run"]
 
     async def run() -> None:
-        if transport == "http":
-            async with shared.client() as client:
+        if transport.startswith("http"):
+            # Newer clients close the stream of the call, older ones send a notification.
+            async with shared.client("auto" if transport == "http" else "legacy") as client:
                 await ask(client, shared.process.pid)
         else:
             async with stdio(stage) as client:
                 await ask(client, os.getpid())
 
     asyncio.run(run())
+
+
+@linux
+def test_work_that_is_killed_is_an_error_of_one_call(shared: HttpServer, stage: Stage) -> None:
+    stage.server.fail("/simple/sniffio/", "hang", seconds=60)
+
+    async def ask() -> None:
+        async with shared.client() as client:
+            before = set(children(shared.process.pid))
+            stage.server.forget()
+            question = {"requirements": ["sniffio<4"], "members": ["b"], "refresh": True}
+            asking = asyncio.create_task(error(client, "what_if", **question))
+            await until_async(lambda: stage.server.count("/simple/sniffio/"))
+            for pid in set(children(shared.process.pid)) - before:
+                os.kill(pid, signal.SIGKILL)
+            found = await asking
+            assert (found["code"], found["tool"], found["status"]) == (
+                "tool-failed",
+                "what_if",
+                -signal.SIGKILL,
+            )
+            assert (await answer(client, "lock_check"))["answer"]["fresh"]
+
+    asyncio.run(ask())
 
 
 class ByHand:
@@ -290,3 +315,31 @@ def test_what_writes_writes_and_says_what_there_is_then(shared: HttpServer, stag
             assert tasks["code"] == "no-such-task" and tasks["tasks"] == ["hello", "stay"]
 
     asyncio.run(write())
+
+
+@linux
+def test_an_edit_that_is_cancelled_leaves_nothing_half_done(shared: HttpServer, stage: Stage) -> None:
+    """Manifest and lock are written before the environment is made, and put back if that is broken off."""
+    stage.do(Block("index", "", "slow-to-come 1.0\n", 0))
+    wheel = "slow_to_come-1.0-py3-none-any.whl$"
+    stage.server.fail(wheel, "hang", seconds=60)
+    manifest, lock = stage.root / "packages" / "b" / "pyproject.toml", stage.root / "pypm.lock"
+    before = manifest.read_bytes(), lock.read_bytes()
+
+    async def run() -> None:
+        async with shared.client() as client:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as group:
+
+                    async def call() -> None:
+                        await client.call_tool("add", {"requirements": ["slow-to-come"], "members": ["b"]})
+
+                    group.start_soon(call)
+                    await until_async(lambda: stage.server.count(wheel))
+                    assert manifest.read_bytes() != before[0]
+                    working = children(shared.process.pid)
+                    scope.cancel()
+            await until_async(lambda: not any(map(is_there, working)))
+
+    asyncio.run(run())
+    assert (manifest.read_bytes(), lock.read_bytes()) == before
