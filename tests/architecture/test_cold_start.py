@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,23 @@ def test_version_help_and_mistyped_verbs_import_next_to_nothing(arguments: list[
     loaded = modules_after(f"from pypm._entry import main; main({arguments!r})")
     assert len(loaded) <= 10, sorted(loaded)
     assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("line", ["lock --check", "memory peek s k", "why a", "mcp --help", "help mcp"])
+def test_nobody_loads_what_only_agents_need(line: str, tmp_path: Path) -> None:
+    """The SDK takes longer to load than most commands to run; the face for agents comes with it."""
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\nversion = '1'\n", encoding="utf-8")
+    site = sysconfig.get_path("purelib")
+    code = f"sys.path.append({site!r}); from pypm._entry import main; main({line.split()!r})"
+    loaded = modules_after(
+        f"import os; os.environ['PYPM_HOME'] = os.environ['PYPM_CACHE_DIR'] = '.'; {code}", tmp_path
+    )
+    assert "pypm.cli.main" in loaded
+    ours = {name for name in loaded if name.startswith("pypm.mcp")} - {"pypm.mcp", "pypm.mcp.errors"}
+    assert not ours and not {
+        name for name in loaded if name.partition(".")[0] in ("mcp", "mcp_types", "anyio")
+    }
+    assert "mcp" in line or "pypm.mcp" not in loaded
 
 
 def test_a_sync_with_nothing_to_do_imports_no_parser(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "look at the machine and the workspace for what will go wrong"),
     "python": ("python", "find and list interpreters"),
     "memory": ("memory", "what agents remember: texts by session and key, and promises"),
+    "mcp": ("mcp", "serve agents: tools and resources of the workspace, and the memory, over MCP"),
     "cache": ("cache", "look at the store and clean it"),
     "self": ("self_", "pypm itself: put a fast launcher on PATH"),
     "version": ("version", "print pypm's version"),

@@ -6,9 +6,9 @@ A verb is a function and the parts its command line has; `verb` puts them togeth
     def command(common: Common, check: bool, name: str) -> int: ...
 
 Own code rather than a library: a library for this takes longer to load (35 ms) than a lock takes to be
-checked, and the same records make the reference page and, for agents, the schemas. Words follow GNU's
-habits: ``--name value`` or ``--name=value``, ``-n value`` or ``-nvalue``, ``-qv`` for two flags, ``--``
-ends the options, and options stand anywhere unless an argument takes all the rest.
+checked, and the same records make the reference page and, for agents, the schemas (`pypm.mcp.schemas`).
+Words follow GNU's habits: ``--name value`` or ``--name=value``, ``-n value`` or ``-nvalue``, ``-qv`` for
+two flags, ``--`` ends the options, and options stand anywhere unless an argument takes all the rest.
 """
 
 from __future__ import annotations
@@ -94,14 +94,15 @@ def option(
 def argument(
     name: str,
     *,
+    metavar: str = "",
     required: bool = True,
     many: bool = False,
     rest: bool = False,
     default: str | None = None,
 ) -> Argument:
-    """An argument, shown as its name in capitals."""
+    """An argument, shown as *metavar*, or its name in capitals."""
     needed = required and default is None
-    return Argument(name, name.upper(), needed, many or rest, rest, default)
+    return Argument(name, metavar or name.upper(), needed, many or rest, rest, default)
 
 
 HELP = option("--help", help="Show this text.")

@@ -12,7 +12,11 @@ from pypm.cli.arguments import Gathered, option
 from pypm.cli.render.progress import Progress
 from pypm.ops.selection import Selection
 from pypm.ops.world import World, truth
+from pypm_model.events import Event, Listener
 from pypm_model.records import record
+
+HEARERS: list[Listener] = []
+"""Who else hears what verbs tell as they work: a face that has no terminal (`pypm.mcp.child`)."""
 
 
 @record
@@ -100,8 +104,18 @@ def world(common: Common) -> Iterator[World]:
         yield World(
             cwd=Path.cwd(),
             environ=environ,
-            listener=progress,
+            listener=_all(progress) if HEARERS else progress,
             offline=offline,
             refresh=common.refresh or truth(environ.get("PYPM_REFRESH", "")),
             asker=progress.ask if answers else None,
         )
+
+
+def _all(progress: Listener) -> Listener:
+    """What tells everybody."""
+
+    def tell(event: Event) -> None:
+        for hear in (progress, *HEARERS):
+            hear(event)
+
+    return tell

@@ -22,6 +22,41 @@ _EVERY = 0.08
 """Seconds between two drawings: a terminal is slower than the work."""
 
 
+class Tally:
+    """What is going on, as events tell it. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._work: dict[str, list[int]] = {}
+        self._subjects: dict[str, str] = {}
+
+    def hear(self, event: Event) -> None:
+        """Takes *event* into account; a warning is nothing that goes on."""
+        match event:
+            case Started(work, subject, total):
+                state = self._work.setdefault(work, [0, 0])
+                state[1] += total
+                self._subjects[work] = subject
+            case Advanced(work, subject, amount):
+                state = self._work.setdefault(work, [0, 0])
+                state[0] += amount
+                if subject:
+                    self._subjects[work] = subject
+            case Finished(work, _):
+                state = self._work.get(work, [0, 0])
+                if state[0] >= state[1]:
+                    self._work.pop(work, None)
+
+    @property
+    def line(self) -> str:
+        """All of it in one line; empty if nothing goes on."""
+        parts = []
+        for work, (done, total) in self._work.items():
+            parts.append(
+                f"{_VERBS.get(work, work)} {_amount(work, done, total)}{_short(self._subjects[work])}"
+            )
+        return " · ".join(parts)[:110]
+
+
 class Progress:
     """A listener that draws what is going on in one line of stderr and wipes it at the end.
 
@@ -32,8 +67,7 @@ class Progress:
         self._shown = (sys.stderr.isatty() if shown is None else shown) and not quiet
         self._quiet = quiet
         self._lock = threading.Lock()
-        self._work: dict[str, list[int]] = {}
-        self._subjects: dict[str, str] = {}
+        self._tally = Tally()
         self._drawn = ""
         self._last = 0.0
         self._warned: set[str] = set()
@@ -48,23 +82,10 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            match event:
-                case Warned(code, message):
-                    self._warn(code, message)
-                    return
-                case Started(work, subject, total):
-                    state = self._work.setdefault(work, [0, 0])
-                    state[1] += total
-                    self._subjects[work] = subject
-                case Advanced(work, subject, amount):
-                    state = self._work.setdefault(work, [0, 0])
-                    state[0] += amount
-                    if subject:
-                        self._subjects[work] = subject
-                case Finished(work, _):
-                    state = self._work.get(work, [0, 0])
-                    if state[0] >= state[1]:
-                        self._work.pop(work, None)
+            if isinstance(event, Warned):
+                self._warn(event.code, event.message)
+                return
+            self._tally.hear(event)
             if self._shown and time.monotonic() - self._last > _EVERY:
                 self._draw()
 
@@ -93,12 +114,7 @@ class Progress:
         warn(code, message)
 
     def _draw(self) -> None:
-        parts = []
-        for work, (done, total) in self._work.items():
-            parts.append(
-                f"{_VERBS.get(work, work)} {_amount(work, done, total)}{_short(self._subjects[work])}"
-            )
-        line = " · ".join(parts)[:110]
+        line = self._tally.line
         if line != self._drawn:
             sys.stderr.write(f"\r\x1b[2K{line}")
             sys.stderr.flush()

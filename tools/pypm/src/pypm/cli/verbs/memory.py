@@ -13,10 +13,15 @@ from pypm.cli.render.report import say
 from pypm.ops.memory import open_memory
 
 DB = option("--db", metavar="FILE", help="The memory's file (memory.db in ~/.pypm). [PYPM_MEMORY]")
-SESSION = argument("session")
-TTL = option("--ttl", metavar="N", least=1, help="Forget it after so many seconds.")
+SESSION = argument("session_id", metavar="SESSION")
+TTL = option("--ttl", name="ttl_seconds", metavar="N", least=1, help="Forget it after so many seconds.")
 LEASE = option(
-    "--lease", metavar="N", least=1, default=60, help="Seconds that a claim is held without a result (60)."
+    "--lease",
+    name="lease_seconds",
+    metavar="N",
+    least=1,
+    default=60,
+    help="Seconds that a claim is held without a result (60).",
 )
 
 
@@ -26,11 +31,11 @@ LEASE = option(
     DB,
     COMMON,
 )
-def init_command(common: Common, session: str, silo_size: int | None, db: str | None) -> int:
+def init_command(common: Common, session_id: str, silo_size: int | None, db: str | None) -> int:
     """Make a session, or give it another size: the entries used last stay."""
     with world(common) as here, open_memory(here, db) as memory:
-        answer = memory.init(session, silo_size)
-    _tell(common, answer, f"{answer['status']} {session}: {answer['silo_size']} entries at most")
+        answer = memory.init(session_id, silo_size)
+    _tell(common, answer, f"{answer['status']} {session_id}: {answer['silo_size']} entries at most")
     return 0
 
 
@@ -42,14 +47,16 @@ def init_command(common: Common, session: str, silo_size: int | None, db: str | 
     DB,
     COMMON,
 )
-def peek_command(common: Common, session: str, key: str, claim: bool, lease: int, db: str | None) -> int:
+def peek_command(
+    common: Common, session_id: str, key: str, claim: bool, lease_seconds: int, db: str | None
+) -> int:
     """Print what is kept under a key, changing nothing; exit 1 if there is no value.
 
     Without a value it prints `pending PROMISE` if somebody is at work on it, and with --claim
     `claimed PROMISE` if the work is yours now: do it, and `pypm memory resolve`.
     """
     with world(common) as here, open_memory(here, db) as memory:
-        answer = memory.peek(session, key, claim=claim, lease_seconds=float(lease))
+        answer = memory.peek(session_id, key, claim=claim, lease_seconds=float(lease_seconds))
     match answer:
         case {"value": str(value)}:
             _print(common, answer, value)
@@ -62,24 +69,33 @@ def peek_command(common: Common, session: str, key: str, claim: bool, lease: int
 
 
 @verb(SESSION, argument("key"), argument("value"), TTL, DB, COMMON)
-def set_command(common: Common, session: str, key: str, value: str, ttl: int | None, db: str | None) -> int:
+def set_command(
+    common: Common, session_id: str, key: str, value: str, ttl_seconds: int | None, db: str | None
+) -> int:
     """Keep a value under a key; `-` reads it from standard input.
 
     Where the session is full, the entry used least recently makes room.
     """
     text = _text(value)
     with world(common) as here, open_memory(here, db) as memory:
-        answer = memory.set(session, key, text, ttl_seconds=ttl)
+        answer = memory.set(session_id, key, text, ttl_seconds=ttl_seconds)
     _tell(common, answer, f"stored at {answer['index']}")
     return 0
 
 
 @verb(
     SESSION,
-    argument("promise"),
+    argument("promise_id", metavar="PROMISE"),
     argument("payload", required=False),
     option("--failure", metavar="TEXT", help="The work has failed: tell those who wait, keep nothing."),
-    option("--wait", metavar="N", least=0, default=0, help="Wait so many seconds for the result (up to 60)."),
+    option(
+        "--wait",
+        name="wait_seconds",
+        metavar="N",
+        least=0,
+        default=0,
+        help="Wait so many seconds for the result (up to 60).",
+    ),
     option("--claim", help="If whoever was at work is gone, promise to do it."),
     LEASE,
     TTL,
@@ -88,14 +104,14 @@ def set_command(common: Common, session: str, key: str, value: str, ttl: int | N
 )
 def resolve_command(
     common: Common,
-    session: str,
-    promise: str,
+    session_id: str,
+    promise_id: str,
     payload: str | None,
     failure: str | None,
-    wait: int,
+    wait_seconds: int,
     claim: bool,
-    lease: int,
-    ttl: int | None,
+    lease_seconds: int,
+    ttl_seconds: int | None,
     db: str | None,
 ) -> int:
     """Keep a promise with its payload (`-`: from standard input), or print the result of another's; exit 1 if
@@ -103,19 +119,19 @@ def resolve_command(
     settles = payload is not None or failure is not None
     if payload is not None and failure is not None:
         raise UsageError("PAYLOAD and --failure exclude each other")
-    if settles and (wait or claim):
+    if settles and (wait_seconds or claim):
         raise UsageError("--wait and --claim are for a result of another, without PAYLOAD and --failure")
     text = None if payload is None else _text(payload)
     with world(common) as here, open_memory(here, db) as memory:
         answer = memory.resolve(
-            session,
-            promise,
+            session_id,
+            promise_id,
             text,
             failure=failure,
-            ttl_seconds=ttl,
-            wait_seconds=float(wait),
+            ttl_seconds=ttl_seconds,
+            wait_seconds=float(wait_seconds),
             claim=claim,
-            lease_seconds=float(lease),
+            lease_seconds=float(lease_seconds),
         )
     match answer:
         case {"payload": str(result)} if not settles:
@@ -135,10 +151,10 @@ def resolve_command(
 
 
 @verb(SESSION, DB, COMMON)
-def flush_command(common: Common, session: str, db: str | None) -> int:
+def flush_command(common: Common, session_id: str, db: str | None) -> int:
     """Forget all entries of a session."""
     with world(common) as here, open_memory(here, db) as memory:
-        answer = memory.flush(session)
+        answer = memory.flush(session_id)
     _tell(common, answer, f"forgot {answer['cleared_count']}")
     return 0
 
