@@ -117,7 +117,7 @@ def test_a_hundred_calls_at_once(shared: HttpServer, stage: Stage) -> None:
             case 2:
                 assert (await error(client, "why", limit=number))["code"] == "bad-arguments"
             case 3:
-                assert await answer(client, "memory_set", session_id="s", key=str(number), value="v")
+                assert await answer(client, "set", session_id="s", key=str(number), value="v")
             case _:
                 assert (await client.read_resource("pypm://member/a")).contents
 

@@ -85,7 +85,7 @@ def test_every_schema_is_one(tool: Tool) -> None:
     jsonschema.Draft202012Validator.check_schema(tool.input_schema)
     jsonschema.Draft202012Validator.check_schema(tool.output_schema)
     assert all(each.get("description") for each in tool.input_schema["properties"].values()), tool.name
-    assert tool.read_only is not (tool.writes or tool.name.startswith("memory_"))
+    assert tool.read_only is not (tool.writes or bool(tool.answers))
     assert tool.idempotent or not tool.read_only
     assert not (tool.destructive and tool.read_only)
 

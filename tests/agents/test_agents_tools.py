@@ -19,6 +19,7 @@ from pypm.ops.world import World
 
 pytestmark = pytest.mark.slow
 WRITING = {"add", "remove", "lock", "sync", "run"}
+MEMORY = {"init", "peek", "set", "resolve", "flush"}
 
 
 def wrong(tool: Tool) -> list[dict[str, Any]]:
@@ -79,7 +80,7 @@ def test_without_permission_nothing_that_writes_is_offered_or_done(stage: Stage)
             assert {tool.name for tool in tools} == {tool.name for tool in EVERY} - WRITING
             for tool in tools:
                 assert tool.annotations is not None
-                assert tool.annotations.read_only_hint is not tool.name.startswith("memory_")
+                assert tool.annotations.read_only_hint is not (tool.name in MEMORY)
             for name in WRITING:
                 with pytest.raises(MCPError) as raised:
                     await client.call_tool(
@@ -129,37 +130,37 @@ def test_the_memory_answers_in_its_shapes(shared: HttpServer) -> None:
     async def look() -> None:
         async with shared.client() as one, shared.client() as other:
             here: dict[str, Any] = {"session_id": "agents"}
-            made = await answer(one, "memory_init", **here, silo_size=2)
+            made = await answer(one, "init", **here, silo_size=2)
             assert made == {"status": "initialized", "session_id": "agents", "silo_size": 2}
-            assert await answer(one, "memory_peek", **here, key="k") == {"hit": False}
-            claimed = await answer(one, "memory_peek", **here, key="k", claim=True)
+            assert await answer(one, "peek", **here, key="k") == {"hit": False}
+            claimed = await answer(one, "peek", **here, key="k", claim=True)
             assert claimed["status"] == "claimed" and claimed["hit"] is False
             promise = claimed["promise_id"]
-            pending = await answer(other, "memory_peek", **here, key="k", claim=True)
+            pending = await answer(other, "peek", **here, key="k", claim=True)
             assert pending == {"hit": True, "status": "pending", "promise_id": promise}
             waiting = asyncio.create_task(
-                answer(other, "memory_resolve", **here, promise_id=promise, wait_seconds=60)
+                answer(other, "resolve", **here, promise_id=promise, wait_seconds=60)
             )
             await asyncio.sleep(0.1)
-            assert await answer(one, "memory_resolve", **here, promise_id=promise) == {"status": "pending"}
-            kept = await answer(one, "memory_resolve", **here, promise_id=promise, payload="größe")
+            assert await answer(one, "resolve", **here, promise_id=promise) == {"status": "pending"}
+            kept = await answer(one, "resolve", **here, promise_id=promise, payload="größe")
             assert kept == {"status": "resolved"}
             assert await waiting == {"status": "resolved", "payload": "größe"}
-            assert await answer(one, "memory_peek", **here, key="k") == {
+            assert await answer(one, "peek", **here, key="k") == {
                 "hit": True,
                 "value": "größe",
                 "index": 0,
             }
-            assert await answer(one, "memory_set", **here, key="l", value="v") == {
+            assert await answer(one, "set", **here, key="l", value="v") == {
                 "status": "stored",
                 "index": 1,
             }
-            assert await answer(one, "memory_flush", **here) == {"status": "flushed", "cleared_count": 2}
-            large = await error(one, "memory_set", **here, key="l", value="x" * (1 << 20) + "x")
+            assert await answer(one, "flush", **here) == {"status": "flushed", "cleared_count": 2}
+            large = await error(one, "set", **here, key="l", value="x" * (1 << 20) + "x")
             assert large["code"] == "memory-value-too-large"
-            lost = await error(one, "memory_resolve", **here, promise_id="0" * 32 + "-1")
+            lost = await error(one, "resolve", **here, promise_id="0" * 32 + "-1")
             assert lost["code"] == "unknown-promise"
-            assert (await error(one, "memory_init", session_id=""))["code"] == "memory-argument"
+            assert (await error(one, "init", session_id=""))["code"] == "memory-argument"
 
     asyncio.run(look())
 

@@ -204,7 +204,7 @@ TOOLS: tuple[Tool, ...] = (
         open_world=True,
     ),
     Tool(
-        "memory_init",
+        "init",
         "Make a session",
         "Makes a session of the memory, or gives one another size; in a smaller one what was used last "
         "stays.",
@@ -216,10 +216,10 @@ TOOLS: tuple[Tool, ...] = (
         destructive=True,
     ),
     Tool(
-        "memory_peek",
+        "peek",
         "Look into the memory",
         "What is kept under a key, or the promise of whoever is at work on it. Changes nothing, unless "
-        "`claim` makes the work the caller's: then do it, and give the result to `memory_resolve`.",
+        "`claim` makes the work the caller's: then do it, and give the result to `resolve`.",
         _of_memory("peek"),
         takes=("session_id", "key", "claim", "lease_seconds"),
         told=_SESSION | _KEY,
@@ -228,9 +228,9 @@ TOOLS: tuple[Tool, ...] = (
         idempotent=False,
     ),
     Tool(
-        "memory_set",
+        "set",
         "Keep a text",
-        "Keeps a text under a key; in a full session the entry used least recently makes room.",
+        "Keeps a text in the memory under a key; in a full session the entry used least recently makes room.",
         _of_memory("set"),
         takes=("session_id", "key", "value", "ttl_seconds"),
         told=_SESSION | _KEY | {"value": "Any text, of at most 1 MiB."},
@@ -239,7 +239,7 @@ TOOLS: tuple[Tool, ...] = (
         destructive=True,
     ),
     Tool(
-        "memory_resolve",
+        "resolve",
         "Keep a promise, or wait for one",
         "With `payload` (or `failure`) the work of a promise is done, and all who wait are told; with "
         "neither, the result of another's work, waited for if `wait_seconds` says so.",
@@ -254,13 +254,13 @@ TOOLS: tuple[Tool, ...] = (
             "lease_seconds",
             "ttl_seconds",
         ),
-        told=_SESSION | {"promise_id": "As `memory_peek` gave it.", "payload": "The result."},
+        told=_SESSION | {"promise_id": "As `peek` gave it.", "payload": "The result."},
         answers=(Resolved, Failed, Unresolved),
         read_only=False,
         idempotent=False,
     ),
     Tool(
-        "memory_flush",
+        "flush",
         "Forget a session's texts",
         "Forgets all entries of a session; the session stays.",
         _of_memory("flush"),

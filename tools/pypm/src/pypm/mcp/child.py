@@ -25,7 +25,7 @@ from pypm_model.events import Event
 from pypm_model.records import as_dict
 
 NO_PIPE = -1
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 10.0
 """What a verb has to leave everything whole after it was interrupted."""
 _LONGEST = 200
 """Characters of a text in an event: a line has to fit into a pipe in one piece."""

@@ -19,9 +19,9 @@ async def call(memory: Memory, tool: str, given: Mapping[str, Any]) -> Mapping[s
     """What the memory's tool named *tool* answers to checked arguments. Raises what the memory raises."""
     session = given["session_id"]
     match tool:
-        case "memory_init":
+        case "init":
             return await asyncio.to_thread(memory.init, session, given.get("silo_size"))
-        case "memory_peek":
+        case "peek":
             return await asyncio.to_thread(
                 memory.peek,
                 session,
@@ -29,11 +29,11 @@ async def call(memory: Memory, tool: str, given: Mapping[str, Any]) -> Mapping[s
                 claim=given.get("claim", False),
                 lease_seconds=_lease(given),
             )
-        case "memory_set":
+        case "set":
             return await asyncio.to_thread(
                 memory.set, session, given["key"], given["value"], ttl_seconds=given.get("ttl_seconds")
             )
-        case "memory_flush":
+        case "flush":
             return await asyncio.to_thread(memory.flush, session)
     return await _resolve(memory, given)
 
@@ -42,11 +42,9 @@ async def _resolve(memory: Memory, given: Mapping[str, Any]) -> Mapping[str, Any
     settles = "payload" in given or "failure" in given
     wait = given.get("wait_seconds", 0)
     if settles and (wait or given.get("claim")):
-        raise BadCall(
-            "memory_resolve", "wait_seconds", "and claim are for another's result, without a payload"
-        )
+        raise BadCall("resolve", "wait_seconds", "and claim are for another's result, without a payload")
     if wait > LONGEST_WAIT:
-        raise BadCall("memory_resolve", "wait_seconds", f"must be at most {LONGEST_WAIT:.0f}")
+        raise BadCall("resolve", "wait_seconds", f"must be at most {LONGEST_WAIT:.0f}")
     loop = asyncio.get_running_loop()
     end = loop.time() + wait
     answer = await _ask(memory, given)
