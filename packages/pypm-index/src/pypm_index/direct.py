@@ -317,6 +317,13 @@ def _kept(key: DirectKey, pinned: UrlSource | GitSource, place: Workplace) -> Di
     return None if text is None else _direct(key, pinned, metadata_text.read(text.encode()))
 
 
+def kept_text(source: UrlSource | GitSource, cache: MetadataCache) -> bytes | None:
+    """METADATA of what is at *source*, pinned down, if it was looked at before. What was not built has only
+    the fields that a resolution needs."""
+    text = cache.value(KIND, _pin_key(source))
+    return None if text is None else str(text).encode()
+
+
 def _keep(cache: MetadataCache, source: DirectSource, metadata: bytes) -> None:
     if isinstance(source, (UrlSource, GitSource)):
         cache.put_values(KIND, {_pin_key(source): metadata.decode("utf-8", "replace")})

@@ -109,6 +109,13 @@ class MetadataFetch:
         sdist = self._obtain(row, key.index)
         return of_sdist_file(key, row, sdist)
 
+    def text(self, row: FileRow, index: str) -> bytes:
+        """METADATA of a wheel or PKG-INFO of an sdist, whole. Raises the errors of `pypm_index.errors`,
+        `NotAWheel` and `NotAnSdist`."""
+        if row.artifact.is_wheel:
+            return self._of_wheel(row, index)
+        return sdist_metadata.text_of_sdist(self._obtain(row, index))
+
     def _of_wheel(self, row: FileRow, index: str) -> bytes:
         url = address(row)
         if url.startswith("file:"):

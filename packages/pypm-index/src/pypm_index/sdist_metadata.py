@@ -36,11 +36,13 @@ def of_sdist(path: Path) -> Headers | None:
     Only PKG-INFO and pyproject.toml of the top folder are read, nothing is unpacked. Raises
     `NotAnSdist`.
     """
-    try:
-        texts = _from_zip(path) if zipfile.is_zipfile(path) else _from_tar(path)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError) as error:
-        raise NotAnSdist(f"it cannot be read: {error}") from error
+    texts = _texts_of(path)
     return _best(texts.get("PKG-INFO"), texts.get("pyproject.toml"))
+
+
+def text_of_sdist(path: Path) -> bytes:
+    """PKG-INFO of the sdist at *path*, static or not; empty if it has none. Raises `NotAnSdist`."""
+    return _texts_of(path).get("PKG-INFO", b"")
 
 
 def of_beginning(data: bytes) -> Headers | None:
@@ -137,6 +139,13 @@ def _best(pkg_info: bytes | None, pyproject: bytes | None) -> Headers | None:
     if pyproject is None:
         return None
     return of_pyproject(pyproject, headers.version if headers is not None else "")
+
+
+def _texts_of(path: Path) -> dict[str, bytes]:
+    try:
+        return _from_zip(path) if zipfile.is_zipfile(path) else _from_tar(path)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise NotAnSdist(f"it cannot be read: {error}") from error
 
 
 def _from_tar(path: Path) -> dict[str, bytes]:

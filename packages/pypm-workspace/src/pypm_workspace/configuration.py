@@ -152,6 +152,27 @@ class AuditSettings:
 
 
 @record
+class LicenseException:
+    """A package whose licence somebody has looked at."""
+
+    package: str
+    """Normalised."""
+    license: str
+    """As written."""
+    reason: str
+    written: Written = NOWHERE
+
+
+@record
+class LicenseSettings:
+    """What `pypm licenses` lets in; rules as written."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    exceptions: tuple[LicenseException, ...] = ()
+
+
+@record
 class Build:
     """A member's ``[build-system]``."""
 
@@ -277,6 +298,7 @@ class Settings:
     boundaries: tuple[BoundaryRule, ...] = ()
     check: CheckSettings = CheckSettings()
     audit: AuditSettings = AuditSettings()
+    licenses: LicenseSettings = LicenseSettings()
 
 
 _completable = (

@@ -22,6 +22,8 @@ from pypm_workspace.configuration import (
     CheckSettings,
     ConflictItem,
     IndexSetting,
+    LicenseException,
+    LicenseSettings,
     Member,
     PluginPin,
     Settings,
@@ -32,7 +34,16 @@ from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
-from pypm_workspace.tables import AuditTable, CheckTable, MemberTool, Tasks, WorkspaceFile, kebab, valid_name
+from pypm_workspace.tables import (
+    AuditTable,
+    CheckTable,
+    LicensesTable,
+    MemberTool,
+    Tasks,
+    WorkspaceFile,
+    kebab,
+    valid_name,
+)
 from pypm_workspace.toml_reading import Table
 
 FILE = "pypm-workspace.toml"
@@ -128,6 +139,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
         ),
         check=_check(model.check),
         audit=_audit(model.audit),
+        licenses=_licenses(model.licenses),
     )
 
 
@@ -175,6 +187,22 @@ def _audit(table: AuditTable) -> AuditSettings:
                 Written(FILE, dotted(("audit", "ignore", number))),
             )
             for number, entry in enumerate(table.ignore)
+        ),
+    )
+
+
+def _licenses(table: LicensesTable) -> LicenseSettings:
+    return LicenseSettings(
+        tuple(table.allow),
+        tuple(table.deny),
+        tuple(
+            LicenseException(
+                entry.package,
+                entry.license,
+                entry.reason,
+                Written(FILE, dotted(("licenses", "exceptions", number))),
+            )
+            for number, entry in enumerate(table.exceptions)
         ),
     )
 

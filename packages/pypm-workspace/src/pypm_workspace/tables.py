@@ -252,6 +252,22 @@ class AuditTable(_Strict):
     ignore: list[IgnoreTable] = []
 
 
+class LicenseExceptionTable(_Strict):
+    """One entry of ``[[licenses.exceptions]]``."""
+
+    package: Name
+    license: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class LicensesTable(_Strict):
+    """``[licenses]``: what `pypm licenses` lets in."""
+
+    allow: list[str] = []
+    deny: list[str] = []
+    exceptions: list[LicenseExceptionTable] = []
+
+
 Tasks = dict[str, Annotated[TaskTable, _wrapped("command")]]
 
 
@@ -270,6 +286,7 @@ class WorkspaceFile(_Strict):
     boundaries: BoundariesTable = BoundariesTable()
     check: CheckTable = CheckTable()
     audit: AuditTable = AuditTable()
+    licenses: LicensesTable = LicensesTable()
 
 
 class MemberTool(_Strict):

@@ -14,6 +14,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "dedupe": ("dedupe", "lock one version where there are several and one will do"),
     "check": ("check", "check boundaries between members, the catalog and the lock"),
     "audit": ("audit", "look up the locked versions among known vulnerabilities and malware"),
+    "sbom": ("sbom", "write a bill of materials of what is locked, CycloneDX or SPDX"),
+    "licenses": ("licenses", "list the licences of what is locked, and which of them may not be used"),
     "watch": ("watch", "stay, and lock again on every change; --sync, --run TASK"),
     "run": ("run", "run a task over members in graph order, a script or a command"),
     "exec": ("exec", "run a command in the environment"),

@@ -95,7 +95,7 @@ def audit(world: World, options: AuditOptions) -> AuditReport:
 
 def looked_at(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOptions) -> AuditReport:
     """The report on *lock*."""
-    chains = _chains(tools, workspace, lock, options)
+    chains = chains_of(tools.world, workspace, lock, options.members, groups=options.groups)
     packages = [package for package in chains.reached if package.version]
     subjects = tuple(dict.fromkeys((package.name, package.version) for package in packages))
     known = vulnerabilities(tools, subjects, options)
@@ -151,11 +151,14 @@ def vulnerabilities(tools: Tools, subjects: Sequence[Subject], options: AuditOpt
         return from_answers(tools, subjects)
 
 
-def _chains(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOptions) -> Chains:
-    if not options.members:
-        return Chains(lock, groups=options.groups)
-    chosen = selected_members(tools.world, workspace, Selection(members=options.members))
-    return Chains(lock, {member.name for member in chosen}, groups=options.groups)
+def chains_of(
+    world: World, workspace: Workspace, lock: Lock, members: tuple[str, ...], *, groups: bool
+) -> Chains:
+    """The ways through *lock* from *members*, as they are spelled; none: from all."""
+    if not members:
+        return Chains(lock, groups=groups)
+    chosen = selected_members(world, workspace, Selection(members=members))
+    return Chains(lock, {member.name for member in chosen}, groups=groups)
 
 
 class Ways:

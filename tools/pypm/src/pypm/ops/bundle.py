@@ -14,6 +14,7 @@ from pypm.ops.bundle_target import (
     for_glibc,
     given_interpreter,
 )
+from pypm.ops.epoch import epoch_of
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.opening import open_workspace
@@ -48,17 +49,6 @@ from pypm_model.records import record, replace
 from pypm_workspace.workspace import Workspace
 
 DEFAULT = "dist/venv.tar.gz"
-
-
-class BadEpoch(PypmError):
-    """SOURCE_DATE_EPOCH is no moment."""
-
-    code: ClassVar[str] = "bad-epoch"
-    exit: ClassVar[int] = 2
-    value: str
-
-    def __str__(self) -> str:
-        return f"SOURCE_DATE_EPOCH is {self.value!r}, which is no number of seconds since 1970"
 
 
 class BadLevel(PypmError):
@@ -202,7 +192,14 @@ def _packing(world: World, options: BundleOptions) -> Packing:
     if options.level is not None and not 1 <= options.level <= hardest:
         raise BadLevel(options.level, form, hardest)
     level = options.level if options.level is not None else LEVELS[form]
-    return Packing(form, level, options.level is None, _time(world), max(2, min(4, os.cpu_count() or 2)))
+    return Packing(
+        form, level, options.level is None, _file_time(epoch_of(world)), max(2, min(4, os.cpu_count() or 2))
+    )
+
+
+def _file_time(epoch: int | None) -> int:
+    """Of all files: *epoch* or the nearest that all formats can say, without one the oldest of these."""
+    return EPOCH if epoch is None else min(max(epoch, EPOCH), LATEST)
 
 
 def _pins(
@@ -382,13 +379,3 @@ def _warn(tools: Tools, moved: runtime.Runtime) -> None:
         tools.world.listener(
             Warned("no-certificates", "this machine has no certificates of authorities to bring along")
         )
-
-
-def _time(world: World) -> int:
-    """Of all files: SOURCE_DATE_EPOCH or the nearest that all formats can say, else the oldest of these."""
-    text = world.environ.get("SOURCE_DATE_EPOCH", "").strip()
-    if not text:
-        return EPOCH
-    if not text.isascii() or not text.isdigit() or len(text) > 10:
-        raise BadEpoch(text)
-    return min(max(int(text), EPOCH), LATEST)

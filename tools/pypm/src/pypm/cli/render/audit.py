@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -13,7 +13,7 @@ from pypm.ops.audit import AuditReport
 from pypm.ops.audit_fix import FixReport
 from pypm.ops.counting import count
 from pypm.ops.world import LOCK
-from pypm_audit.findings import Finding
+from pypm_audit.findings import Finding, Way
 from pypm_model.errors import Place
 
 _COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
@@ -28,7 +28,7 @@ def finding_lines(report: AuditReport, *, verbose: bool = False) -> Iterator[str
         findings = list(group)
         for finding in findings:
             yield from _finding(finding)
-        yield from _ways(findings[0], verbose=verbose)
+        yield from way_lines(findings[0].ways, verbose=verbose)
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -48,12 +48,13 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield f"    a part of the advisory cannot be read: {fault}"
 
 
-def _ways(finding: Finding, *, verbose: bool) -> Iterator[str]:
-    direct = [way for way in finding.ways if way.chain.is_direct]
-    shown = list(finding.ways) if verbose else (direct or list(finding.ways))[:SHOWN]
+def way_lines(ways: Sequence[Way], *, verbose: bool) -> Iterator[str]:
+    """How a package comes into members: by direct ways, or all if *verbose*."""
+    direct = [way for way in ways if way.chain.is_direct]
+    shown = list(ways) if verbose else (direct or list(ways))[:SHOWN]
     for way in shown:
         yield f"  {way.chain}  {style(str(way.place), 'blue')}"
-    others = sorted({str(way.chain.member) for way in finding.ways if way not in shown})
+    others = sorted({str(way.chain.member) for way in ways if way not in shown})
     if others:
         names = ", ".join(others[:SHOWN]) + (
             f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
