@@ -379,20 +379,22 @@ def described(line: str) -> tuple[str, str, dict[str, Any]]:
     ``requires`` (repeatable), ``extra:NAME`` (an extra's requirement, repeatable), ``python``, ``tag``,
     ``sdist``, ``script`` (name of a console script that prints name and version), ``dynamic``
     (repeatable), ``yanked`` (the reason), ``uploaded``, ``sha256`` (a lie), ``module`` (dotted; in place of
-    a package of the project's name; repeatable), ``plugin`` (a group of entry points it has one in).
+    a package of the project's name; repeatable), ``plugin`` (a group of entry points it has one in), ``meta``
+    (a line of METADATA; repeatable), ``sbom`` (JSON: a bill of materials inside of the wheel).
     """
     keys = r"requires=|extra:[\w-]+=|python=|tag=|sdist|script=|dynamic=|yanked=|uploaded=|sha256="
-    keys += "|module=|plugin="
+    keys += "|module=|plugin=|meta=|sbom="
     head, *parts = re.split(rf";\s*(?={keys})", line)
     name, version = head.split()
     facts: dict[str, Any] = {"requires": [], "extras": {}, "requires_python": None, "dynamic": []}
     facts.update(
         tag="py3-none-any", sdist=False, script="", yanked="", uploaded="", sha256="", module=[], plugin=""
     )
+    facts.update(meta=[], sbom="")
     for part in parts:
         key, _, value = part.strip().partition("=")
         match key:
-            case "requires" | "dynamic" | "module":
+            case "requires" | "dynamic" | "module" | "meta":
                 facts[key].append(value)
             case "python":
                 facts["requires_python"] = value
@@ -425,6 +427,8 @@ def release(folder: Path, line: str) -> Path:
             for module in facts["module"] or [package]
         },
         entry_points=points or None,
+        metadata_lines=facts["meta"],
+        dist_info_files={"sboms/inside.cdx.json": facts["sbom"]} if facts["sbom"] else None,
         **common,
     )
 

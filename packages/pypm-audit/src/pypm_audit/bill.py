@@ -60,7 +60,7 @@ class Bill:
     moment: str = ""
     """When it is from, RFC 3339 in UTC; empty: not said."""
     is_complete: bool = True
-    """Nothing is missing for being not at hand."""
+    """What is inside of its components was looked at, and what they say of themselves."""
 
     def every(self) -> Iterator[Component]:
         """The subject, all components, and what is inside of them."""

@@ -34,6 +34,8 @@ class Described:
     """What bills inside of its wheel say (PEP 770)."""
     file: Artifact | None = None
     """The one file that is meant; None: any of those that are locked."""
+    is_whole: bool = True
+    """Every wheel of it was looked into."""
 
 
 @record
@@ -44,7 +46,6 @@ class Subject:
     """Of the workspace: the subject, unless a bill is of one member."""
     tool: str
     moment: str = ""
-    is_complete: bool = True
 
 
 def bill_of_lock(
@@ -93,7 +94,10 @@ def bill_of_lock(
             f"workspace:{subject.name}", subject.name, kind="application", needs=tuple(sorted(begun))
         )
     every = sorted([*found.values(), *more], key=lambda one: one.ref)
-    return Bill(top, tuple(every), subject.tool, subject.moment, subject.is_complete)
+    is_complete = all(
+        at in described and described[at].is_whole for at in met if lock.packages[at].name != ROOT
+    )
+    return Bill(top, tuple(every), subject.tool, subject.moment, is_complete)
 
 
 def newest_upload(lock: Lock, positions: Iterable[int]) -> str:

@@ -29,10 +29,13 @@ def write(bill: Bill) -> str:
         "dependencies": _dependencies(bill.every()),
         "compositions": [
             {
+                "aggregate": "complete",
+                "dependencies": [bill.subject.ref, *(one.ref for one in bill.components)],
+            },
+            {
                 "aggregate": "complete" if bill.is_complete else "incomplete",
                 "assemblies": [bill.subject.ref],
-                "dependencies": [bill.subject.ref],
-            }
+            },
         ],
     }
     digest = sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -16,6 +16,14 @@ from pypm_model.patterns import pattern
 from pypm_model.records import record
 
 _space = pattern(r"[\s,_-]+")
+_word = pattern(r"[a-z]+")
+_LONG = 200
+"""Characters from which on the older field is no name of a licence."""
+_WORDS = (
+    "agpl", "apache", "artistic", "bsd", "cc", "commercial", "cddl", "eclipse", "epl", "gnu", "gpl", "isc",
+    "lgpl", "mit", "mozilla", "mpl", "proprietary", "psf", "python", "unlicense", "zlib", "zope", "zpl",
+)  # fmt: skip
+"""How the names of licences begin."""
 _SHOWN = 60
 """Characters that are shown of what is no expression."""
 
@@ -167,11 +175,13 @@ def license_of(about: About) -> License:
     field = _named(about.license)
     marks = about.classifiers
     certain = [_CLASSIFIERS[mark] for mark in marks if mark in _CLASSIFIERS]
+    if _names_another(about.license, certain):
+        certain = []
     if field:
         ids = {leaf.id for leaf in leaves(parse(field))}
         if all(_goes_with(mark, ids) for mark in marks):
             return License(field, BOTH if marks else FIELD)
-    elif marks and all(mark in _CLASSIFIERS or mark == "OSI Approved" for mark in marks) and certain:
+    elif certain and len(certain) == len(set(marks) - {"OSI Approved"}):
         # Whether several are a choice or a sum classifiers cannot say: that all hold is the safe reading.
         return License(together(certain), CLASSIFIERS)
     return License(said=_short("; ".join([*([about.license] if about.license else ()), *marks])))
@@ -179,12 +189,22 @@ def license_of(about: About) -> License:
 
 def _named(text: str) -> str:
     """The expression that the older field *text* is; empty if it is none."""
-    if not text or len(text) > 200:
+    if not text or len(text) > _LONG:
         return ""
     try:
         return canonical(text)
     except InvalidLicense:
         return _NAMES.get(_space.sub(" ", text.lower().replace("licence", "license")).strip(" ."), "")
+
+
+def _names_another(text: str, certain: list[str]) -> bool:
+    """Whether the older field *text*, which is no expression, speaks of a licence that is not in *certain*. A
+    licence's whole text is not looked into."""
+    if len(text) > _LONG:
+        return False
+    known = " ".join(certain).lower()
+    words = _word.findall(text.lower())
+    return any(word.startswith(family) and family not in known for word in words for family in _WORDS)
 
 
 def _goes_with(mark: str, ids: set[str]) -> bool:

@@ -45,7 +45,9 @@ def write(bill: Bill) -> str:
         ],
     }
     if not bill.is_complete:
-        document["creationInfo"]["comment"] = "Metadata of some packages were not at hand."
+        document["creationInfo"]["comment"] = (
+            "Not everything was at hand: some packages were not looked into."
+        )
     if refs := _license_refs(every):
         document["hasExtractedLicensingInfos"] = [
             {"licenseId": ref, "extractedText": f"See the distributions that are under {ref}.", "name": ref}

@@ -83,20 +83,23 @@ def described(tools: Tools, lock: Lock, positions: Sequence[int], *, bills: bool
         package = lock.packages[at]
         about: About | None = None
         inside: list[Embedded] = []
+        looked = 0
         for file, wheel in _at_hand(tools, package):
             about = about or read(wheel.metadata)
             if not bills:
                 break
+            looked += 1
             read_here, bad = read_bills(file, wheel.bills)
             inside += read_here
             unreadable += bad
         about = about or _elsewhere(tools, package)
         if about is not None:
-            found[at] = Described(about, tuple(inside))
+            wheels = sum(1 for file in package.files if file.is_wheel)
+            found[at] = Described(about, tuple(inside), is_whole=looked >= wheels)
         else:
             wanted[at] = package
     fetched, reasons = _fetched(tools, wanted)
-    found |= {at: Described(about) for at, about in fetched.items()}
+    found |= {at: Described(about, is_whole=False) for at, about in fetched.items()}
     missing = tuple(at for at in wanted if at not in fetched)
     return Descriptions(found, missing, tuple(unreadable), reasons)
 

@@ -45,7 +45,15 @@ def finding_lines(report: LicensesReport, *, verbose: bool = False) -> Iterator[
     """What the rules do not let in, and how it comes into each member."""
     for row in report.findings:
         yield style(f"{row.package} {row.version}", "bold")
-        yield f"  {style(_WORDS[row.verdict], 'red')}: {license_text(row)}"
+        head = style(_WORDS[row.verdict], "red")
+        if row.verdict == "unknown":
+            yield (
+                f"  {head}: it says {row.license.said!r}"
+                if row.license.said
+                else f"  {head}: it says nothing"
+            )
+        else:
+            yield f"  {head}: {license_text(row)}"
         yield from way_lines(row.ways, verbose=verbose)
 
 
