@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from kit.tars import unpack
 from kit.wheels import make_project, make_sdist, make_wheel
@@ -145,6 +147,21 @@ def test_the_standard_library_is_whole(unpacked: Path) -> None:
     there = asked(unpacked / "bin/python", "-W", "ignore", "-c", code)
     assert there.rpartition("] ")[0] == base.stdout.strip().rpartition("] ")[0]
     assert there.endswith(f"{unpacked}/lib") or sys.base_prefix == "/usr"
+
+
+def test_a_bill_of_materials_is_inside_and_verified(stage: Stage, unpacked: Path) -> None:
+    text = (unpacked / "sbom.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    found = {each["name"]: each for each in bill["components"]}
+    assert set(found) == {"a", "acme", "b", "built", "cpython"}
+    (digest,) = {each["content"] for each in found["acme"]["hashes"]}
+    manifest = json.loads((unpacked / "pypm-bundle.json").read_text())
+    assert digest in {wheel.get("sha256") for wheel in manifest["wheels"]}
+    assert "hashes" not in found["a"], "what is built may have other bytes on the next day"
+    assert {each["aggregate"] for each in bill["compositions"]} == {"complete"}
+    assert manifest["sbom"] == "sbom.cdx.json" and "sbom.cdx.json" in manifest["files"]
+    assert str(stage.root) not in text
 
 
 def test_groups_are_left_out_unless_asked_for(stage: Stage, unpacked: Path, tmp_path: Path) -> None:

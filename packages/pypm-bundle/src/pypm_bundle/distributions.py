@@ -57,6 +57,10 @@ class Distribution:
     items: tuple[Item, ...]
     libraries: tuple[tuple[str, ElfImage], ...]
     """(path in the bundle, what it says) of its shared libraries and programs."""
+    metadata: bytes = b""
+    """Its METADATA."""
+    bills: tuple[tuple[str, bytes], ...] = ()
+    """(path below the .dist-info folder, content) of the bills of materials inside (PEP 770), sorted."""
 
 
 def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
@@ -121,7 +125,16 @@ def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
             archive.tags,
             tuple(items.values()),
             libraries,
+            archive.metadata().encode(),
+            tuple(_bills(archive)),
         )
+
+
+def _bills(archive: WheelArchive) -> Iterator[tuple[str, bytes]]:
+    start = f"{archive.info}/"
+    inside = [one for one in archive.placed if one.entry.path.startswith(f"{start}sboms/")]
+    for one in sorted(inside, key=lambda one: one.entry.path):
+        yield one.entry.path[len(start) :], archive.read(one)
 
 
 def _packed(wheel: WheelFile, one: Placed) -> Packed:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pypm._verbs import VERSION
+from pypm.ops.bundle_sbom import SBOM, Runtime, bundle_bill
 from pypm.ops.bundle_target import (
     Target,
     check_built,
@@ -219,11 +220,14 @@ class _Parts:
 
     items: tuple[Item, ...]
     """In order, but for the lock."""
+    files: tuple[File, ...]
     distributions: tuple[Distribution, ...]
+    """One of each of *files*."""
     pinned: frozenset[str]
     """Digests of wheels that are the same everywhere."""
     python: dict[str, object]
     platform: str
+    runtime: Runtime | None
     libraries: tuple[str, ...]
     left_out: tuple[str, ...]
     glibc: tuple[tuple[str, tuple[int, int]], ...]
@@ -278,9 +282,11 @@ def _parts(
     pinned = frozenset(file.sha256 for file in files if not file.built)
     here = f"{interpreter.markers['sys_platform']}-{interpreter.markers['platform_machine']}"
     platform = here if options.target is None else options.target.platform
+    inside = Runtime(interpreter.version, libraries) if base is not None else None
     return _Parts(
-        tuple(items), tuple(distributions), pinned, python, platform, libraries, left_out, tuple(glibc)
-    )
+        tuple(items), tuple(files), tuple(distributions), pinned, python, platform, inside, libraries,
+        left_out, tuple(glibc),
+    )  # fmt: skip
 
 
 def _inside(images: Sequence[tuple[str, ElfImage]]) -> frozenset[str]:
@@ -313,13 +319,23 @@ def _written(
         platform=parts.platform,
         glibc=newest,
         lock=LOCK,
+        sbom=SBOM,
         distributions=parts.distributions,
         pinned=parts.pinned,
         libraries=parts.libraries,
         left_out=parts.left_out,
         pypm=VERSION,
     )
-    items = in_order([*parts.items, Entry(LOCK, Written(locked.text.encode()))])
+    bill = bundle_bill(
+        tools,
+        workspace,
+        locked.lock,
+        roots,
+        list(zip(parts.files, parts.distributions, strict=True)),
+        parts.runtime,
+    )
+    added = [Entry(LOCK, Written(locked.text.encode())), Entry(SBOM, Written(bill.encode()))]
+    items = in_order([*parts.items, *added])
     target = tools.world.cwd / options.output
     try:
         summary = write(target, items, facts, packing, tools.world.listener, most=options.most)
