@@ -22,6 +22,25 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_mistyped_name_of_a_plugin_is_guessed(user: User, ws: Workspace) -> None:
+    """Added, pinned, an entry point, a program: the nearest of all, pypm's own first where equally near."""
+    user.has("greetings", exits(3))
+    library = user.library("deployer", exits(4))
+    ws.pins(deployer=(library.as_uri(), sha256(library)))
+    environment(ws.folder, "[pypm.plugins]\nreporter = tool:here.main\n")
+    program(user, "polisher", 0)
+    program(user, "lokc", 0)
+    first = user.run("greeting", cwd=ws.folder)  # before it is known what the workspace pins
+    assert (first.returncode, b"did you mean `greetings`?" in first.stderr) == (127, True)
+    for wrong, right in (
+        ("greeting", "greetings"), ("deploier", "deployer"), ("reportr", "reporter"),
+        ("polish3r", "polisher"), ("locc", "lock"), ("sycn", "sync"),
+    ):  # fmt: skip
+        done = user.run(wrong, cwd=ws.folder)
+        assert (done.returncode, f"did you mean `pypm {right}`?" in done.stderr.decode()) == (2, True), wrong
+    assert b"`pypm help` lists the commands" in user.run("somethingelse", cwd=ws.folder).stderr
+
+
 class Workspace:
     """A workspace with one member, and pins."""
 

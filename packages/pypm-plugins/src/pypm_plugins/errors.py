@@ -102,13 +102,15 @@ class PluginNotFound(PypmError):
     code: ClassVar[str] = "plugin-not-found"
     exit: ClassVar[int] = 127
     name: str
+    near: str | None = None
+    """What may have been meant, as a question."""
 
     def __str__(self) -> str:
         return f"no plugin {self.name!r}"
 
     @property
     def hint(self) -> str:
-        return "`pypm plugin list` lists those there are, `pypm plugin add NAME SOURCE` adds one"
+        return self.near or "`pypm plugin list` lists those there are, `pypm plugin add NAME SOURCE` adds one"
 
 
 class PluginChanged(PypmError):

@@ -120,6 +120,13 @@ def _is_plugin(name: str) -> bool:
     return is_plugin(name)
 
 
+def _plugin_names() -> list[str]:
+    _find_plugins()
+    from pypm._plugins import names
+
+    return names()
+
+
 def _find_plugins() -> None:
     try:
         import pypm_plugins  # noqa: F401
@@ -177,7 +184,7 @@ def _help() -> str:
 def _unknown(verb: str) -> str:
     if verb.startswith("-"):
         return f"error[usage]: no such option: {verb}\n  `pypm help` lists the commands.\n"
-    near = _nearest(verb, [*VERBS, *ALIASES])
+    near = _nearest(verb, [*VERBS, *ALIASES, *_plugin_names()])
     hint = f"did you mean `pypm {near}`?" if near else "`pypm help` lists the commands."
     return f"error[usage]: no such command: {verb}\n  {hint}\n"
 

@@ -20,9 +20,11 @@ from pypm._plugin_search import (
     root_above,
 )
 from pypm_plugins.shelf import (
+    RECORD,
     Refusal,
     current_folder,
     exists,
+    folder_in,
     home,
     record_in,
     system,
@@ -57,6 +59,28 @@ def is_plugin(name: str) -> bool:
         return find_other(name, root) is not None or _is_native(name, root)
     except (Refusal, PinsUnread):
         return True
+
+
+def names() -> list[str]:
+    """The names of all plugins that could be run here, each kind in the order in which they are found."""
+    from pypm._plugin_commands import entry_points_in, environments, programs
+
+    found: list[str] = []
+    root = root_above()
+    try:
+        found += pins_of(root) or ()
+    except PinsUnread:
+        found = []
+    folder = home(variable)
+    try:
+        listed = sorted(system.listdir(folder_in(folder))) if folder else []
+    except OSError:
+        listed = []
+    found += [each[: -len(RECORD)] for each in listed if each.endswith(RECORD)]
+    for _, _, sites in environments(root):
+        for site in sites:
+            found += entry_points_in(site)
+    return [*found, *programs()]
 
 
 def _is_native(name: str, root: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pypm import _plugins
 from pypm._plugin_search import PinsUnread
+from pypm._verbs import VERBS
 from pypm.cli.arguments import Group, UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
@@ -21,8 +22,9 @@ from pypm.ops.plugins import (
     update_plugins,
 )
 from pypm_plugins.adding import Added
-from pypm_plugins.errors import from_refusal
+from pypm_plugins.errors import PluginNotFound, from_refusal
 from pypm_plugins.shelf import Refusal, is_sha256
+from pypm_workspace.faults import nearest
 
 
 @verb(
@@ -75,7 +77,10 @@ def run_command(common: Common, frozen: bool, name: str, arguments: tuple[str, .
         except PinsUnread as unread:
             return _plugins.launch(name, list(arguments), flags, read_pins(str(unread)))
     except Refusal as refusal:
-        raise from_refusal(refusal) from None
+        error = from_refusal(refusal)
+        if isinstance(error, PluginNotFound):
+            error.near = nearest(name, [*VERBS, *_plugins.names()])
+        raise error from None
 
 
 @verb(COMMON)
