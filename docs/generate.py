@@ -361,6 +361,8 @@ WARNINGS = {
     "not-bundled": "A library that a wheel needs cannot come along in a bundle: it is a driver's, or nowhere here.",
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
     "not-a-member": "A project was begun below a workspace whose `members` do not match its folder.",
+    "provenance-unread": "What an index has of a file's publisher (PEP 740) could not be asked or read; the lock goes without, an audit says nothing of it.",
+    "publisher-changed": "A version that is newly locked has another publisher than the one that was locked before.",
     "sbom-unreadable": "A bill of materials inside of a wheel cannot be read; the others are.",
     "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",

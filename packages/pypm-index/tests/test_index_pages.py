@@ -52,6 +52,7 @@ def test_json_gives_every_fact() -> None:
                 "upload-time": "2024-05-06T07:08:09.123456Z",
                 "yanked": "broken",
                 "core-metadata": {"sha256": "CD" * 32},
+                "provenance": "/integrity/foo/1.0/provenance",
             }
         ),
         URL,
@@ -66,6 +67,7 @@ def test_json_gives_every_fact() -> None:
             ">=3.8",
             "broken",
             "cd" * 32,
+            "https://index.example.test/integrity/foo/1.0/provenance",
         ),
     )
     assert (read.status, read.newer) == ("", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from pypm_model.lock_order import edge_order, package_order
 from pypm_model.lock_sides import places, sides
 from pypm_model.locks import Edge, Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.publishers import BadProvenance, publisher_of, publishers_in, shown
 from pypm_model.records import replace
 from pypm_model.requests import Preference
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
@@ -69,6 +71,11 @@ def artifacts(draw: st.DrawFn) -> Artifact:
 file_lists = st.lists(artifacts(), max_size=4, unique_by=lambda a: a.filename).map(
     lambda found: tuple(sorted(found, key=lambda a: a.filename))
 )
+publishers = st.builds(
+    lambda kind, facts: publisher_of({**facts, "kind": kind}),
+    st.sampled_from(["GitHub", 'odd "kind"']),
+    st.dictionaries(texts, texts | st.none(), max_size=3),
+)
 packages = st.builds(
     LockedPackage,
     name=names,
@@ -80,6 +87,7 @@ packages = st.builds(
     groups=table(edge_lists),
     manifest=st.none() | manifests,
     files=file_lists,
+    publishers=st.lists(publishers, max_size=2, unique=True).map(lambda found: tuple(sorted(found))),
 )
 marker_lists = st.lists(texts, max_size=3).map(tuple)
 setting_tables = st.dictionaries(texts, texts | st.lists(texts, max_size=3).map(tuple), max_size=3).map(
@@ -441,3 +449,25 @@ def test_git_merges_changes_of_two_people(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert done.stdout == text("c", "x")
+
+
+def test_publishers_are_told_one_a_line_and_must_have_a_kind() -> None:
+    publisher = publisher_of({"kind": "GitHub", "repository": "a/b", "environment": None, "claims": {"x": 1}})
+    assert publisher == (("kind", "GitHub"), ("repository", "a/b"))
+    package = LockedPackage(normalize("a"), "1", IndexSource("pypi"), publishers=(publisher,))
+    text = lock_text.write(Lock(packages=(package,)))
+    assert '\npublishers = [\n    { kind = "GitHub", repository = "a/b" },\n]\n' in text
+    for wrong in ('[{ repository = "a/b" }]', "[3]", '"GitHub"'):
+        head = text[: text.index("publishers = ")]
+        with pytest.raises(LockUnreadable, match="publishers"):
+            lock_text.read(f"{head}publishers = {wrong}\n")
+
+
+def test_a_provenance_object_names_its_publishers() -> None:
+    one = {"kind": "GitHub", "repository": "a/b", "workflow": "w.yml"}
+    bundles = [{"publisher": each} for each in (one, {"kind": "Google", "email": "x@y.test"}, one, {}, 3)]
+    found = publishers_in(json.dumps({"attestation_bundles": [*bundles, 4]}).encode())
+    assert shown(found) == "GitHub a/b (w.yml) and Google x@y.test"
+    for wrong in (b"", b"[]", b'{"attestation_bundles": {}}', b"\xff"):
+        with pytest.raises(BadProvenance):
+            publishers_in(wrong)

@@ -152,6 +152,13 @@ def test_a_path_that_ends_in_the_file_name_comes_back() -> None:
     assert encode_files(rows).count("acme-1.0.tar.gz") == 1
 
 
+def test_where_attestations_are_comes_back_and_is_nothing_where_there_are_none() -> None:
+    rows = (FileRow(Artifact("a.whl", "a" * 64), "https://x.test/a", "", "https://x.test/p"), row_of("b.whl"))
+    text = encode_files(rows)
+    assert decode_files(text) == rows
+    assert [row.count("\x1f") for row in text.split("\x1e")] == [9, 8], "as before without"
+
+
 def test_texts_of_an_index_cannot_break_a_row() -> None:
     odd = FileRow(Artifact("a.whl", "a" * 64, requires_python=">=3\x1e\x1f", yanked="\ud800 half\x1f"))
     (row,) = decode_files(encode_files([odd]))

@@ -15,6 +15,8 @@ from pypm_model.records import record
 ADVISORIES = ("malware", "vulnerability")
 STATES = ("yanked", "quarantined", "deprecated", "archived")
 """What an index says of a version or project; their ids are the same words."""
+PUBLISHER_CHANGED, PROVENANCE_INVALID = "publisher-changed", "provenance-invalid"
+"""What attestations say; their ids are the same words, too."""
 
 
 @record
@@ -40,7 +42,7 @@ class Finding:
     """One thing that is known against one locked version."""
 
     kind: str
-    """One of `ADVISORIES` and `STATES`."""
+    """One of `ADVISORIES` and `STATES`, or what attestations say."""
     id: str
     package: NormalizedName
     version: str
@@ -101,7 +103,7 @@ class Ignore:
     """What a workspace passes over for a while."""
 
     id: str
-    """Of an advisory, under any of its names, or one of `STATES`."""
+    """Of an advisory, under any of its names, or the kind of another finding."""
     reason: str
     expires: str
     """A moment, RFC 3339 in UTC: from then on it counts again."""

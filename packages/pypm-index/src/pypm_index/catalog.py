@@ -247,6 +247,13 @@ class Catalog:
             wanted, self._indexes, self._files.every_row, self.cache, offline=self._offline
         )
 
+    def provenance(
+        self, versions: Iterable[tuple[NormalizedName, str, str]]
+    ) -> dict[tuple[NormalizedName, str, str], dict[str, str]]:
+        """Addresses of attestations (PEP 740) of the files of each (name, version, name of the index), by
+        digest, as the pages at hand have them; versions without any are left out. Nothing is asked."""
+        return self._files.provenance(versions)
+
     def relocate(self, located: Located) -> Located | None:
         """Where the file is by the index's page as it is now, for one that was not found where
         `locate` said; None if the index does not have it any more."""

@@ -59,6 +59,22 @@ class FileTable:
             for (name, version), rows in self._usable(self._indexes.named(index), some).items()
         }
 
+    def provenance(
+        self, versions: Iterable[tuple[NormalizedName, str, str]]
+    ) -> dict[tuple[NormalizedName, str, str], dict[str, str]]:
+        """Addresses of attestations by digest, of each (name, version, name of the index) that has any."""
+        by_index: dict[str, list[Version]] = {}
+        for name, version, index in versions:
+            by_index.setdefault(index, []).append((name, version))
+        found = {}
+        for index, some in by_index.items():
+            home = self._indexes.named(index)
+            for (name, version), rows in ({} if home.folder else self._kept.rows(home, some)).items():
+                told = {row.artifact.sha256: row.provenance for row in rows if row.provenance}
+                if told:
+                    found[name, version, index] = told
+        return found
+
     def settled(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
         """The same of one version, each with its size and sha256."""
         rows = self._usable(self._indexes.named(index), [(name, version)])[name, version]

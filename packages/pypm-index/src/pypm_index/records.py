@@ -30,6 +30,8 @@ class FileRecord(NamedTuple):
     metadata: str | None = None
     """Whether a metadata file (PEP 658) is beside this one: None, the page does not say; `NO_METADATA`;
     empty, yes, its digest not given; else yes, and this is its sha256."""
+    provenance: str = ""
+    """Absolute address of its attestations (PEP 740)."""
 
 
 Light = tuple[str, str, str, str | None, Any]

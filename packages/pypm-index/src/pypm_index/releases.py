@@ -132,7 +132,7 @@ def _spelling(versions: list[str]) -> str:
 
 
 def _row(file: FileRecord, silence: str | None) -> FileRow:
-    filename, url, sha256, size, uploaded, requires_python, yanked, metadata = file
+    filename, url, sha256, size, uploaded, requires_python, yanked, metadata, provenance = file
     start = shared_start(url, filename)
     path = ""
     if start:
@@ -141,4 +141,5 @@ def _row(file: FileRecord, silence: str | None) -> FileRow:
         Artifact(filename, sha256, size, uploaded, path, requires_python, yanked),
         url,
         silence if metadata is None else metadata,
+        provenance,
     )

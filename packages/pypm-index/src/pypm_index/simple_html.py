@@ -91,6 +91,7 @@ def _record(attributes: dict[str, str], label: str, base: str) -> FileRecord | N
         attributes.get("data-requires-python", ""),
         yanked,
         _metadata(attributes),
+        join(base, said) if (said := attributes.get("data-provenance", "").strip()) else "",
     )
 
 

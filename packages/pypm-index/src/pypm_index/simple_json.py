@@ -162,6 +162,7 @@ def _record(entry: dict[str, Any], base: str) -> FileRecord:
         requires_python,
         yanked,
         None if said is None else _metadata(said),
+        join(base, provenance) if isinstance(provenance := entry.get("provenance"), str) else "",
     )
 
 

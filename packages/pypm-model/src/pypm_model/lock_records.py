@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter, lt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pypm_model.artifacts import Artifact
+from pypm_model.later import later
 from pypm_model.lock_order import edge_order, package_order
-from pypm_model.locks import Edge, Lock, LockedPackage, LockSettings, Manifest
+from pypm_model.locks import Edge, Lock, LockedPackage, LockSettings, Manifest, Publisher
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
+
+if TYPE_CHECKING:
+    from pypm_model import publishers
+else:
+    publishers = later("pypm_model.publishers")
 
 Fault = tuple[int | None, str]
 """(position of the package, None for the head of the lock; what is wrong)."""
@@ -113,7 +119,18 @@ def _package(reader: _Reader, table: Mapping[str, Any]) -> LockedPackage | None:
         manifest=None if manifest is None else _manifest(reader, manifest),
         files=_files(reader, table),
         requires=tuple(sorted(reader.texts(table, "requires"))),
+        publishers=_publishers(reader, table),
     )
+
+
+def _publishers(reader: _Reader, table: Mapping[str, Any]) -> tuple[Publisher, ...]:
+    values = reader.get(table, "publishers", list, None)
+    if not values:
+        return ()
+    found = [publishers.publisher_of(value) if isinstance(value, dict) else None for value in values]
+    if None in found:
+        reader.fault("'publishers' must be a list of tables with a kind")
+    return tuple(sorted(each for each in found if each is not None))
 
 
 def _manifest(reader: _Reader, table: Mapping[str, Any]) -> Manifest:

@@ -41,6 +41,9 @@ There are no hosts, times of writing, tool versions or digests over everything.
     name = "httpx"
     version = "0.28.1"
     source = { index = "pypi" }
+    publishers = [                                    # where its index has attestations
+        { kind = "GitHub", repository = "encode/httpx", workflow = "publish.yml" },
+    ]
     files = [
         { name = "httpx-0.28.1.tar.gz", sha256 = "...", uploaded = "...", path = "packages/.../", size = 1 },
     ]
@@ -61,7 +64,7 @@ from pypm_model.artifacts import Artifact
 from pypm_model.lock_errors import LockConflicted, LockFault, LockTooNew, LockUnreadable
 from pypm_model.lock_order import edge_order, package_order
 from pypm_model.lock_toml import InvalidToml, key, quoted
-from pypm_model.locks import FORMAT, Edge, Lock, LockedPackage, Manifest
+from pypm_model.locks import FORMAT, Edge, Lock, LockedPackage, Manifest, Publisher
 from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
@@ -134,11 +137,16 @@ def _package(package: LockedPackage) -> Iterator[str]:
         yield f"requires-python = {quoted(package.requires_python)}"
     yield from _list("dependencies", _edges(package.dependencies))
     yield from _list("requires", map(quoted, sorted(package.requires)))
+    yield from _list("publishers", map(_publisher, sorted(package.publishers)))
     yield from _list("files", map(_file, sorted(package.files, key=attrgetter("filename"))))
     yield from _edge_table("extras", package.extras)
     yield from _edge_table("groups", package.groups)
     if package.manifest is not None:
         yield from _manifest(package.manifest)
+
+
+def _publisher(publisher: Publisher) -> str:
+    return f"{{ {', '.join(f'{key(name)} = {quoted(value)}' for name, value in publisher)} }}"
 
 
 def _edge_table(name: str, table: Sequence[tuple[NormalizedName, tuple[Edge, ...]]]) -> Iterator[str]:

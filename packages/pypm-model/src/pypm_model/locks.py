@@ -11,6 +11,9 @@ from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record
 from pypm_model.sources import MemberSource, Source
 
+Publisher = tuple[tuple[str, str], ...]
+"""(key, value), ``kind`` first, the others sorted; no value is empty. See `pypm_model.publishers`."""
+
 FORMAT = 1
 """The format this pypm writes; it reads this one and older ones."""
 
@@ -66,6 +69,8 @@ class LockedPackage:
     """Sorted by file name: the sdist and the wheels some covered environment can use."""
     requires: tuple[str, ...] = ()
     """Folders only: the requirements in their metadata when the lock was made, normalised and sorted."""
+    publishers: tuple[Publisher, ...] = ()
+    """Who published it, by its index's word when it was locked, sorted; none: the index does not say."""
 
 
 @record

@@ -104,6 +104,7 @@ def encode_files(rows: Iterable[FileRow]) -> str:
             "" if one.yanked is None else "!" + one.yanked,
             row.url,
             "" if row.metadata is None else "!" + row.metadata,
+            *((row.provenance,) if row.provenance else ()),
         )
         text = _FIELD.join(fields)
         if text.count(_FIELD) != len(fields) - 1 or _ROW in text:
@@ -122,7 +123,7 @@ def decode_files(text: str) -> tuple[FileRow, ...]:
         return ()
     rows = []
     for row in text.split(_ROW):
-        filename, sha256, size, uploaded, path, python, yanked, url, metadata = row.split(_FIELD)
+        filename, sha256, size, uploaded, path, python, yanked, url, metadata, *more = row.split(_FIELD)
         if path:
             path = path[1:] if path[0] == _WHOLE else f"{path}/{filename}"
         artifact = Artifact(
@@ -134,7 +135,7 @@ def decode_files(text: str) -> tuple[FileRow, ...]:
             python,
             yanked[1:] if yanked else None,
         )
-        rows.append(FileRow(artifact, url, metadata[1:] if metadata else None))
+        rows.append(FileRow(artifact, url, metadata[1:] if metadata else None, more[0] if more else ""))
     return tuple(rows)
 
 

@@ -24,6 +24,8 @@ class FileRow:
     metadata: str | None = None
     """The file's METADATA can be had by itself (PEP 658): its sha256, or empty if the index gives
     none. None: the index does not say that it can."""
+    provenance: str = ""
+    """Absolute address of its attestations (PEP 740), where the index has some."""
 
 
 @record

@@ -46,6 +46,8 @@ class AuditOptions:
     """A snapshot, relative to the current folder."""
     osv_url: str = ""
     """The service to ask instead of the one that settings name."""
+    provenance: bool = False
+    """Verify the signatures of attestations, too."""
 
 
 @record
@@ -61,6 +63,8 @@ class AuditReport:
     malformed: tuple[Malformed, ...] = ()
     stateless: int = 0
     """Packages of which no index has said whether they are yanked."""
+    verified: tuple[int, int] | None = None
+    """Files whose attestations are right, and files without any; None: they were not looked at."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -79,6 +83,9 @@ class AuditReport:
             "packages": self.packages,
             "packages-without-state": self.stateless,
             "source": self.source,
+            "provenance": None
+            if self.verified is None
+            else {"verified": self.verified[0], "unattested": self.verified[1]},
         }
 
 
@@ -107,12 +114,26 @@ def looked_at(tools: Tools, workspace: Workspace, lock: Lock, options: AuditOpti
         for (name, version), several in known.vulnerabilities.items()
         for one in several
     ]
-    found += [replace(each, ways=ways.to(each.package, each.version)) for each in said.findings]
+    others = list(said.findings)
+    checked: tuple[int, int] | None = None
+    if options.provenance:
+        from pypm.ops.auditing.provenance import verified
+
+        verification = verified(tools, packages)
+        others += verification.findings
+        checked = verification.verified, verification.unattested
+    if asking and any(package.publishers for package in packages):
+        from pypm.ops.auditing.published import published
+
+        others += published(tools, packages)
+    found += [replace(each, ways=ways.to(each.package, each.version)) for each in others]
     found.sort(key=lambda each: (each.package, _order(each.version)))
     sifted = sift(found, ignores_of(workspace), now())
     if options.members or not options.groups:
         sifted = replace(sifted, unused=())  # what they are for may be elsewhere
-    return AuditReport(workspace.root, sifted, len(subjects), known.source, known.malformed, said.unknown)
+    return AuditReport(
+        workspace.root, sifted, len(subjects), known.source, known.malformed, said.unknown, checked
+    )
 
 
 def _order(version: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pypm.ops.folders import stale_folders
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
+from pypm.ops.publishers import with_publishers
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
 from pypm.ops.world import LOCK
@@ -266,7 +267,7 @@ def resolved(
             raise
         except PypmError:
             raise conflict from None  # whether it would help cannot be found out now
-    made = complete(resolution, request, settings, tools, old.files)
+    made = with_publishers(tools, complete(resolution, request, settings, tools, old.files), old.parents)
     # What is only spelled otherwise now makes no line of the lock another one.
     return made if old.first is None else kept_spelling(old.first, made)
 

@@ -81,6 +81,10 @@ def note_lines(report: AuditReport, *, quiet: bool = False) -> Iterator[str]:
     if report.stateless:
         unknown = count(report.stateless, "package")
         yield f"of {unknown} it is not known whether they are yanked: no page of an index is in the cache"
+    if report.verified is not None:
+        good, without = report.verified
+        files = f"of {count(good, 'file')} the attestations were verified"
+        yield f"{files}, {count(without, 'file')} without" if without else files
     yield summary(report)
 
 

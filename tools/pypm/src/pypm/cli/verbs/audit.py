@@ -36,6 +36,10 @@ COULD_NOT_LOOK = 2
         "[PYPM_AUDIT_DB]",
     ),
     option("--osv-url", metavar="URL", default="", help="Ask this service of OSV's kind. [PYPM_OSV_URL]"),
+    option(
+        "--provenance",
+        help="Verify the signatures of attestations (PEP 740). Needs the extra pypm-audit[provenance].",
+    ),
     option("--fix", help="Lock again without the versions that have findings, moving as little as possible."),
     option("--dry-run", help="With --fix: write nothing, say what would change."),
     option("--format", name="form", choices=("text", "json", "sarif"), help="How to tell it (text)."),
@@ -48,6 +52,7 @@ def command(
     no_groups: bool,
     database: str,
     osv_url: str,
+    provenance: bool,
     fix: bool,
     dry_run: bool,
     form: str | None,
@@ -57,7 +62,8 @@ def command(
 
     Each finding is told with its severity, the versions that fix it, and how the package comes into each
     member. With --fix the lock is written anew first, and what is found then is what could not be cleared.
-    What is listed under [[audit.ignore]] is passed over until it expires. Exit 1 if there are findings, 2 if
+    What is listed under [[audit.ignore]] is passed over until it expires. A package of which its index names
+    another publisher than the lock is a finding, too. Exit 1 if there are findings, 2 if
     it could not be looked.
     """
     if dry_run and not fix:
@@ -67,7 +73,7 @@ def command(
     if common.json and form not in (None, "json"):
         raise UsageError(f"--json goes with no --format {form}")
     form = "json" if common.json else form or "text"
-    options = AuditOptions(members, not no_groups, database, osv_url)
+    options = AuditOptions(members, not no_groups, database, osv_url, provenance)
     try:
         with world(common) as here:
             fixed = _fixed(here, options, dry_run=dry_run) if fix else None
