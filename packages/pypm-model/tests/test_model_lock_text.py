@@ -144,7 +144,7 @@ def test_every_parser_agrees(lock: Lock) -> None:
 def test_one_fact_is_one_line(lock: Lock) -> None:
     lines = lock_text.write(lock).splitlines()
     facts = sum(
-        len(p.files) + len(p.dependencies) + sum(len(e) for _, e in p.extras + p.groups)
+        len(p.files) + len(p.publishers) + len(p.dependencies) + sum(len(e) for _, e in p.extras + p.groups)
         for p in lock.packages
     )
     facts += sum(len(p.manifest.dependencies) for p in lock.packages if p.manifest)
