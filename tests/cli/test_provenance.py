@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.pylock import Pylock
 
 from kit.osv_server import OsvServer
 from kit.transcripts import Stage
@@ -76,6 +78,16 @@ def test_a_lock_says_who_published_where_the_index_does(stage: Stage) -> None:
     assert stage.run("pypm lock --check")[0] == 0
     assert lock(stage, "--upgrade --refresh")[0] == found
     assert stage.server.count("/integrity/") == 0, "what is known of a release is not asked again"
+
+
+def test_a_pylock_file_has_the_identities(stage: Stage) -> None:
+    stage.server.publish(wheel("1.0"), ACME)
+    lock(stage)
+    assert stage.run("pypm export -o pylock.toml")[0] == 0
+    found = Pylock.from_dict(tomllib.loads((stage.root / "pylock.toml").read_text()))
+    told = {str(package.name): package.attestation_identities for package in found.packages}
+    assert told["acme"] == [{"kind": "GitHub", "repository": "acme/acme", "workflow": "publish.yml"}]
+    assert told["other"] is None
 
 
 @pytest.mark.parametrize("format", ["json", "html"])

@@ -207,6 +207,12 @@ def _entry(package: LockedPackage, marker: str, locate: Locate, editable: bool) 
                 lines.append("wheels = [")
                 lines += [f"    {_file(a, locate(package, a))}," for a in wheels]
                 lines.append("]")
+    if package.publishers:
+        lines.append("attestation-identities = [")
+        for publisher in package.publishers:
+            facts = ", ".join(f"{_string(name)} = {_string(value)}" for name, value in publisher)
+            lines.append(f"    {{ {facts} }},")
+        lines.append("]")
     return "\n".join(lines) + "\n"
 
 
