@@ -191,4 +191,4 @@ def test_it_says_when_signatures_cannot_be_verified(stage: Stage) -> None:
     (hidden / "pypi_attestations.py").write_text("raise ImportError\n")
     stage.environ["PYTHONPATH"] = str(hidden)
     code, output = stage.run("pypm audit --provenance")
-    assert (code, "install `pypm-audit[provenance]`" in output) == (2, True)
+    assert (code, "install `pypm[provenance]`" in output) == (2, True)

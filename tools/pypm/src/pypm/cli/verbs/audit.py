@@ -38,7 +38,7 @@ COULD_NOT_LOOK = 2
     option("--osv-url", metavar="URL", default="", help="Ask this service of OSV's kind. [PYPM_OSV_URL]"),
     option(
         "--provenance",
-        help="Verify the signatures of attestations (PEP 740). Needs the extra pypm-audit[provenance].",
+        help="Verify the signatures of attestations (PEP 740). Needs the extra pypm[provenance].",
     ),
     option("--fix", help="Lock again without the versions that have findings, moving as little as possible."),
     option("--dry-run", help="With --fix: write nothing, say what would change."),

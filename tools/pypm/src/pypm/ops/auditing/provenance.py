@@ -16,7 +16,7 @@ from pypm_model.locks import LockedPackage
 from pypm_model.records import record
 from pypm_model.sources import IndexSource
 
-EXTRA = "pypm-audit[provenance]"
+EXTRA = "pypm[provenance]"
 
 
 class ProvenanceUnavailable(PypmError):
@@ -121,7 +121,7 @@ def library(offline: bool = False) -> Verify:
         # It would say for each attestation that it does not bring its roots of trust up to date again.
         logging.getLogger("sigstore").setLevel(logging.ERROR)
     except ImportError:
-        help = f"it is an extra: install `{EXTRA}` beside pypm"
+        help = f"it is an extra: install `{EXTRA}`"
         raise ProvenanceUnavailable("the library pypi-attestations is not installed", help) from None
 
     def verify(document: bytes, filename: str, sha256: str) -> None:
