@@ -25,6 +25,22 @@ def test_new_and_old_files(tmp_path: Path, fsync: bool) -> None:
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
+@pytest.mark.skipif(not POSIX, reason="pipes with names")
+def test_what_is_no_file_is_written_into_and_stays(tmp_path: Path) -> None:
+    """`-o /dev/null` by an administrator would else take the device away from everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, "text")
+        assert os.read(reader, 10) == b"text"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and os.listdir(tmp_path) == ["pipe"]
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path, "text")
+
+
 @pytest.mark.skipif(not POSIX, reason="modes")
 def test_permissions_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "file"

@@ -21,25 +21,38 @@ def write_atomically(
     """Makes *data* (text as UTF-8, line ends as they are) the content of the file at *path*.
 
     A file that is there keeps its permissions unless *mode* is given; a symbolic link stays one and
-    the file it points to is replaced. With *fsync* the content is on the disk before the rename, and
-    the rename when this returns: for what cannot be made again. Raises OSError that names *path*; then
-    nothing changed.
+    the file it points to is replaced. A device or a pipe is written into: it is no file to be replaced, and
+    with the rights of an administrator it could be. With *fsync* the content is on the disk before the
+    rename, and the rename when this returns: for what cannot be made again. Raises OSError that names
+    *path*; then nothing changed.
     """
-    target = os.path.realpath(path)
+    content = data.encode() if isinstance(data, str) else data
     try:
-        _replace(target, data.encode() if isinstance(data, str) else data, fsync, mode)
+        try:
+            before = os.stat(path).st_mode
+        except FileNotFoundError:
+            before = None
+        if before is not None and not stat.S_ISREG(before):
+            _write_into(path, content)
+            return
+        if mode is None and before is not None:
+            mode = stat.S_IMODE(before)
+        _replace(os.path.realpath(path), content, fsync, mode)
     except OSError as error:
         error.filename, error.filename2 = os.fspath(path), None  # not the name it has meanwhile
         raise
 
 
+def _write_into(path: Path | str, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | _BINARY)
+    try:
+        write_all(handle, content)
+    finally:
+        os.close(handle)
+
+
 def _replace(target: str, content: bytes, fsync: bool, mode: int | None) -> None:
     beside = beside_name(target)
-    if mode is None:
-        try:
-            mode = stat.S_IMODE(os.stat(target).st_mode)
-        except FileNotFoundError:
-            mode = None
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666 if mode is None else 0o600)
     try:
         try:
