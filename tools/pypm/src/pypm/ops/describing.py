@@ -17,11 +17,13 @@ from pypm_audit.embedded import Embedded, UnreadableBill
 from pypm_audit.embedded import read as read_bill
 from pypm_index.addresses import filename_of
 from pypm_index.direct import kept_text
+from pypm_index.errors import IndexUnreachable
 from pypm_index.fetch import fetch_one
 from pypm_index.metadata_fetch import MetadataFetch
 from pypm_index.sdist_metadata import NotAnSdist, text_of_sdist
 from pypm_model.artifacts import Artifact, Located
 from pypm_model.errors import PypmError
+from pypm_model.facts import ListingKey
 from pypm_model.lock_toml import InvalidToml, loads
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.records import record
@@ -224,9 +226,12 @@ def _fetched(tools: Tools, wanted: Mapping[int, LockedPackage]) -> tuple[dict[in
         return {}, ()
     located: dict[int, Located] = {}
     reasons: dict[str, None] = {}
+    lost = _pages(tools, [wanted[at] for at in asked], reasons)
     for at, file in asked.items():
         package = wanted[at]
         assert isinstance(package.source, IndexSource)
+        if package.source.index in lost:
+            continue
         try:
             (located[at],) = tools.catalog.locate([(package.name, package.source.index, file)])
         except PypmError as error:
@@ -256,6 +261,23 @@ def _fetched(tools: Tools, wanted: Mapping[int, LockedPackage]) -> tuple[dict[in
                 texts[asked[at].sha256] = text.decode("utf-8", "replace")
     tools.cache.put_values(TEXT, texts)
     return found, tuple(reasons)
+
+
+def _pages(tools: Tools, packages: Sequence[LockedPackage], reasons: dict[str, None]) -> frozenset[str]:
+    """Has the pages that are not at hand fetched, all at once; names of the indexes that cannot be asked, why
+    is added to *reasons*."""
+    sources = [(package.name, package.source) for package in packages]
+    keys = dict.fromkeys(ListingKey(n, s.index) for n, s in sources if isinstance(s, IndexSource))
+    known = tools.catalog.known(keys)
+    try:
+        tools.catalog.request(key for key in keys if key not in known)
+        tools.catalog.wait()
+    except IndexUnreachable as error:
+        reasons[str(error)] = None
+        return frozenset({error.index})
+    except PypmError as error:
+        reasons[str(error)] = None
+    return frozenset()
 
 
 def _cheapest(package: LockedPackage) -> Artifact | None:
