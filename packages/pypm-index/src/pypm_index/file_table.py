@@ -44,36 +44,33 @@ class FileTable:
         self._folder = folder
         self._connected = connected
         self._ask_again = ask_again
+        self._attested: dict[tuple[NormalizedName, str, str], dict[str, str]] = {}
+        """Addresses of attestations by digest, of the versions that were looked at."""
 
     def artifacts(
         self, versions: Iterable[tuple[NormalizedName, str, str]]
     ) -> dict[tuple[NormalizedName, str, str], tuple[Artifact, ...]]:
         """The files that count of each (name, version, name of the index), sorted by name; one query
         for each index."""
-        by_index: dict[str, list[Version]] = {}
-        for name, version, index in versions:
-            by_index.setdefault(index, []).append((name, version))
-        return {
-            (name, version, index): tuple([row.artifact for row in rows])
-            for index, some in by_index.items()
-            for (name, version), rows in self._usable(self._indexes.named(index), some).items()
-        }
+        found = {}
+        for index, some in _by_index(versions).items():
+            for (name, version), rows in self._usable(self._indexes.named(index), some).items():
+                found[name, version, index] = tuple([row.artifact for row in rows])
+                self._attested[name, version, index] = _attested(rows)
+        return found
 
     def provenance(
         self, versions: Iterable[tuple[NormalizedName, str, str]]
     ) -> dict[tuple[NormalizedName, str, str], dict[str, str]]:
-        """Addresses of attestations by digest, of each (name, version, name of the index) that has any."""
-        by_index: dict[str, list[Version]] = {}
-        for name, version, index in versions:
-            by_index.setdefault(index, []).append((name, version))
-        found = {}
-        for index, some in by_index.items():
+        """Addresses of attestations by digest, of each (name, version, name of the index) that has any. Of
+        what `artifacts` was asked before nothing is read again."""
+        asked = tuple(versions)
+        unknown = [version for version in asked if version not in self._attested]
+        for index, some in _by_index(unknown).items():
             home = self._indexes.named(index)
             for (name, version), rows in ({} if home.folder else self._kept.rows(home, some)).items():
-                told = {row.artifact.sha256: row.provenance for row in rows if row.provenance}
-                if told:
-                    found[name, version, index] = told
-        return found
+                self._attested[name, version, index] = _attested(rows)
+        return {version: told for version in asked if (told := self._attested.get(version))}
 
     def settled(self, name: NormalizedName, version: str, index: str) -> tuple[Artifact, ...]:
         """The same of one version, each with its size and sha256."""
@@ -116,3 +113,14 @@ class FileTable:
             return measured
         size, sha256 = known
         return replace(row.artifact, size=size, sha256=sha256)
+
+
+def _by_index(versions: Iterable[tuple[NormalizedName, str, str]]) -> dict[str, list[Version]]:
+    found: dict[str, list[Version]] = {}
+    for name, version, index in versions:
+        found.setdefault(index, []).append((name, version))
+    return found
+
+
+def _attested(rows: Iterable[FileRow]) -> dict[str, str]:
+    return {row.artifact.sha256: row.provenance for row in rows if row.provenance}
