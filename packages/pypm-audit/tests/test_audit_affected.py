@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from pypm_audit.advisories import Advisory, read
-from pypm_audit.affected import fixed_versions, is_affected, unaffected
+from pypm_audit.affected import fixed_versions, is_affected
 from pypm_model.names import NormalizedName
 
 ACME = NormalizedName("acme")
@@ -70,11 +70,6 @@ def test_fixed_versions_are_above_the_locked_one_and_free_of_the_fault() -> None
     assert fixed_versions(record, ACME, "2.1") == ("2.3",)
     assert fixed_versions(advisory([{"introduced": "0"}]), ACME, "1.0") == ()
     assert fixed_versions(record, ACME, "junk") == ()
-
-
-def test_unaffected_versions() -> None:
-    record = advisory([{"introduced": "1"}, {"fixed": "3"}])
-    assert unaffected([record], ACME, ["0", "1", "2", "3"]) == ("0", "3")
 
 
 _versions = st.builds(

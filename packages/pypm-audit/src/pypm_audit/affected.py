@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pypm_audit.advisories import Advisory, Affected, Event
 from pypm_model import versions
@@ -35,14 +35,6 @@ def fixed_versions(advisory: Advisory, name: NormalizedName, version: str) -> tu
                 if event.kind == "fixed" and (key := sort_key(event.version)) > own:
                     found.setdefault(key, event.version)
     return tuple(found[key] for key in sorted(found) if not is_affected(advisory, name, found[key]))
-
-
-def unaffected(advisories: Iterable[Advisory], name: NormalizedName, every: Sequence[str]) -> tuple[str, ...]:
-    """Those of the versions *every*, in their order, that none of *advisories* is about."""
-    against = [each for each in advisories if not each.withdrawn]
-    return tuple(
-        version for version in every if not any(is_affected(each, name, version) for each in against)
-    )
 
 
 def _covers(affected: Affected, version: str) -> bool:

@@ -10,7 +10,6 @@ whenever those records have changed: a `sync` with nothing to do looks at it, an
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -233,11 +232,6 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def is_there(folder: Path) -> bool:
-    """Whether there is a database in *folder*, told by one look."""
-    return any(os.path.lexists(folder / f"osv-{SCHEMA}{turn}.sqlite") for turn in ("", ".1"))
 
 
 def _read(entry: snapshot.Entry) -> tuple[list[Advisory], list[Malformed]]:
