@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import Any
 
 from packaging.metadata import RawMetadata, parse_email
@@ -125,7 +125,7 @@ def _person(raw: RawMetadata) -> str:
             return " ".join(said.split())
         mail = _stated(str(raw.get(address, "")))
         if mail:
-            called, at = parseaddr(mail)
+            called, at = next(iter(getaddresses([mail])), ("", ""))
             return called or at or mail
     return ""
 

@@ -214,8 +214,13 @@ def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: 
 
 
 def _unbuilt(workspace: Workspace) -> frozenset[NormalizedName]:
-    """Members that are no packages: they have no ``[build-system]``, or say ``package = false``."""
-    return frozenset(member.name for member in workspace.members if member.build is None)
+    """Members that are no packages: they have no ``[build-system]``, or say ``package = false``. Of those
+    that are absent nobody knows."""
+    return frozenset(
+        member.name
+        for member in workspace.members
+        if member.build is None and member.path not in workspace.absent
+    )
 
 
 def _addresses_in(text: str | None) -> Addresses:

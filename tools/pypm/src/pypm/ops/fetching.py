@@ -114,7 +114,8 @@ def _compare(tools: Tools, fetched: Iterable[Wheel], trees: Mapping[str, Tree]) 
     """Warns of wheels that say of themselves something else than their index did (PEP 658)."""
     known: dict[MetadataKey, tuple[str, Callable[[], bytes]]] = {}
     for wheel in fetched:
-        if isinstance(wheel.pin.package.source, IndexSource):
+        # What comes from an address that another tool's lock gives was locked by no index.
+        if isinstance(wheel.pin.package.source, IndexSource) and wheel.artifact.sha256 not in tools.addresses:
             package, tree = wheel.pin.package, trees[wheel.artifact.sha256]
             key = MetadataKey(package.name, package.version, wheel.pin.package.source.index)
             known[key] = (wheel.artifact.filename, (tree.site / tree.info / "METADATA").read_bytes)
