@@ -73,7 +73,7 @@ def write(
     links: dict[str, str] = {}
     total = 0
     listener(Started("pack", total=len(items)))
-    with _new_file(target, most) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
+    with new_file(target, most) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
         archive = archive_to(cast("IO[bytes]", out), packing.form, packing.level, packing.time)
         for item, passing in _passing(items, level, packing.splice, pool):
             if isinstance(item, Link):
@@ -138,7 +138,7 @@ class _Out:
 
 
 @contextmanager
-def _new_file(target: Path, most: int | None = None) -> Iterator[_Out]:
+def new_file(target: Path, most: int | None = None) -> Iterator[_Out]:
     """A file that is *target* when the block ends well, and else is gone."""
     shown = str(target)
     named = ""

@@ -9,7 +9,8 @@ import sys
 from pypm.cli.arguments import Gathered, UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
-from pypm.ops.bundle import DEFAULT, BundleOptions, BundleReport, Kind, bundle
+from pypm.ops.bundle import DEFAULT, BundleOptions, BundleReport, bundle
+from pypm.ops.bundle_parts import Kind
 from pypm.ops.bundle_target import Target, target_of
 from pypm.ops.counting import count, size_text
 from pypm.ops.selection import Selection
