@@ -286,13 +286,13 @@ def _labels(
             yield f"{start}.{label}", value
     if authors := str(metadata.get("Author-email") or metadata.get("Author") or ""):
         yield f"{start}.authors", authors
-    told = set()
+    links: dict[str, str] = {}
     for value in metadata.get_all("Project-URL") or ():
         called, _, address = str(value).partition(",")
-        key = _LINKS.get(called.strip().lower())
-        if key is not None and key not in told:
-            told.add(key)
-            yield f"{start}.{key}", address.strip()
+        if called.strip().lower() in _LINKS:
+            links.setdefault(_LINKS[called.strip().lower()], address.strip())
+    for key, address in links.items():
+        yield f"{start}.{key}", address
     if below is not None:
         if below.name:
             yield f"{start}.base.name", below.name
