@@ -1,0 +1,395 @@
+"""``pypm conda``: packages of conda's channels in a folder of an environment that pypm made.
+
+Runs where py-rattler is, which solves, fetches and links. What it links is a prefix of its own, ``conda`` in
+the environment's folder, with one line in the environment's site-packages that leads there: pypm's records
+know nothing of it, and need not. Python is the environment's: the solver is told that it is there.
+
+The first word is what pypm says of the environment, as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from asked_files import FILES, NO, USAGE, Refused, asked_in, platform
+
+DEFAULT_CHANNEL = "conda-forge"
+FOLDER, LINE, RECORD = "conda", "pypm-conda.pth", "pypm.json"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+# --- the environment -----------------------------------------------------------------------------
+
+
+class Place:
+    """The environment, and conda's folder in it."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        self.root = Path(said["environment"])
+        if not said.get("exists"):
+            raise Refused("conda-environment", f"there is no environment {self.root} yet", "pypm sync")
+        self.python, self.version = Path(said["path"]), str(said["version"])
+        self.site = Path(said["site-packages"])
+        self.prefix = self.root / FOLDER
+        self.below = self.site.relative_to(self.root).as_posix()
+        self.record = self.prefix / "conda-meta" / RECORD
+
+    def remembered(self) -> dict[str, Any]:
+        """What was asked for before: specs, channels, and the commands that were put beside the others'."""
+        empty: dict[str, Any] = {"specs": {}, "channels": [], "commands": {}, "python": self.version}
+        try:
+            found: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
+            return empty | found
+        except FileNotFoundError:
+            return empty
+        except ValueError:
+            raise Refused("conda-record", f"{self.record} cannot be read", f"remove {self.prefix}") from None
+
+    def installed(self) -> list[Any]:
+        """Records of what is there, without Python."""
+        import rattler
+
+        found = []
+        for path in sorted((self.prefix / "conda-meta").glob("*.json")):
+            if path.name not in (RECORD, f"{self._python_name}.json"):
+                record = rattler.PrefixRecord.from_path(path)
+                if record.name.normalized != "python":
+                    found.append(record)
+        return found
+
+    @property
+    def _python_name(self) -> str:
+        minor = int(self.version.split(".")[1])
+        threads = "t" if f"python3.{minor}t" in self.below else ""
+        build = f"0_cp3{minor}{threads}" if threads or minor > 12 else "0_cpython"
+        return f"python-{self.version}-{build}"
+
+    def python_record(self, prefix: Path) -> Any:
+        """Python as a package that is there and has no files; its record is written into *prefix*."""
+        import rattler
+
+        build = self._python_name.split("-", 2)[2]
+        file = f"{self._python_name}.conda"
+        record = {
+            "name": "python", "version": self.version, "build": build, "build_number": 0,
+            "subdir": platform(), "depends": [], "constrains": [], "fn": file,
+            "url": f"file:///pypm/{file}", "channel": "file:///pypm/", "files": [],
+            "paths_data": {"paths_version": 1, "paths": []}, "python_site_packages_path": self.below,
+        }  # fmt: skip
+        path = prefix / "conda-meta" / f"{self._python_name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(record), encoding="utf-8")
+        return rattler.PrefixRecord.from_path(path)
+
+    # Commands: what lies in conda's bin, put beside the environment's own unless the name is taken.
+
+    def put_commands(self, before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+        """(name → mark of what was put there, names that are taken) after those of *before* are gone."""
+        folder, own = self.python.parent, self.prefix / "bin"
+        for name, mark in before.items():
+            if _mark(folder / name) == mark:
+                (folder / name).unlink()
+        put, taken = {}, []
+        for path in sorted(own.iterdir()) if own.is_dir() else ():
+            target = folder / path.name
+            if not os.access(path, os.X_OK) or path.is_dir():
+                continue
+            if os.path.lexists(target):
+                taken.append(path.name)
+                continue
+            start = f"#!{own}/python".encode()
+            data = path.read_bytes() if path.stat().st_size < 1 << 20 else b""
+            if data.startswith(start):
+                # Of the environment's Python, so that it sees what is beside it.
+                target.write_bytes(f"#!{self.python}\n".encode() + data.partition(b"\n")[2])
+                target.chmod(0o755)
+            else:
+                target.symlink_to(os.path.relpath(path, folder))
+            put[path.name] = _mark(target)
+        return put, taken
+
+
+def _mark(path: Path) -> str:
+    """Tells a file that was put there from another one of the name."""
+    if path.is_symlink():
+        return os.readlink(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+# --- the verbs -----------------------------------------------------------------------------------
+
+
+def install(place: Place, options: argparse.Namespace) -> int:
+    """The verb ``install``."""
+    specs, channels = list(options.specs), list(options.channel)
+    others: list[str] = []
+    files = options.file or ([] if specs else [name for name in FILES if Path(name).is_file()])
+    if len(files) > 1 and not options.file:
+        raise Refused("conda-file", f"there are {' and '.join(files)}: say which with --file", exit=USAGE)
+    for name in files:
+        more, more_channels, pip = asked_in(Path(name))
+        specs, channels, others = specs + more, channels + more_channels, others + pip
+    before = place.remembered()
+    if not specs and not before["specs"]:
+        raise Refused("conda-nothing", "nothing is asked for", "a spec, or --file environment.yml", USAGE)
+    wanted = dict(before["specs"]) | {_name(spec): spec for spec in specs}
+    channels = [one for one in dict.fromkeys([*channels, *before["channels"]]) if one != "nodefaults"]
+    if others:
+        tell(f"warning[conda]: left to pypm (`pypm add ...`): {', '.join(others)}")
+    return asyncio.run(change(place, options, wanted, channels or [DEFAULT_CHANNEL]))
+
+
+def remove(place: Place, options: argparse.Namespace) -> int:
+    """The verb ``remove``."""
+    before = place.remembered()
+    wanted = dict(before["specs"])
+    for name in options.names:
+        if name.lower() not in wanted:
+            near = ", ".join(wanted) or "nothing"
+            raise Refused("conda-not-asked", f"{name} was not asked for", f"there is {near}", USAGE)
+        del wanted[name.lower()]
+    return asyncio.run(change(place, options, wanted, before["channels"]))
+
+
+def listed(place: Place, options: argparse.Namespace) -> int:
+    """The verb ``list``."""
+    specs = place.remembered()["specs"]
+    rows = [_row(record, specs) for record in place.installed()]
+    if options.json:
+        print(json.dumps({"prefix": str(place.prefix), "packages": rows}, sort_keys=True))
+        return 0
+    for row in rows:
+        print(
+            f"{row['name']} {row['version']} {row['build']}" + (f"  ({row['asked']})" if row["asked"] else "")
+        )
+    return 0
+
+
+async def change(
+    place: Place, options: argparse.Namespace, wanted: dict[str, str], channels: list[str]
+) -> int:
+    """Solves for *wanted* and makes the folder anew, beside its place; the old one gives way when it is
+    whole."""
+    import rattler
+
+    for channel in channels:
+        _check_channel(channel, options.allow_http)
+    before = place.remembered()
+    old = place.installed() if before["python"] == place.version else []
+    new = place.root / f".{FOLDER}-{os.getpid()}"
+    try:
+        python = place.python_record(new)
+        records = await rattler.solve(
+            sources=channels, specs=list(wanted.values()), pinned_packages=[python], locked_packages=old,
+            virtual_packages=rattler.VirtualPackage.detect(),
+        ) if wanted else []  # fmt: skip
+        packages = [record for record in records if record.name.normalized != "python"]
+        if not options.dry_run:
+            await rattler.install(
+                [python, *packages], new, show_progress=False, execute_link_scripts=False,
+                alternative_target_prefix=place.prefix,
+            )  # fmt: skip
+            state = before | {"specs": wanted, "channels": channels, "python": place.version}
+            (new / "conda-meta" / RECORD).write_text(json.dumps(state, indent=1), encoding="utf-8")
+            _exchange(place, new, keep=bool(packages))
+            put, taken = place.put_commands(before["commands"])
+            if packages:
+                state["commands"] = put
+                place.record.write_text(json.dumps(state, indent=1), encoding="utf-8")
+            _warn(place, taken)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    _report(place, options, old, packages, wanted)
+    return 0
+
+
+def _exchange(place: Place, new: Path, *, keep: bool) -> None:
+    old = place.root / f".{FOLDER}-{os.getpid()}-old"
+    if place.prefix.exists():
+        place.prefix.rename(old)
+    line = place.site / LINE
+    if keep:
+        new.rename(place.prefix)
+        text = os.path.relpath(place.prefix / place.below, place.site) + "\n"
+        if not line.is_file() or line.read_text(encoding="utf-8") != text:
+            line.write_text(text, encoding="utf-8")
+    else:
+        line.unlink(missing_ok=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _warn(place: Place, taken: list[str]) -> None:
+    for name in taken:
+        tell(f"warning[conda]: the command {name} is there already and stays as it is")
+    theirs = {_distribution(path): path.name for path in place.site.glob("*.dist-info")}
+    for path in sorted((place.prefix / place.below).glob("*.dist-info")):
+        if own := theirs.get(_distribution(path)):
+            tell(f"warning[conda]: {path.stem} is hidden by pypm's {own.removesuffix('.dist-info')}")
+
+
+def _distribution(path: Path) -> str:
+    return re.sub(r"[-_.]+", "-", path.stem.partition("-")[0]).lower()
+
+
+def _check_channel(channel: str, allow_http: bool) -> None:
+    parts = urlsplit(channel)
+    shown = channel.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
+    if parts.username or parts.password:
+        raise Refused("conda-channel", f"{shown}: credentials in an address would be kept", exit=USAGE)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
+        raise Refused("conda-channel", f"{shown} is not encrypted", "--allow-http", USAGE)
+    offline = os.environ.get("PYPM_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    if offline and parts.scheme != "file" and not Path(channel).is_dir():
+        raise Refused("conda-channel", f"{shown} is not on this machine, and PYPM_OFFLINE is set")
+
+
+def _name(spec: str) -> str:
+    import rattler
+
+    try:
+        name = rattler.MatchSpec(spec).name
+    except Exception as error:  # of the library, which has a module of its own for them
+        raise Refused(
+            "conda-spec", f"{spec!r} is no spec: {_line(error)}", "numpy, numpy=1.26, 'numpy>=2'", USAGE
+        ) from None
+    return str(getattr(name, "normalized", name)).lower()
+
+
+def _row(record: Any, specs: dict[str, str]) -> dict[str, Any]:
+    name = record.name.normalized
+    return {
+        "name": name, "version": str(record.version), "build": str(record.build), "url": str(record.url),
+        "asked": specs.get(name),
+    }  # fmt: skip
+
+
+def _report(
+    place: Place, options: argparse.Namespace, old: list[Any], new: list[Any], wanted: dict[str, str]
+) -> None:
+    def known(records: list[Any]) -> dict[str, str]:
+        return {one.name.normalized: f"{one.version} {one.build}" for one in records}
+
+    before, after = known(old), known(new)
+    gone = {name: text for name, text in before.items() if after.get(name) != text}
+    come = {name: text for name, text in after.items() if before.get(name) != text}
+    if options.json:
+        rows = [_row(record, wanted) for record in sorted(new, key=lambda one: one.name.normalized)]
+        report = {
+            "prefix": str(place.prefix), "python": place.version, "packages": rows, "installed": sorted(come),
+            "removed": sorted(set(gone) - set(come)), "dry-run": options.dry_run,
+        }  # fmt: skip
+        print(json.dumps(report, sort_keys=True))
+        return
+    word = "Would change" if options.dry_run else "Changed" if gone or come else "Nothing to do in"
+    counts = f"{len(come)} installed, {len(set(gone) - set(come))} removed, {len(after)} there"
+    tell(f"{word} {place.prefix}: {counts}")
+    for name in sorted({*gone, *come}):
+        if name in gone:
+            tell(f"  - {name} {gone[name]}")
+        if name in come:
+            tell(f"  + {name} {come[name]}")
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong as pypm does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused("usage", message, f"{self.prog} --help", USAGE)
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line may hold."""
+    top = Parser("pypm conda", description="Packages of conda's channels in the environment of a member.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def verb(name: str, run: Any, help: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=help, description=help)
+        made.set_defaults(run=run)
+        made.add_argument("-p", "--member", metavar="NAME", help="into this member's own environment")
+        made.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
+        return made
+
+    made = verb("install", install, "Install what is asked for, and keep what was.")
+    made.add_argument("specs", nargs="*", metavar="SPEC", help="numpy, numpy=1.26, 'numpy>=2'")
+    made.add_argument("-f", "--file", action="append", metavar="FILE", help="environment.yml or pixi.toml")
+    made.add_argument(
+        "-c", "--channel", action="append", default=[], metavar="CHANNEL",
+        help="a channel's name, address or folder, the strongest first (conda-forge)",
+    )  # fmt: skip
+    gone = verb("remove", remove, "Remove what was asked for, and what nothing needs any more.")
+    gone.add_argument("names", nargs="+", metavar="NAME")
+    for one in (made, gone):
+        one.add_argument("--dry-run", action="store_true", help="only say what would change")
+        one.add_argument("--allow-http", action="store_true", help="allow channels without encryption")
+    verb("list", listed, "List what is there.")
+    return top
+
+
+def tell(text: str) -> None:
+    """One line of talk."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def main(said: dict[str, Any], words: list[str]) -> int:
+    """Runs *words* where pypm *said*."""
+    try:
+        options = parser().parse_args(words or ["--help"])
+        if "error" in said:
+            error = said["error"]
+            raise Refused(error["code"], error["message"], error.get("hint") or "", USAGE)
+        if said.get("member") and not options.member:
+            raise Refused(
+                "conda-member", "each member has an environment of its own: say which with -p", exit=USAGE
+            )
+        if os.name == "nt":
+            raise Refused("conda-windows", "the plugin knows no environments of Windows")
+        try:
+            from rattler.exceptions import SolverError
+        except ImportError as error:
+            raise Refused("conda-rattler", f"py-rattler cannot be loaded: {_line(error)}") from None
+        try:
+            return int(options.run(Place(said), options))
+        except SolverError as error:
+            place = Place(said)
+            hint = (
+                f"Python is the environment's, {place.version}; another one comes with `pypm sync --python`"
+            )
+            raise Refused("conda-unsolvable", str(error).strip(), hint) from None
+        except (Refused, OSError):
+            raise
+        except Exception as error:  # of the library, which has many kinds
+            if type(error).__module__ not in ("exceptions", "rattler.exceptions"):
+                raise
+            raise Refused("conda-failed", str(error).strip()) from None
+    except Refused as error:
+        text = f"error[{error.code}]: {error}"
+        tell(text + (f"\n  help: {error.hint}" if error.hint else ""))
+        return error.exit
+    except OSError as error:
+        tell(f"error[system]: {(error.strerror or str(error)).lower()}: {error.filename or ''}")
+        return NO
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(json.loads(sys.argv[1]), sys.argv[2:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
