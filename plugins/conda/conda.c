@@ -4,7 +4,7 @@
  *
  * A plugin whose work is done in Python, in an environment of its own: the library asks pypm through the host
  * table where the member's environment is, and becomes `pypm dlx --from py-rattler python` with the program
- * that it holds (conda.py).
+ * that it holds (conda.py and its modules).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,16 +18,16 @@
 #define RATTLER "py-rattler>=0.28,<0.29"
 
 EMBEDDED(asked_files, "asked_files.py");
+EMBEDDED(place_of_it, "place.py");
 EMBEDDED(program, "conda.py");
 
-/* Makes the first word a module, and runs the second. */
+/* Makes modules of the first words, and runs the last of them. */
 static const char start[] =
     "import sys, types\n"
-    "module = sys.modules['asked_files'] = types.ModuleType('asked_files')\n"
-    "exec(compile(sys.argv[1], 'asked_files.py', 'exec'), module.__dict__)\n"
-    "code = compile(sys.argv[2], 'conda.py', 'exec')\n"
-    "del sys.argv[1:3]\n"
-    "exec(code)\n";
+    "for name in ('asked_files', 'place'):\n"
+    "    module = sys.modules[name] = types.ModuleType(name)\n"
+    "    exec(compile(sys.argv.pop(1), name + '.py', 'exec'), module.__dict__)\n"
+    "exec(compile(sys.argv.pop(1), 'conda.py', 'exec'))\n";
 
 static const pypm_host *host;
 
@@ -71,7 +71,7 @@ static int wants_help(int argc, char **argv) {
 }
 
 int pypm_plugin_main(int argc, char **argv) {
-  enum { OWN = 14 };
+  enum { OWN = 15 };
   char *pypm = getenv("PYPM"), *python = getenv("PYPM_HOST_PYTHON"), *rattler = getenv("PYPM_CONDA_PYTHON");
   char **command = calloc((size_t)argc + OWN, sizeof *command);
   if (!command) return refuse(1, strerror(errno));
@@ -107,6 +107,7 @@ int pypm_plugin_main(int argc, char **argv) {
   command[size++] = "-c";
   command[size++] = (char *)start;
   command[size++] = (char *)asked_files;
+  command[size++] = (char *)place_of_it;
   command[size++] = (char *)program;
   command[size++] = (char *)place.data;
   for (int i = 1; i < argc; i++) command[size++] = argv[i];

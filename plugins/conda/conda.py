@@ -1,8 +1,6 @@
 """``pypm conda``: packages of conda's channels in a folder of an environment that pypm made.
 
-Runs where py-rattler is, which solves, fetches and links. What it links is a prefix of its own, ``conda`` in
-the environment's folder, with one line in the environment's site-packages that leads there: pypm's records
-know nothing of it, and need not. Python is the environment's: the solver is told that it is there.
+Runs where py-rattler is, which solves, fetches and links.
 
 The first word is what pypm says of the environment, as JSON.
 """
@@ -11,119 +9,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import re
-import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from asked_files import FILES, NO, USAGE, Refused, asked_in, platform
+from asked_files import FILES, NO, USAGE, Refused, asked_in
+from place import LINE, RECORD, Place, alone
 
 DEFAULT_CHANNEL = "conda-forge"
-FOLDER, LINE, RECORD = "conda", "pypm-conda.pth", "pypm.json"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-# --- the environment -----------------------------------------------------------------------------
-
-
-class Place:
-    """The environment, and conda's folder in it."""
-
-    def __init__(self, said: dict[str, Any]) -> None:
-        self.root = Path(said["environment"])
-        if not said.get("exists"):
-            raise Refused("conda-environment", f"there is no environment {self.root} yet", "pypm sync")
-        self.python, self.version = Path(said["path"]), str(said["version"])
-        self.site = Path(said["site-packages"])
-        self.prefix = self.root / FOLDER
-        self.below = self.site.relative_to(self.root).as_posix()
-        self.record = self.prefix / "conda-meta" / RECORD
-
-    def remembered(self) -> dict[str, Any]:
-        """What was asked for before: specs, channels, and the commands that were put beside the others'."""
-        empty: dict[str, Any] = {"specs": {}, "channels": [], "commands": {}, "python": self.version}
-        try:
-            found: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
-            return empty | found
-        except FileNotFoundError:
-            return empty
-        except ValueError:
-            raise Refused("conda-record", f"{self.record} cannot be read", f"remove {self.prefix}") from None
-
-    def installed(self) -> list[Any]:
-        """Records of what is there, without Python."""
-        import rattler
-
-        found = []
-        for path in sorted((self.prefix / "conda-meta").glob("*.json")):
-            if path.name not in (RECORD, f"{self._python_name}.json"):
-                record = rattler.PrefixRecord.from_path(path)
-                if record.name.normalized != "python":
-                    found.append(record)
-        return found
-
-    @property
-    def _python_name(self) -> str:
-        minor = int(self.version.split(".")[1])
-        threads = "t" if f"python3.{minor}t" in self.below else ""
-        build = f"0_cp3{minor}{threads}" if threads or minor > 12 else "0_cpython"
-        return f"python-{self.version}-{build}"
-
-    def python_record(self, prefix: Path) -> Any:
-        """Python as a package that is there and has no files; its record is written into *prefix*."""
-        import rattler
-
-        build = self._python_name.split("-", 2)[2]
-        file = f"{self._python_name}.conda"
-        record = {
-            "name": "python", "version": self.version, "build": build, "build_number": 0,
-            "subdir": platform(), "depends": [], "constrains": [], "fn": file,
-            "url": f"file:///pypm/{file}", "channel": "file:///pypm/", "files": [],
-            "paths_data": {"paths_version": 1, "paths": []}, "python_site_packages_path": self.below,
-        }  # fmt: skip
-        path = prefix / "conda-meta" / f"{self._python_name}.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(record), encoding="utf-8")
-        return rattler.PrefixRecord.from_path(path)
-
-    # Commands: what lies in conda's bin, put beside the environment's own unless the name is taken.
-
-    def put_commands(self, before: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-        """(name → mark of what was put there, names that are taken) after those of *before* are gone."""
-        folder, own = self.python.parent, self.prefix / "bin"
-        for name, mark in before.items():
-            if _mark(folder / name) == mark:
-                (folder / name).unlink()
-        put, taken = {}, []
-        for path in sorted(own.iterdir()) if own.is_dir() else ():
-            target = folder / path.name
-            if not os.access(path, os.X_OK) or path.is_dir():
-                continue
-            if os.path.lexists(target):
-                taken.append(path.name)
-                continue
-            start = f"#!{own}/python".encode()
-            data = path.read_bytes() if path.stat().st_size < 1 << 20 else b""
-            if data.startswith(start):
-                # Of the environment's Python, so that it sees what is beside it.
-                target.write_bytes(f"#!{self.python}\n".encode() + data.partition(b"\n")[2])
-                target.chmod(0o755)
-            else:
-                target.symlink_to(os.path.relpath(path, folder))
-            put[path.name] = _mark(target)
-        return put, taken
-
-
-def _mark(path: Path) -> str:
-    """Tells a file that was put there from another one of the name."""
-    if path.is_symlink():
-        return os.readlink(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 # --- the verbs -----------------------------------------------------------------------------------
@@ -143,6 +42,7 @@ def install(place: Place, options: argparse.Namespace) -> int:
     if not specs and not before["specs"]:
         raise Refused("conda-nothing", "nothing is asked for", "a spec, or --file environment.yml", USAGE)
     wanted = dict(before["specs"]) | {_name(spec): spec for spec in specs}
+    channels = [Path(one).resolve().as_uri() if Path(one).is_dir() else one for one in channels]
     channels = [one for one in dict.fromkeys([*channels, *before["channels"]]) if one != "nodefaults"]
     if others:
         tell(f"warning[conda]: left to pypm (`pypm add ...`): {', '.join(others)}")
@@ -186,46 +86,40 @@ async def change(
         _check_channel(channel, options.allow_http)
     before = place.remembered()
     old = place.installed() if before["python"] == place.version else []
-    new = place.root / f".{FOLDER}-{os.getpid()}"
-    try:
-        python = place.python_record(new)
-        records = await rattler.solve(
-            sources=channels, specs=list(wanted.values()), pinned_packages=[python], locked_packages=old,
-            virtual_packages=rattler.VirtualPackage.detect(),
-        ) if wanted else []  # fmt: skip
-        packages = [record for record in records if record.name.normalized != "python"]
-        if not options.dry_run:
-            await rattler.install(
-                [python, *packages], new, show_progress=False, execute_link_scripts=False,
-                alternative_target_prefix=place.prefix,
-            )  # fmt: skip
-            state = before | {"specs": wanted, "channels": channels, "python": place.version}
-            (new / "conda-meta" / RECORD).write_text(json.dumps(state, indent=1), encoding="utf-8")
-            _exchange(place, new, keep=bool(packages))
-            put, taken = place.put_commands(before["commands"])
-            if packages:
-                state["commands"] = put
-                place.record.write_text(json.dumps(state, indent=1), encoding="utf-8")
-            _warn(place, taken)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    python = place.python_record(place.new)
+    records = await rattler.solve(
+        sources=channels, specs=list(wanted.values()), pinned_packages=[python], locked_packages=old,
+        virtual_packages=rattler.VirtualPackage.detect(),
+    ) if wanted else []  # fmt: skip
+    packages = [record for record in records if record.name.normalized != "python"]
+    if not options.dry_run:
+        await rattler.install(
+            [python, *packages], place.new, show_progress=False, execute_link_scripts=False,
+            alternative_target_prefix=place.prefix,
+        )  # fmt: skip
+        state = before | {"specs": wanted, "channels": channels, "python": place.version}
+        (place.new / "conda-meta" / RECORD).write_text(json.dumps(state, indent=1), encoding="utf-8")
+        _exchange(place, keep=bool(packages))
+        put, taken = place.put_commands(before["commands"])
+        if packages:
+            state["commands"] = put
+            place.record.write_text(json.dumps(state, indent=1), encoding="utf-8")
+        _warn(place, taken)
     _report(place, options, old, packages, wanted)
     return 0
 
 
-def _exchange(place: Place, new: Path, *, keep: bool) -> None:
-    old = place.root / f".{FOLDER}-{os.getpid()}-old"
+def _exchange(place: Place, *, keep: bool) -> None:
     if place.prefix.exists():
-        place.prefix.rename(old)
+        place.prefix.rename(place.old)
     line = place.site / LINE
     if keep:
-        new.rename(place.prefix)
+        place.new.rename(place.prefix)
         text = os.path.relpath(place.prefix / place.below, place.site) + "\n"
         if not line.is_file() or line.read_text(encoding="utf-8") != text:
             line.write_text(text, encoding="utf-8")
     else:
         line.unlink(missing_ok=True)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _warn(place: Place, taken: list[str]) -> None:
@@ -249,7 +143,7 @@ def _check_channel(channel: str, allow_http: bool) -> None:
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
         raise Refused("conda-channel", f"{shown} is not encrypted", "--allow-http", USAGE)
     offline = os.environ.get("PYPM_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    if offline and parts.scheme != "file" and not Path(channel).is_dir():
+    if offline and parts.scheme != "file":
         raise Refused("conda-channel", f"{shown} is not on this machine, and PYPM_OFFLINE is set")
 
 
@@ -366,13 +260,14 @@ def main(said: dict[str, Any], words: list[str]) -> int:
         except ImportError as error:
             raise Refused("conda-rattler", f"py-rattler cannot be loaded: {_line(error)}") from None
         try:
-            return int(options.run(Place(said), options))
+            place = Place(said)
+            with alone(place) if options.verb != "list" else nullcontext():
+                return int(options.run(place, options))
         except SolverError as error:
             place = Place(said)
-            hint = (
-                f"Python is the environment's, {place.version}; another one comes with `pypm sync --python`"
-            )
-            raise Refused("conda-unsolvable", str(error).strip(), hint) from None
+            hint = f"Python is the environment's, {place.version}; `pypm sync --python` takes another"
+            about_python = re.search(r"\bpython(_abi)?\b", str(error))
+            raise Refused("conda-unsolvable", str(error).strip(), hint if about_python else "") from None
         except (Refused, OSError):
             raise
         except Exception as error:  # of the library, which has many kinds
