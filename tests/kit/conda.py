@@ -44,9 +44,10 @@ class CondaChannel:
         form: str = ".conda",
         executable: Sequence[str] = (),
         prefixed: Sequence[str] = (),
+        subdir: str = "noarch",
     ) -> str:
-        """A noarch package, *python* or generic; its file's name. *prefixed* files have the folder it was
-        built for, ``/built/for``, in them."""
+        """A package, *python* or generic, in *subdir*; its file's name. *prefixed* files have the folder it
+        was built for, ``/built/for``, in them."""
         files = dict(files or {})
         if python and not files:
             files = {f"site-packages/{name}/__init__.py": f"version = {version!r}\n"}
@@ -57,10 +58,11 @@ class CondaChannel:
             files[f"{info}/RECORD"] = ""
         build = "py_0" if python else "0"
         index: dict[str, Any] = {
-            "name": name, "version": version, "build": build, "build_number": 0, "subdir": "noarch",
+            "name": name, "version": version, "build": build, "build_number": 0, "subdir": subdir,
             "depends": [*depends, *(["python"] if python else [])], "arch": None, "platform": None,
-            "noarch": "python" if python else "generic",
         }  # fmt: skip
+        if subdir == "noarch":
+            index["noarch"] = "python" if python else "generic"
         paths = [
             {"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(text.encode()).hexdigest()}
             | {"size_in_bytes": len(text.encode())}
@@ -76,7 +78,8 @@ class CondaChannel:
             noarch = {"type": "python", "entry_points": list(entry_points)}
             about["info/link.json"] = json.dumps({"noarch": noarch, "package_metadata_version": 1})
         filename = f"{name}-{version}-{build}{form}"
-        target = self.folder / "noarch" / filename
+        target = self.folder / subdir / filename
+        target.parent.mkdir(exist_ok=True)
         if form == ".conda":
             stem = filename.removesuffix(form)
             with zipfile.ZipFile(target, "w") as archive:
@@ -87,11 +90,11 @@ class CondaChannel:
             with tarfile.open(target, "w:bz2") as tar:
                 _fill(tar, files | about, executable)
         data = target.read_bytes()
-        self._known["noarch"][filename] = {
+        self._known.setdefault(subdir, {})[filename] = {
             **index, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(),
             "md5": hashlib.md5(data).hexdigest(),
         }  # fmt: skip
-        self._write("noarch")
+        self._write(subdir)
         return filename
 
     def _write(self, subdir: str) -> None:

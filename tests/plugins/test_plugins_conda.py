@@ -166,6 +166,22 @@ def test_what_was_chosen_stays_and_what_nothing_needs_goes(user: User, channel: 
 
 
 @needs_rattler
+def test_a_package_for_this_platform_alone(user: User, channel: CondaChannel, asked_files: Any) -> None:
+    venv = user.folder / "ws/.venv"
+    channel.add(
+        "native", "1.0", depends=[f"python {PYTHON}.*"], subdir=asked_files.platform(),
+        executable=["bin/native"], prefixed=["bin/native"],
+        files={
+            f"lib/python{PYTHON}/site-packages/native.py": "name = 'native'\n",
+            "bin/native": "#!/built/for/bin/python\nimport acme, native as n, sys\nprint(n.name, sys.prefix)\n",
+        },
+    )  # fmt: skip
+    conda(user, "install", "native", "-c", str(channel.folder))
+    done = subprocess.run([venv / "bin/native"], capture_output=True, text=True)
+    assert done.stdout == f"native {venv}\n", done.stderr
+
+
+@needs_rattler
 def test_a_run_that_was_killed_and_two_at_once(user: User, channel: CondaChannel) -> None:
     venv = user.folder / "ws/.venv"
     conda(user, "install", "hello", "-c", channel.url)

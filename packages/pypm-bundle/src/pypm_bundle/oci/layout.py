@@ -104,6 +104,9 @@ def write_image(
         except OSError as error:
             raise BundleUnwritable(shown, (error.strerror or str(error)).lower()) from error
         return summary
+    except BundleUnwritable as error:
+        # Which of its parts it was is of no use to anybody.
+        raise BundleUnwritable(shown, error.reason) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
