@@ -173,7 +173,7 @@ def test_a_package_for_this_platform_alone(user: User, channel: CondaChannel, as
         executable=["bin/native"], prefixed=["bin/native"],
         files={
             f"lib/python{PYTHON}/site-packages/native.py": "name = 'native'\n",
-            "bin/native": "#!/built/for/bin/python\nimport acme, native as n, sys\nprint(n.name, sys.prefix)\n",
+            "bin/native": "#!/built/for/bin/python\nimport native as n, sys; print(n.name, sys.prefix)\n",
         },
     )  # fmt: skip
     conda(user, "install", "native", "-c", str(channel.folder))
