@@ -12,8 +12,10 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
-from contextlib import nullcontext
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 from asked_files import FILES, NO, USAGE, Refused, asked_in
 from place import LINE, RECORD, Place, alone
 
+INTERRUPTED = 130
 DEFAULT_CHANNEL = "conda-forge"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -242,38 +245,10 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def main(said: dict[str, Any], words: list[str]) -> int:
-    """Runs *words* where pypm *said*."""
+def told(work: Callable[[], int]) -> int:
+    """What *work* gives; if it is refused, that is said."""
     try:
-        options = parser().parse_args(words or ["--help"])
-        if "error" in said:
-            error = said["error"]
-            raise Refused(error["code"], error["message"], error.get("hint") or "", USAGE)
-        if said.get("member") and not options.member:
-            raise Refused(
-                "conda-member", "each member has an environment of its own: say which with -p", exit=USAGE
-            )
-        if os.name == "nt":
-            raise Refused("conda-windows", "the plugin knows no environments of Windows")
-        try:
-            from rattler.exceptions import SolverError
-        except ImportError as error:
-            raise Refused("conda-rattler", f"py-rattler cannot be loaded: {_line(error)}") from None
-        try:
-            place = Place(said)
-            with alone(place) if options.verb != "list" else nullcontext():
-                return int(options.run(place, options))
-        except SolverError as error:
-            place = Place(said)
-            hint = f"Python is the environment's, {place.version}; `pypm sync --python` takes another"
-            about_python = re.search(r"\bpython(_abi)?\b", str(error))
-            raise Refused("conda-unsolvable", str(error).strip(), hint if about_python else "") from None
-        except (Refused, OSError):
-            raise
-        except Exception as error:  # of the library, which has many kinds
-            if type(error).__module__ not in ("exceptions", "rattler.exceptions"):
-                raise
-            raise Refused("conda-failed", str(error).strip()) from None
+        return work()
     except Refused as error:
         text = f"error[{error.code}]: {error}"
         tell(text + (f"\n  help: {error.hint}" if error.hint else ""))
@@ -283,8 +258,69 @@ def main(said: dict[str, Any], words: list[str]) -> int:
         return NO
 
 
+def main(said: dict[str, Any], words: list[str]) -> int:
+    """Runs *words* where pypm *said*."""
+    options = parser().parse_args(words or ["--help"])
+    if "error" in said:
+        error = said["error"]
+        raise Refused(error["code"], error["message"], error.get("hint") or "", USAGE)
+    if said.get("member") and not options.member:
+        why = "each member has an environment of its own: say which with -p"
+        raise Refused("conda-member", why, exit=USAGE)
+    place = Place(said)
+    if options.verb == "list":
+        return run(place, options)
+    with alone(place):
+        return apart(lambda: told(lambda: run(place, options)))
+
+
+def apart(work: Callable[[], int]) -> int:
+    """What *work* gives, which a child does: rattler's threads go on for a moment after something failed, and
+    would write into a folder that has just been removed. They end with the child."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    child = os.fork()
+    if child == 0:
+        code = NO
+        try:
+            code = work()
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child, too
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code
+
+
+def run(place: Place, options: argparse.Namespace) -> int:
+    """The verb; what rattler says is wrong as `Refused`."""
+    try:
+        from rattler.exceptions import SolverError
+    except ImportError as error:
+        raise Refused("conda-rattler", f"py-rattler cannot be loaded: {_line(error)}") from None
+    try:
+        return int(options.run(place, options))
+    except SolverError as error:
+        hint = f"Python is the environment's, {place.version}; `pypm sync --python` takes another"
+        about_python = re.search(r"\bpython(_abi)?\b", str(error))
+        raise Refused("conda-unsolvable", str(error).strip(), hint if about_python else "") from None
+    except (Refused, OSError):
+        raise
+    except Exception as error:  # of the library, which has many kinds
+        if type(error).__module__ not in ("exceptions", "rattler.exceptions"):
+            raise
+        raise Refused("conda-failed", str(error).strip()) from None
+
+
 if __name__ == "__main__":
     try:
-        sys.exit(main(json.loads(sys.argv[1]), sys.argv[2:]))
+        sys.exit(told(lambda: main(json.loads(sys.argv[1]), sys.argv[2:])))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

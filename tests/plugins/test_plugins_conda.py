@@ -323,14 +323,14 @@ def test_py_rattler_comes_by_pypm_when_it_is_needed(user: User) -> None:
     wheels = user.folder / "wheels"
     make_wheel(
         wheels, "py-rattler", "0.28.5",
-        files={"rattler/__init__.py": "", "rattler/exceptions.py": "import sys\nsys.exit('here it is')\n"},
+        files={"rattler/__init__.py": "", "rattler/exceptions.py": "raise ImportError('here it is')\n"},
     )  # fmt: skip
     del user.environ["PYPM_CONDA_PYTHON"]
     with IndexServer(wheels) as server:
         user.environ |= {"PYPM_INDEX_URL": server.url, "PYPM_OFFLINE": "0"}
         assert "usage: pypm conda" in conda(user, "--help")
         assert server.requests == []
-        assert conda(user, "install", "hello", ok=False).endswith("here it is\n")
+        assert conda(user, "install", "hello", ok=False).endswith("cannot be loaded: here it is\n")
 
 
 # --- the files, read -----------------------------------------------------------------------------
