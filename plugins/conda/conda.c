@@ -23,7 +23,8 @@ EMBEDDED(program, "conda.py");
 
 /* Makes modules of the first words, and runs the last of them. */
 static const char start[] =
-    "import sys, types\n"
+    "import signal, sys, types\n"
+    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n" /* quietly, while modules are loaded */
     "for name in ('asked_files', 'place'):\n"
     "    module = sys.modules[name] = types.ModuleType(name)\n"
     "    exec(compile(sys.argv.pop(1), name + '.py', 'exec'), module.__dict__)\n"

@@ -250,12 +250,21 @@ def told(work: Callable[[], int]) -> int:
     try:
         return work()
     except Refused as error:
-        text = f"error[{error.code}]: {error}"
-        tell(text + (f"\n  help: {error.hint}" if error.hint else ""))
-        return error.exit
+        return complain(error)
     except OSError as error:
-        tell(f"error[system]: {(error.strerror or str(error)).lower()}: {error.filename or ''}")
-        return NO
+        return complain(
+            Refused("system", f"{(error.strerror or str(error)).lower()}: {error.filename or ''}")
+        )
+
+
+def complain(error: Refused) -> int:
+    """Says what is wrong, with ``--json`` as data; the exit code."""
+    if "--json" in sys.argv:
+        fields = {"code": error.code, "message": str(error), "hint": error.hint or None}
+        tell(json.dumps({"error": fields}, sort_keys=True))
+    else:
+        tell(f"error[{error.code}]: {error}" + (f"\n  help: {error.hint}" if error.hint else ""))
+    return error.exit
 
 
 def main(said: dict[str, Any], words: list[str]) -> int:
@@ -320,6 +329,7 @@ def run(place: Place, options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(told(lambda: main(json.loads(sys.argv[1]), sys.argv[2:])))
     except KeyboardInterrupt:

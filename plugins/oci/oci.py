@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,11 +17,14 @@ from email.parser import BytesParser
 from email.policy import compat32
 from typing import Any, ClassVar
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # quietly, while modules are loaded
+
 try:
     from pypm.cli.arguments import Gathered, Group, UsageError, option, verb
     from pypm.cli.main import guarded
     from pypm.cli.options import COMMON, SELECTION, Common, world
     from pypm.cli.render.report import say
+    from pypm.cli.verbs.pypylock import glibc_option
     from pypm.ops import bundle_parts
     from pypm.ops.bundle_target import Target, target_of
     from pypm.ops.counting import size_text
@@ -153,7 +157,7 @@ def build(
     is_archive(output)
     if libc and (base is not None or platform is not None):
         raise UsageError(f"--libc is of this machine: it does not go with --{'base' if base else 'platform'}")
-    glibc = _glibc(target_glibc)
+    glibc = glibc_option(target_glibc)
     with world(common) as here:
         target = _target(here, platform, interpreter, glibc)
         time = bundle_parts.time_of(here)
@@ -353,15 +357,6 @@ def _target(
     return target
 
 
-def _glibc(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", text)
-    if match is None:
-        raise UsageError(f"--target-glibc takes a version like 2.28, not {text!r}")
-    return int(match[1]), int(match[2])
-
-
 def _print_json(done: ImageSummary, image: Image, needs: str) -> None:
     import json
 
@@ -395,4 +390,5 @@ def _tell(done: ImageSummary, image: Image, needs: str, base: str | None) -> Non
 COMMANDS = Group("A member of the workspace as an image for containers, without a daemon.", {"build": build})
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(guarded(lambda words: COMMANDS.main("pypm oci", words), sys.argv[1:]))

@@ -271,7 +271,7 @@ def test_over_http_and_a_package_that_is_not_what_was_said(user: User, channel: 
 
 
 REFUSED = [
-    (["install", "nope"], 1, "error[conda-unsolvable]"),
+    (["install", "nope", "--json"], 1, '"code": "conda-unsolvable"'),
     (["install", "hello=9"], 1, "error[conda-unsolvable]"),
     (["install", "hello", "python=2.7"], 1, "Python is the environment's, 3."),
     (["install", "=a=b"], 2, "error[conda-spec]"),
@@ -297,6 +297,7 @@ def test_what_is_refused_changes_nothing(user: User, channel: CondaChannel) -> N
         words = [*words, *where]
         done = user.run("conda", *words, cwd=user.folder / "ws")
         assert done.returncode == code and said in done.stderr.decode(), done.stderr.decode()
+        assert (b'"code": "' in done.stderr) is ("--json" in words)
         assert b"geheim" not in done.stderr and b"Traceback" not in done.stderr and done.stdout == b""
         assert tree(venv) == before
 

@@ -80,7 +80,7 @@ def command(
     if no_interpreter and only_wheels:
         raise UsageError("--no-interpreter does not go with --only-wheels, which has none")
     kind: Kind = "no-interpreter" if no_interpreter else "wheels" if only_wheels else "tree"
-    glibc = _glibc(target_glibc)
+    glibc = glibc_option(target_glibc)
     with world(common) as here:
         target = _target(here, kind, platform, interpreter, glibc)
         options = BundleOptions(
@@ -126,7 +126,8 @@ def _target(
     return target
 
 
-def _glibc(text: str | None) -> tuple[int, int] | None:
+def glibc_option(text: str | None) -> tuple[int, int] | None:
+    """The value of ``--target-glibc``. Raises `UsageError`."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", text)
