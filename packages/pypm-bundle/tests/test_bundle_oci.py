@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,21 @@ from typing import Any
 import pytest
 
 from kit.oci import Read, read_layout
+from kit.wheels import make_wheel, sha256
 from pypm_bundle.archives import EPOCH
 from pypm_bundle.bundle_errors import BundleUnwritable
-from pypm_bundle.contents import Entry, Link, OnDisk, Written
+from pypm_bundle.contents import Entry, Link, OnDisk, Written, in_order
+from pypm_bundle.distributions import Place, WheelFile, read_distribution
 from pypm_bundle.elf_image import NotElf, loader_of
 from pypm_bundle.oci.base_image import Platform, base_image
-from pypm_bundle.oci.image_errors import ImageDamaged, ImageFormat, NoImageFor, NotAnImage, NotAnImageFolder
+from pypm_bundle.oci.image_errors import (
+    ImageDamaged,
+    ImageFormat,
+    NoImageFor,
+    NotAnImage,
+    NotAnImageFolder,
+    WhiteoutName,
+)
 from pypm_bundle.oci.layers import Layer
 from pypm_bundle.oci.layout import Image, ImageSummary, is_archive, write_image
 from pypm_bundle.writing import Packing
@@ -157,6 +167,28 @@ def test_a_place_that_is_something_else(yard: Yard) -> None:
         with pytest.raises(ImageFormat):
             yard.write(name)
     assert is_archive("a.TAR") and not is_archive("a.tar.d")
+
+
+def test_what_a_wheel_has_packed_is_taken_over(yard: Yard) -> None:
+    text = "value = 1\n" * 5000
+    wheel = make_wheel(yard.folder, "acme", "1.0", files={"acme/__init__.py": text, "acme/empty.py": ""})
+    place = Place("python3.11", "lib/python3.11/site-packages", "include")
+    found = read_distribution(WheelFile(wheel, wheel.name, sha256(wheel), "1.0"), place)
+    yard.write("image", layers=(Layer("packages", tuple(in_order(list(found.items))), "app"),))
+    layer = yard.read("image")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = archive.getinfo("acme/__init__.py").compress_size
+    with tarfile.open(fileobj=io.BytesIO(layer.layers[0])) as tar:
+        file = tar.extractfile("app/lib/python3.11/site-packages/acme/__init__.py")
+        assert file is not None and file.read() == text.encode()
+    assert packed < layer.manifest["layers"][0]["size"] < packed + 4000
+
+
+def test_a_name_that_would_remove_another(yard: Yard) -> None:
+    for path in (".wh.x", "lib/.wh..wh..opq"):
+        with pytest.raises(WhiteoutName, match="cannot be in an image"):
+            yard.write("image", layers=(Layer("x", (Entry(path, Written(b"")),), "app"),))
+    assert not (yard.folder / "image").exists()
 
 
 # --- bases ---------------------------------------------------------------------------------------

@@ -76,6 +76,16 @@ class NoImageFor(PypmError):
         return f"{self.file} has no image for {self.platform}: {', '.join(self.found) or 'it is empty'}"
 
 
+class WhiteoutName(PypmError):
+    """A file has a name by which layers say that one of a lower layer is gone."""
+
+    code: ClassVar[str] = "whiteout-name"
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be in an image: there, .wh. at the beginning of a name removes a file"
+
+
 class NoLibc(PypmError):
     """The C library that an interpreter runs with cannot be put into an image."""
 

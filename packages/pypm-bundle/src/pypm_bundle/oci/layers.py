@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, cast
 
 from pypm_bundle.archives import TarGzArchive
 from pypm_bundle.contents import Item, Link
+from pypm_bundle.oci.image_errors import WhiteoutName
 from pypm_bundle.writing import Packing, new_file, passing_of
 from pypm_model.events import Advanced, Finished, Listener, Started, ignore
 from pypm_model.records import record
@@ -74,7 +75,10 @@ class Stacked:
 
 def write_layer(blobs: Path, layer: Layer, packing: Packing, listener: Listener = ignore) -> Stacked:
     """Writes *layer* into the folder *blobs*, named by its digest. Raises `BundleUnwritable`,
-    `UnsafeArchive`, OSError of what is read."""
+    `UnsafeArchive`, `WhiteoutName`, OSError of what is read."""
+    for item in layer.items:
+        if "/.wh." in f"/{item.path}":
+            raise WhiteoutName(item.path)
     written = blobs / ".layer"
     listener(Started("pack", total=len(layer.items)))
     with new_file(written) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
@@ -120,9 +124,3 @@ def _folders(path: str) -> Iterator[str]:
     while at >= 0:
         yield path[:at]
         at = path.find("/", at + 1)
-
-
-def split(items: Sequence[Item], paths: frozenset[str]) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """Those of *items* that are at *paths*, and the others, both in order."""
-    inside = tuple(item for item in items if item.path in paths)
-    return inside, tuple(item for item in items if item.path not in paths)
