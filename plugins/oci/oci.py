@@ -26,6 +26,7 @@ try:
     from pypm.cli.render.report import say
     from pypm.cli.verbs.pypylock import glibc_option
     from pypm.ops import bundle_parts
+    from pypm.ops.bundle_sbom import SBOM
     from pypm.ops.bundle_target import Target, target_of
     from pypm.ops.counting import size_text
     from pypm.ops.selection import Selection
@@ -37,7 +38,6 @@ try:
     from pypm_bundle.oci.layers import Layer
     from pypm_bundle.oci.layout import Image, ImageSummary, is_archive, write_image
     from pypm_bundle.oci.libc import libc_layer
-    from pypm_bundle.packing import unpacked
     from pypm_bundle.writing import Packing
     from pypm_model.errors import PypmError
     from pypm_model.events import ignore
@@ -218,6 +218,7 @@ def _layers(here: World, found: bundle_parts.Gathered, folder: str) -> tuple[Lay
     theirs = {id(item) for one in members for item in one.items}
     ours: list[Item] = [item for item in everything if id(item) in theirs]
     ours.append(Entry(LOCK, Written(found.locked.text.encode())))
+    ours.append(Entry(SBOM, Written(bundle_parts.bill_of(found).encode())))
     return (
         Layer("interpreter", tuple(in_order(list(parts.own))), folder),
         Layer("packages", tuple(packages), folder),
@@ -274,17 +275,7 @@ def _labels(
     start = "org.opencontainers.image"
     yield f"{start}.title", main.name
     yield f"{start}.version", main.version
-    text = next(
-        (
-            b"".join(unpacked(item.content))
-            for item in main.items
-            if item.path.endswith(".dist-info/METADATA")
-            and isinstance(item, Entry)
-            and isinstance(item.content, Packed)
-        ),
-        b"",
-    )
-    metadata = BytesParser(policy=compat32).parsebytes(text, headersonly=True)
+    metadata = BytesParser(policy=compat32).parsebytes(main.metadata, headersonly=True)
     for key, label in (("Summary", "description"), ("License-Expression", "licenses")):
         if value := str(metadata.get(key) or ""):
             yield f"{start}.{label}", value

@@ -78,6 +78,7 @@ def test_what_an_image_is(user: User, image: Read) -> None:
         (packages, r"app/lib/python3\.\d+t?/\w+-packages/acme/__init__\.py"),
         (members, r"app/lib/python3\.\d+t?/\w+-packages/hello/__main__\.py"),
         (members, r"app/pypm\.lock"),
+        (members, r"app/sbom\.cdx\.json"),
     ):
         assert [name for name in layer if re.fullmatch(path, name)], path
     assert set(members) & set(packages) <= _folders(packages)
