@@ -32,7 +32,7 @@ try:
     from pypm.ops.selection import Selection
     from pypm.ops.world import LOCK, World
     from pypm_bundle.assembling import assembled
-    from pypm_bundle.contents import Entry, Item, Packed, Written, in_order
+    from pypm_bundle.contents import Entry, Item, Written, in_order
     from pypm_bundle.distributions import Distribution
     from pypm_bundle.oci.base_image import BaseImage, Platform, base_image
     from pypm_bundle.oci.layers import Layer
