@@ -45,3 +45,24 @@ def compile_library(source: str | Path, target: Path, *flags: str) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return target
+
+
+def compile_plugin(name: str, target: Path) -> Path:
+    """The shared library *target* from ``plugins/NAME/NAME.c``, made in its folder as its README says."""
+    assert COMPILER is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [
+        COMPILER,
+        "-Wall",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+        "-I",
+        str(INCLUDE),
+        f"{name}.c",
+        "-o",
+        str(target),
+    ]
+    done = subprocess.run(command, cwd=PLUGINS / name, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target

@@ -165,7 +165,7 @@ def test_a_file_gets_its_name_when_it_is_whole(
     if not nameless:
         monkeypatch.setattr(writing, "_nameless", lambda folder: None)
     target = bench.folder / "out" / "b.tar.gz"
-    with pytest.raises(RuntimeError), writing._new_file(target):
+    with pytest.raises(RuntimeError), writing.new_file(target):
         raise RuntimeError
     assert os.listdir(target.parent) == []
     summary = bench.write("tar.gz", name="out/b.tar.gz")

@@ -104,6 +104,12 @@ class TarGzArchive:
     def link(self, path: str, target: str) -> None:
         self._put(_header(path, 0, 0o777, self._time, target))
 
+    def folder(self, path: str, mode: int = 0o755) -> None:
+        """Puts a folder in: bundles need none, layers of images have them all."""
+        info = tarfile.TarInfo(f"{path}/")
+        info.type, info.mode, info.mtime = tarfile.DIRTYPE, mode, self._time
+        self._put(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+
     def close(self) -> None:
         self._put(b"\0" * 2 * _BLOCK)
         self._put(b"\0" * (-self._length % _RECORD))

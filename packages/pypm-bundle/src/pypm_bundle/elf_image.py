@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from pypm_model.records import record
 
-_PT_LOAD, _PT_DYNAMIC, _PT_NOTE = 1, 2, 4
+_PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 1, 2, 3, 4
 _NULL, _NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 0, 1, 5, 10, 14, 15, 29
 _VERNEED, _VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _READ_WRITE = 6
@@ -110,6 +110,17 @@ class _Layout:
 
 _WIDE = ("type", "flags", "offset", "vaddr", "paddr", "filesz", "memsz", "align")
 _NARROW = ("type", "offset", "vaddr", "paddr", "filesz", "memsz", "flags", "align")
+
+
+def loader_of(data: Buffer) -> str:
+    """The loader that the program *data* names (``/lib64/ld-linux-x86-64.so.2``); empty: none. Raises
+    `NotElf`."""
+    layout = _Layout(data)
+    for program in layout.programs:
+        if program["type"] == _PT_INTERP:
+            name = bytes(data[program["offset"] : program["offset"] + program["filesz"]])
+            return name.rstrip(b"\0").decode("utf-8", "surrogateescape")
+    return ""
 
 
 def is_elf(head: Buffer) -> bool:

@@ -73,9 +73,9 @@ def write(
     links: dict[str, str] = {}
     total = 0
     listener(Started("pack", total=len(items)))
-    with _new_file(target, most) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
+    with new_file(target, most) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
         archive = archive_to(cast("IO[bytes]", out), packing.form, packing.level, packing.time)
-        for item, passing in _passing(items, level, packing.splice, pool):
+        for item, passing in passing_of(items, level, packing.splice, pool):
             if isinstance(item, Link):
                 archive.link(item.path, item.target)
                 links[item.path] = item.target
@@ -94,7 +94,7 @@ def write(
     return Summary(str(target), target.stat().st_size, digest, len(files) + 1, total + len(text))
 
 
-def _passing(
+def passing_of(
     items: Sequence[Item], level: int | None, splice: bool, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[Item, Passing | None]]:
     """Each of *items* with its content, the small ones' packed by *pool* meanwhile."""
@@ -138,7 +138,7 @@ class _Out:
 
 
 @contextmanager
-def _new_file(target: Path, most: int | None = None) -> Iterator[_Out]:
+def new_file(target: Path, most: int | None = None) -> Iterator[_Out]:
     """A file that is *target* when the block ends well, and else is gone."""
     shown = str(target)
     named = ""

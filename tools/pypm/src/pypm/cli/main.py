@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 
 from pypm._verbs import VERBS
 from pypm.cli.arguments import Command, Group, UsageError
@@ -20,12 +21,22 @@ def run(verb: str, arguments: list[str]) -> int:
 
     0 done, 1 no, 2 usage, 130 interrupted; a command run in an environment gives its own code.
     """
+
+    def command(words: list[str]) -> int:
+        module = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}")
+        found: Command | Group = module.command
+        return found.main(f"pypm {verb}", words)
+
+    return guarded(command, arguments, verb)
+
+
+def guarded(command: Callable[[list[str]], int], arguments: list[str], verb: str = "") -> int:
+    """Runs *command* with *arguments*; the process's exit code. What it raises becomes one message, which
+    for a wrong option names the page of *verb*."""
     debug = bool(os.environ.get("PYP_DEBUG"))
     json_wanted = "--json" in arguments
     try:
-        module = importlib.import_module(f"pypm.cli.verbs.{VERBS[verb][0]}")
-        command: Command | Group = module.command
-        code = command.main(f"pypm {verb}", arguments)
+        code = command(arguments)
         sys.stdout.flush()
         return code
     except UsageError as error:

@@ -9,7 +9,8 @@ import sys
 from pypm.cli.arguments import Gathered, UsageError, option, verb
 from pypm.cli.options import COMMON, SELECTION, Common, world
 from pypm.cli.render.report import say
-from pypm.ops.bundle import DEFAULT, BundleOptions, BundleReport, Kind, bundle
+from pypm.ops.bundle import DEFAULT, BundleOptions, BundleReport, bundle
+from pypm.ops.bundle_parts import Kind
 from pypm.ops.bundle_target import Target, target_of
 from pypm.ops.counting import count, size_text
 from pypm.ops.selection import Selection
@@ -79,7 +80,7 @@ def command(
     if no_interpreter and only_wheels:
         raise UsageError("--no-interpreter does not go with --only-wheels, which has none")
     kind: Kind = "no-interpreter" if no_interpreter else "wheels" if only_wheels else "tree"
-    glibc = _glibc(target_glibc)
+    glibc = glibc_option(target_glibc)
     with world(common) as here:
         target = _target(here, kind, platform, interpreter, glibc)
         options = BundleOptions(
@@ -125,7 +126,8 @@ def _target(
     return target
 
 
-def _glibc(text: str | None) -> tuple[int, int] | None:
+def glibc_option(text: str | None) -> tuple[int, int] | None:
+    """The value of ``--target-glibc``. Raises `UsageError`."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", text)
