@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 whole = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("whole", whole)
 # Two thirds of the examples, so that all tests take less than ten minutes on two cores.
-settings.register_profile("house", whole, max_examples=66)
+settings.register_profile("house", whole, max_examples=50)
 # A tenth of the examples: `--hypothesis-profile=quick` (see `kit.laws`).
 settings.register_profile("quick", settings.get_profile("house"), max_examples=10)
 settings.load_profile("house")

@@ -244,13 +244,14 @@ def test_what_a_killed_run_was_writing_is_removed(bench: Bench) -> None:
         bench.venv.parent / "..venv.12.0123abcd.new" / "bin" / "python",
         bench.venv / ".pypm-state.12.0123abcd.new",
         bench.site / "._pypm_members.pth.12.0123abcd.new",
+        bench.site / ".pypm-probe.12.0123abcd.new",
     ]
     mine = bench.venv.parent / "..venv.12.mine.new"
     for file in (*left, mine):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("")
     bench.sync(bench.wheel("beta"))
-    assert [file.exists() for file in left] == [True, False, False]
+    assert [file.exists() for file in left] == [True, False, False, False]
     bench.sync(bench.wheel("beta"), link_mode="copy")
     assert sorted(path.name for path in bench.venv.parent.iterdir()) == [mine.name, ".venv"]
 

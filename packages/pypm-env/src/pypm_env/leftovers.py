@@ -12,6 +12,7 @@ from pathlib import Path
 from pypm_env.dists import MEMBERS_PTH
 from pypm_env.state_file import JOURNAL, STATE
 from pypm_store.atomic import remove_tree
+from pypm_store.linking import PROBE
 
 # The names `pypm_store.atomic.beside_name` gives.
 _BESIDE = r"\.(?:{})\.\d+\.[0-9a-f]{{8}}\.new"
@@ -24,8 +25,9 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def remove_unwritten(folder: Path, site: Path) -> None:
-    """Remove files that were being written to be renamed, in the environment *folder* and its *site*."""
-    written = re.compile(_BESIDE.format("|".join(map(re.escape, (STATE, JOURNAL, MEMBERS_PTH)))))
+    """Remove files that were being written to be renamed, or tried with, in the environment *folder* and its
+    *site*."""
+    written = re.compile(_BESIDE.format("|".join(map(re.escape, (STATE, JOURNAL, MEMBERS_PTH, PROBE)))))
     for place in (folder, site):
         for path in _matching(place, written):
             path.unlink(missing_ok=True)

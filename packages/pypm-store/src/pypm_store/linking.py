@@ -29,6 +29,9 @@ LinkMode = Literal["auto", "hardlink", "reflink", "copy"]
 """``auto`` is a hard link where that works, else a copy."""
 Way = Literal["hardlink", "reflink", "copy"]
 
+PROBE = "pypm-probe"
+"""Named by this, in a folder of each kind, is what is tried with for a moment."""
+
 _CANNOT = {
     errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL,
     errno.ENOTTY, errno.EBADF, errno.EMLINK,
@@ -60,7 +63,7 @@ def able(source: Path, target: Path) -> Able:
 
 
 def _try(source: Path, target: Path) -> Able:
-    probe, copy = beside_name(source / "probe"), beside_name(target / "probe")
+    probe, copy = beside_name(source / PROBE), beside_name(target / PROBE)
     can: dict[str, bool] = {}
     try:
         with open(probe, "xb") as file:
