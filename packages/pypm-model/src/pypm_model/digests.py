@@ -7,6 +7,7 @@ of any size use `hashlib`: OpenSSL's sha256 is eight times as fast.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ else:
     try:
         from _blake2 import blake2b
 
-        try:
-            from _sha2 import sha256  # from Python 3.12 on
-        except ImportError:
+        if sys.version_info >= (3, 12):
+            from _sha2 import sha256
+        else:
             from _sha256 import sha256
     except ImportError:
         from hashlib import blake2b, sha256
