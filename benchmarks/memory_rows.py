@@ -20,7 +20,7 @@ KEY = "key-{}"
 VALUE = "v" * 100
 BLOCK = 500
 """Operations a contender does before it is the next one's turn."""
-ROUNDS = 5
+ROUNDS = 9
 WORK_SECONDS = 0.3
 """How long the work takes that 65 processes ask for at once: all of them wait by then."""
 
