@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PYPM = [sys.executable, "-m", "pypm", "memory"]
 
 

@@ -18,6 +18,8 @@ from pypm.ops.world import World
 from pypm_model.errors import PypmError
 from pypm_store.atomic import write_atomically
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = 24
 MEMBERS = 8
 

@@ -10,6 +10,8 @@ from plugins.conftest import User
 
 from kit.plugins import INCLUDE, PLUGINS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "write-a-plugin.md"
 

@@ -14,6 +14,8 @@ from plugins.conftest import User
 from kit.plugins import COMPILER, INCLUDE
 from pypm_plugins import calling, host_table
 
+pytestmark = pytest.mark.slow
+
 HEADER = (INCLUDE / "pypm_plugin.h").read_text(encoding="utf-8")
 
 ASKS = """

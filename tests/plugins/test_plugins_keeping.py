@@ -18,6 +18,8 @@ from plugins.conftest import User
 from kit.index_server import IndexServer
 from kit.plugins import COMPILER, PLUGINS, SUFFIX, exits
 
+pytestmark = pytest.mark.slow
+
 linux_only = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the library is ELF on Linux only"
 )

@@ -17,6 +17,8 @@ from plugins.conftest import User
 from kit.index_server import IndexServer
 from kit.plugins import exits
 
+pytestmark = pytest.mark.slow
+
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

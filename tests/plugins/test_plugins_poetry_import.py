@@ -14,6 +14,8 @@ from kit.index_server import IndexServer
 from kit.plugins import PLUGINS
 from kit.wheels import make_wheel
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = """\
 # Our web site.
 [tool.poetry]

@@ -17,6 +17,8 @@ from plugins.conftest import User
 from kit.plugins import ECHO, MAIN, exits
 from kit.transcripts import pypm
 
+pytestmark = pytest.mark.slow
+
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux' way")
 
 WAITS = f"""

@@ -21,6 +21,8 @@ from pypm_bundle.contents import Entry, Item, Link, OnDisk, Packed, Written
 from pypm_bundle.packing import Passing
 from pypm_store.archive_rules import UnsafeArchive
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from conftest import Bench
 

@@ -19,6 +19,8 @@ from pypm_bundle.contents import Entry, Item, Written
 from pypm_bundle.manifest import read_manifest
 from pypm_bundle.verifying import verify
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from conftest import Bench
 

@@ -19,6 +19,8 @@ from pypm_env.build.system import InvalidBuildSystem
 from pypm_model.events import Advanced, Event, Finished, Started
 from pypm_store.store import Store
 
+pytestmark = pytest.mark.slow
+
 PROJECTS: Mapping[str, tuple[str, ...]] = {
     "flit_core.buildapi": ("flit_core",),
     "hatchling.build": HATCHLING,

@@ -20,7 +20,7 @@ from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.hooks import Answered, Ended, HookCall, NoHook, Outcome, Raised, Unavailable
 from pypm_env.build.host import BuildHost, can_fork
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the hooks here use POSIX calls")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="the hooks here use POSIX calls")]
 
 BACKEND = """
 import os, sys, time, signal, json

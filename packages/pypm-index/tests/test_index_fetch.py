@@ -19,6 +19,8 @@ from pypm_model.artifacts import Artifact, Located
 from pypm_model.events import Advanced, Event, Finished, Started
 from pypm_store.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> list[Path]:

@@ -32,6 +32,8 @@ from pypm_memory.promises import SETTLED_KEPT, SETTLED_SECONDS
 from pypm_memory.schema import STEPS, migrate
 from pypm_memory.session import Session
 
+pytestmark = pytest.mark.slow
+
 
 class Clocks:
     def __init__(self) -> None:

@@ -17,6 +17,8 @@ from pypm_workspace.snapshot import Held
 from pypm_workspace.watch import Poller, Watcher, WatchRefused
 from pypm_workspace.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 LONG = 60_000
 SHORT = 300
 
