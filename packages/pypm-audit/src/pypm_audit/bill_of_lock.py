@@ -193,7 +193,7 @@ class _Walk:
     """Which package needs which, among those that are there."""
 
     def __init__(self, lock: Lock, roots: Sequence[Root], here: Collection[int]) -> None:
-        self._lock, self._here = lock, here
+        self._lock = lock
         self._by_name: dict[str, list[int]] = {}
         for at in sorted(here):
             self._by_name.setdefault(lock.packages[at].name, []).append(at)

@@ -350,10 +350,6 @@ def _python_rank(where: Diagram) -> tuple[str, str]:
     return (sort_key(upper) if upper else "~", sort_key(lower) if lower else "")
 
 
-def _position(parts: list[Part], part: Part) -> int:
-    return next(i for i, each in enumerate(parts) if each is part)
-
-
 def _parted(pieces: list[Diagram], cells: Iterable[Diagram]) -> list[Diagram]:
     """*pieces* cut so that each is within every one of *cells* or outside of it."""
     for cell in dict.fromkeys(cells):

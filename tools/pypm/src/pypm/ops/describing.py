@@ -106,13 +106,6 @@ def described(tools: Tools, lock: Lock, positions: Sequence[int], *, bills: bool
     return Descriptions(found, missing, tuple(unreadable), reasons)
 
 
-def describe_file(path: Path, filename: str, *, file: Artifact | None) -> tuple[Described, list[Unreadable]]:
-    """What the wheel at *path* says, *file* being what is told of it. Raises `UnsafeArchive`, OSError."""
-    wheel = _of_archive(path, filename)
-    inside, bad = read_bills(filename, wheel.bills)
-    return Described(read(wheel.metadata), tuple(inside), file), bad
-
-
 def read_bills(wheel: str, bills: Sequence[tuple[str, bytes]]) -> tuple[list[Embedded], list[Unreadable]]:
     """The *bills* (path, content) of the file *wheel*, and those of them that cannot be read."""
     found: list[Embedded] = []
