@@ -14,10 +14,9 @@ from pypm_audit.embedded import Embedded
 from pypm_audit.licenses import license_of
 from pypm_audit.purls import address_of, purl_of
 from pypm_model.artifacts import Artifact
-from pypm_model.lock_reach import reach
+from pypm_model.lock_reach import covered, reach
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
-from pypm_model.markers import FALSE, Diagram, TooComplex, both, parse, text
-from pypm_model.markers import requires_python as python_region
+from pypm_model.markers import FALSE, Diagram, TooComplex, both, text
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record, replace
 from pypm_model.sources import IndexSource, MemberSource, PathSource, UrlSource
@@ -62,9 +61,7 @@ def bill_of_lock(
 
     The subject is the member that *roots* begin at, or the workspace, which needs those members.
     """
-    region = python_region(lock.requires_python)
-    if lock.environments:
-        region = both(region, parse(" or ".join(f"({e})" for e in lock.environments)))
+    region = covered(lock)
     met = {at: both(where, region) for at, where in reach(lock, roots).items()}
     met = {at: where for at, where in met.items() if where != FALSE and (only is None or at in only)}
     running = reach(lock, [replace(root, groups=()) for root in roots if root.project])

@@ -12,11 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
-from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse
+from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse, requires_python
 from pypm_model.names import ROOT, NormalizedName
 
 Node = tuple[int, str]
 """(position in ``Lock.packages``, extra or an empty text for the package itself)."""
+
+
+def covered(lock: Lock, python: str | None = None) -> Diagram:
+    """The environments that *lock* is for, on the Pythons *python* instead of the lock's own if given."""
+    region = requires_python(lock.requires_python if python is None else python)
+    if lock.environments:
+        region = both(region, parse(" or ".join(f"({e})" for e in lock.environments)))
+    return region
 
 
 def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagram]:

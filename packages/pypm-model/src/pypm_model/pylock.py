@@ -13,9 +13,9 @@ from functools import reduce
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
-from pypm_model.lock_reach import reach
+from pypm_model.lock_reach import covered, reach
 from pypm_model.locks import Lock, LockedPackage
-from pypm_model.markers import FALSE, Diagram, all_of, assume, both, parse, python_bounds, text
+from pypm_model.markers import FALSE, all_of, assume, both, python_bounds, text
 from pypm_model.markers import requires_python as python_region
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record
@@ -110,7 +110,7 @@ def to_pylock(
     }
     fixed = {flag: flag in names.always for flag in _all_flags(lock) if flag not in spelled}
     python = _python(lock, {*spelled, *names.always})
-    region = _region(lock, python)
+    region = covered(lock, python)
     entries = []
     for position, where in sorted(reach(lock).items()):
         inside = both(assume(where, fixed), region)
@@ -153,14 +153,6 @@ def _python(lock: Lock, flags: set[str]) -> str:
     lower, upper = python_bounds(shared)
     short = ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
     return short if python_region(short) == shared else reduce(merge, sorted(ranges))
-
-
-def _region(lock: Lock, python: str) -> Diagram:
-    """The environments the file is for."""
-    covered = python_region(python)
-    if lock.environments:
-        covered = both(covered, parse(" or ".join(f"({e})" for e in lock.environments)))
-    return covered
 
 
 def _spell(marker: str, spelled: dict[str, tuple[str, NormalizedName]]) -> str:

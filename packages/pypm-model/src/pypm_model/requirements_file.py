@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pypm_model.lock_reach import reach
+from pypm_model.lock_reach import covered, reach
 from pypm_model.locks import Lock, LockedPackage, Root
-from pypm_model.markers import FALSE, both, parse, text
-from pypm_model.markers import requires_python as python_region
+from pypm_model.markers import FALSE, both, text
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 
@@ -28,9 +27,7 @@ def to_requirements(
     mixture. Without *members* what they need from elsewhere is there alone, and so it is of those that are
     *unbuilt*: they are no packages, and nobody can install them.
     """
-    region = python_region(lock.requires_python)
-    if lock.environments:
-        region = both(region, parse(" or ".join(f"({e})" for e in lock.environments)))
+    region = covered(lock)
     reached = {i: both(where, region) for i, where in reach(lock, roots).items()}
     packages = [(lock.packages[i], where) for i, where in sorted(reached.items()) if where != FALSE]
     packages = [
