@@ -30,6 +30,7 @@ from pypm_model.markers import (
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_resolver.choices import may_meet
+from pypm_resolver.clusters import united
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import strict_region
 from pypm_resolver.fitting import Fitting
@@ -138,7 +139,7 @@ class Family:
         """Make one group of each set of positions that is told; those that are new."""
         new: list[Group] = []
         joined: set[int] = set()
-        for cluster in _united(clusters):
+        for cluster in sorted(united(clusters), key=min):
             new.append(Group([key for i in sorted(cluster) for key in self.groups[i].items]))
             joined |= cluster
         self.groups = [group for i, group in enumerate(self.groups) if i not in joined] + new
@@ -187,7 +188,7 @@ def compose(universe: Universe, family: Family) -> Composed | list[frozenset[int
     if not composing.clusters:
         composing.check_files()
     if composing.clusters:
-        return _united(composing.clusters)
+        return sorted(united(composing.clusters), key=min)
     return Composed(composing.inside, composing.chosen, composing.reach, composing.changed)
 
 
@@ -362,13 +363,3 @@ class _Composing:
                 if not fitting.is_whole(cover_of(package, index)):
                     judged = any_of(each.reached(("package", name), index) for each in everyone)
                     self._clash(minus(where, exists(judged, flags)))
-
-
-def _united(clusters: Sequence[frozenset[int]]) -> list[frozenset[int]]:
-    """Sets that have something in common made one, in the order of their least."""
-    found: list[frozenset[int]] = []
-    for cluster in clusters:
-        touching = [each for each in found if each & cluster]
-        found = [each for each in found if not each & cluster]
-        found.append(cluster.union(*touching))
-    return sorted(found, key=min)

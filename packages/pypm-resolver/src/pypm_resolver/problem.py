@@ -34,6 +34,7 @@ from pypm_model.requests import Ask, Request
 from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource, GitSource, MemberSource, PathSource, Source, UrlSource
 from pypm_model.specifiers import exact_pins
+from pypm_resolver.clusters import united
 from pypm_resolver.direct_urls import direct_source, same_place
 from pypm_resolver.files import Expected, expected
 from pypm_resolver.incompatibility import Wanted
@@ -194,11 +195,7 @@ class Problem:
         """The regions of the old lock, but not those of one from before independent choices were put
         together: it has one for every combination of many, which says nothing."""
         splits = tuple(map(parse, self.request.preferred_splits))
-        components: list[frozenset[str]] = []
-        for names in self.rivals():
-            touching = [each for each in components if each & names]
-            components = [each for each in components if not each & names]
-            components.append(names.union(*touching))
+        components = united(self.rivals())
         asked = sum(any(hangs_on(s, name) for s in splits for name in names) for names in components)
         if asked < _MANY or len(splits) < 2**asked:
             return splits
