@@ -273,11 +273,10 @@ class Catalog:
                 filename, read = wheels[key]
                 if not isinstance(fact, Metadata) or fact.origin != filename:
                     continue
-                text = read()
-                differing = metadata_text.contradictions(fact, text)
+                own = metadata_text.facts(metadata_text.read(read()), key, filename)
+                differing = metadata_text.contradictions(fact, own)
                 if differing:
                     found[key] = differing
-                    own = metadata_text.facts(metadata_text.read(text), key, filename)
                     self._kept.keep_metadata(index, own)
         return found
 

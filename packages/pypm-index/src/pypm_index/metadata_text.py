@@ -129,10 +129,9 @@ def requires_python(headers: Headers) -> str:
         return ""
 
 
-def contradictions(fact: Metadata, text: bytes) -> tuple[str, ...]:
-    """Names of the fields in which *text*, METADATA in the file itself, says something else than *fact*
+def contradictions(fact: Metadata, there: Metadata | NoMetadata) -> tuple[str, ...]:
+    """Names of the fields in which *there*, which is in the file itself, says something else than *fact*
     that was resolved with: what an index serves beside a wheel must be what is in it (PEP 658)."""
-    there = facts(read(text), fact.key, fact.origin)
     if isinstance(there, NoMetadata):
         return ("Name", "Version")
     found = []
