@@ -9,14 +9,12 @@ from typing import ClassVar
 
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import PypmError
-from pypm_model.lock_reach import reach
+from pypm_model.lock_reach import covered, reach
 from pypm_model.locks import Lock, LockedPackage, Root
 from pypm_model.markers import (
     FALSE,
     Diagram,
-    any_of,
     both,
-    parse,
     requires_python,
     text,
 )
@@ -71,10 +69,7 @@ def narrowed(lock: Lock, target: str, region: Diagram, roots: Sequence[Root]) ->
     Where nothing is built, only wheels can. Raises `TargetNotCovered` and `NoFileForTarget`.
     """
     pythons = requires_python(lock.requires_python)
-    covered = pythons
-    if lock.environments:
-        covered = both(covered, any_of(map(parse, lock.environments)))
-    inside = both(covered, region)
+    inside = both(covered(lock), region)
     if inside == FALSE:
         raise TargetNotCovered(target, lock.requires_python, lock.environments)
     packages = list(lock.packages)
