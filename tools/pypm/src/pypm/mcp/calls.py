@@ -28,7 +28,7 @@ from pypm.mcp.secrets import Secrets
 from pypm.mcp.state import State, check_inside, state_of
 from pypm.mcp.work import Ended, Hear, Job, Workshop
 from pypm.ops.execute import all_tasks
-from pypm.ops.wanted import NotARequirement, parsed
+from pypm.ops.wanted import FILES, NotARequirement, is_spelled_as_path, parsed
 from pypm.ops.world import World
 from pypm_memory.memory import Memory
 from pypm_model.events import Event, Warned
@@ -186,7 +186,7 @@ def _check_words(tool: Tool, given: Mapping[str, Any]) -> None:
 
 
 def _check_requirement(text: str) -> None:
-    if text.endswith((".whl", ".tar.gz")) or "://" in text.partition(";")[0] or _is_folder(text):
+    if text.endswith(FILES) or "://" in text.partition(";")[0] or _is_folder(text):
         raise NoAddressHere(text[:200])
     try:
         url = parsed(text).url
@@ -199,11 +199,7 @@ def _check_requirement(text: str) -> None:
 
 
 def _is_folder(text: str) -> bool:
-    return (
-        text in (".", "..")
-        or text.startswith(("./", "../", "~", "/", ".\\", "..\\"))
-        or text[1:3] in (":\\", ":/")
-    )
+    return text.startswith("~") or is_spelled_as_path(text)  # also somebody else's home
 
 
 def _check_paths(tool: Tool, given: Mapping[str, Any], cwd: Path, state: State) -> None:

@@ -23,6 +23,9 @@ from pypm_workspace.source_edit import Source
 from pypm_workspace.toml_reading import read_toml
 from pypm_workspace.workspace import Workspace
 
+FILES = (".whl", ".tar.gz")
+"""How the names of wheels and sdists end."""
+
 
 class NotARequirement(PypmError):
     """What was to be added is no requirement."""
@@ -290,12 +293,17 @@ def _member_in(workspace: Workspace, place: Path) -> NormalizedName | None:
 
 
 def _is_path(text: str) -> bool:
-    """Whether *text* is spelled as a path: ``.``, ``../x``, ``~/x``, ``C:\\x``; or names a file."""
+    """Whether *text* is spelled as a path, or names a file."""
+    is_file = text.endswith(FILES) and "://" not in text and "@" not in text
+    return is_spelled_as_path(text) or is_file
+
+
+def is_spelled_as_path(text: str) -> bool:
+    """Whether *text* begins as paths do: ``.``, ``../x``, ``~/x``, ``C:\\x``."""
     return (
         text in (".", "..")
         or text.startswith(("./", "../", "~/", "/", ".\\", "..\\"))
         or text[1:3] in (":\\", ":/")
-        or (text.endswith((".whl", ".tar.gz")) and "://" not in text and "@" not in text)
     )
 
 
