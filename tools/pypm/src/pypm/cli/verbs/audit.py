@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm.cli.arguments import UsageError, option, verb
+from pypm.cli.looking import COULD_NOT_LOOK, looked
 from pypm.cli.options import COMMON, Common, world
-from pypm.cli.render.errors import render_error, render_unexpected
 from pypm.cli.render.report import say
 from pypm.ops.audit import AuditOptions, AuditReport, audit
 from pypm.ops.world import truth
-from pypm_model.errors import PypmError
 from pypm_store.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pypm.ops.audit_fix import FixReport
     from pypm.ops.world import World
-
-COULD_NOT_LOOK = 2
 
 
 @verb(
@@ -74,21 +70,16 @@ def command(
         raise UsageError(f"--json goes with no --format {form}")
     form = "json" if common.json else form or "text"
     options = AuditOptions(members, not no_groups, database, osv_url, provenance)
-    try:
+
+    def look() -> int:
         with world(common) as here:
             fixed = _fixed(here, options, dry_run=dry_run) if fix else None
             report = fixed.after if fixed is not None else audit(here, options)
             _tell(here, common, report, fixed, form, output)
-    except PypmError as error:
-        # Whatever it is, it was not looked: that may not be taken for a finding.
-        sys.stderr.write(render_error(error, json=common.json))
-        return COULD_NOT_LOOK
-    except Exception as error:
-        if os.environ.get("PYP_DEBUG"):
-            raise
-        sys.stderr.write(render_unexpected(error, json=common.json))
-        return COULD_NOT_LOOK
-    return 1 if report.findings else 0
+        return 1 if report.findings else 0
+
+    code = looked(common, look)
+    return COULD_NOT_LOOK if code is None else code
 
 
 def _fixed(here: World, options: AuditOptions, *, dry_run: bool) -> FixReport:

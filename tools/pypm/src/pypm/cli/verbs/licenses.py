@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 from pypm.cli.arguments import option, verb
+from pypm.cli.looking import COULD_NOT_LOOK, looked
 from pypm.cli.options import COMMON, Common, world
-from pypm.cli.render.errors import render_error, render_unexpected
 from pypm.cli.render.report import say
 from pypm.ops.licenses import LicensesOptions, LicensesReport, licenses
-from pypm_model.errors import PypmError
-
-COULD_NOT_LOOK = 2
 
 
 @verb(
@@ -29,17 +25,13 @@ def command(common: Common, members: tuple[str, ...], no_groups: bool) -> int:
     `exceptions` what may be used. With -v each package is told with how it comes into each member, with -q
     findings alone. Exit 1 if there are findings, 2 if it could not be looked.
     """
-    try:
+
+    def look() -> LicensesReport:
         with world(common) as here:
-            report = licenses(here, LicensesOptions(members, not no_groups))
-    except PypmError as error:
-        # Whatever it is, it was not looked: that may not be taken for a finding.
-        sys.stderr.write(render_error(error, json=common.json))
-        return COULD_NOT_LOOK
-    except Exception as error:
-        if os.environ.get("PYP_DEBUG"):
-            raise
-        sys.stderr.write(render_unexpected(error, json=common.json))
+            return licenses(here, LicensesOptions(members, not no_groups))
+
+    report = looked(common, look)
+    if report is None:
         return COULD_NOT_LOOK
     _tell(common, report)
     if report.findings:
