@@ -158,6 +158,16 @@ def test_a_group_gives_options_before_the_word_to_its_command(capsys: pytest.Cap
         group.main("pypm g", ["--quiet", "frob"])
 
 
+def test_a_value_of_an_option_is_not_a_groups_command() -> None:
+    group = Group("Both.", {"show": show, "run": run})
+    assert group.main("pypm g", ["--host", "run", "show", "x"]) == show.main(
+        "pypm g show", ["--host", "run", "x"]
+    )
+    for words in (["--host", "run", "frob"], ["--host=run", "frob", "show"], ["frob", "show", "x"]):
+        with pytest.raises(UsageError, match="no such command: pypm g frob"):
+            group.main("pypm g", words)
+
+
 @given(
     st.lists(st.sampled_from(["-q", "-p", "--", "x", "--form=json", "-d", "3", "-", "", "--port", "-p=a"]))
 )

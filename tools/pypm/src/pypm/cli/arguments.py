@@ -163,16 +163,26 @@ class Group:
     commands: Mapping[str, Command]
 
     def main(self, called: str, words: Sequence[str]) -> int:
-        """Runs the command that the first of *words* names. Raises `UsageError`."""
-        at = next((at for at, word in enumerate(words) if word in self.commands), len(words))
-        if at == len(words):
+        """Runs the command that the first of *words* names which is no option and no option's value. Raises
+        `UsageError`."""
+        at = self._first_plain(words)
+        word = words[at] if at < len(words) else ""
+        if word not in self.commands:
             if "--help" in words or not words:
                 sys.stdout.write(group_text(called, self))
                 return 0 if words else 2
-            wrong = next((word for word in words if not word.startswith("-")), words[0])
-            raise UsageError(f"no such command: {called} {wrong}")
+            raise UsageError(f"no such command: {called} {word or words[0]}")
         # Options that stood before the verb belong to its command.
-        return self.commands[words[at]].main(f"{called} {words[at]}", [*words[:at], *words[at + 1 :]])
+        return self.commands[word].main(f"{called} {word}", [*words[:at], *words[at + 1 :]])
+
+    def _first_plain(self, words: Sequence[str]) -> int:
+        """Where the first of *words* stands that is no option of a command and no value of one."""
+        options = (each for command in self.commands.values() for each in command.options)
+        valued = {flag for each in options if each.metavar for flag in each.flags}
+        at = 0
+        while at < len(words) and words[at].startswith("-"):
+            at += 2 if words[at] in valued else 1
+        return at
 
 
 def verb(*parts: Part) -> Callable[[Callable[..., int]], Command]:
