@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import pickle
+import types
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
+from typing import NamedTuple as Standard
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypm_model import records
 from pypm_model.errors import PypmError
-from pypm_model.records import as_dict, field, field_names, record, replace
+from pypm_model.records import NamedTuple, as_dict, field, field_names, record, replace
 
 
 @record
@@ -146,3 +149,72 @@ def test_order_and_equality_are_those_of_a_dataclass(
     for compare in ("__eq__", "__lt__", "__le__", "__gt__", "__ge__"):
         assert getattr(ours[0], compare)(ours[1]) == getattr(theirs[0], compare)(theirs[1])
     assert (hash(ours[0]) == hash(ours[1])) or one != two
+
+
+class Pair(NamedTuple):
+    """Two."""
+
+    first: int
+    second: tuple[str, ...] = ()
+
+    @property
+    def both(self) -> str:
+        return f"{self.first}{''.join(self.second)}"
+
+
+class StandardPair(Standard):
+    first: int
+    second: tuple[str, ...] = ()
+
+
+texts = st.lists(st.text(max_size=3), max_size=3).map(tuple)
+
+
+@given(st.integers(), texts, st.integers())
+def test_a_named_tuple_is_that_of_the_standard_library(
+    first: int, second: tuple[str, ...], other: int
+) -> None:
+    ours, theirs = Pair(first, second), StandardPair(first, second)
+    assert ours == theirs == (first, second) and hash(ours) == hash(theirs)
+    assert (ours.first, ours.second) == (first, second) and ours.both == f"{first}{''.join(second)}"
+    assert repr(ours) == repr(theirs).replace("StandardPair", "Pair")
+    assert ours._replace(first=other) == theirs._replace(first=other)
+    assert ours._asdict() == theirs._asdict() and Pair._make([first, second]) == ours
+    assert Pair._fields == StandardPair._fields and Pair._field_defaults == StandardPair._field_defaults
+    for copied in (copy.copy(ours), copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+        assert copied == ours and type(copied) is Pair
+    match ours:
+        case Pair(a, second=b):
+            assert (a, b) == (first, second)
+
+
+def test_a_named_tuple_has_no_other_fields_and_all_it_needs() -> None:
+    made: Any = Pair
+    with pytest.raises(TypeError, match=r"__new__\(\) missing 1 required positional argument: 'first'"):
+        made()
+    with pytest.raises(ValueError, match="Pair has no 'third'"):
+        made(1)._replace(third=3)
+    with pytest.raises(TypeError, match="Pair has 2 fields, not 3"):
+        made._make([1, 2, 3])
+    with pytest.raises(AttributeError):
+        made(1).first = 2
+    with pytest.raises(TypeError, match="a field without a default follows one with a default"):
+        exec("class Wrong(NamedTuple):\n    a: int = 1\n    b: int\n", {"NamedTuple": NamedTuple})
+    assert not hasattr(Pair(1), "__dict__") and Pair.__doc__ == "Two."
+
+
+def test_named_tuples_of_as_many_fields_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def noted(text: str, space: dict[str, Any]) -> None:
+        compiled.append(text)
+        exec(text, space)
+
+    monkeypatch.setattr(records, "exec", noted, raising=False)
+    fields: dict[str, Any] = {f"f{number}": "int" for number in range(17)}
+    for _ in range(3):
+        kind: Any = types.new_class(
+            "Seventeen", (NamedTuple,), exec_body=lambda space: space.update(__annotations__=fields)
+        )
+        assert kind(*range(17)) == tuple(range(17))
+    assert len(compiled) == 1

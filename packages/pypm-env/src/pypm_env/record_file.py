@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pypm_model.digests import sha256
 from pypm_model.later import later
+from pypm_model.records import NamedTuple
 
 if TYPE_CHECKING:
     import csv

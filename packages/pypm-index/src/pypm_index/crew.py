@@ -9,7 +9,9 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+from pypm_model.records import NamedTuple
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ signatures) and what cannot be told apart is None, never an error.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.patterns import pattern
+from pypm_model.records import NamedTuple
 from pypm_model.versions import is_valid
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import NamedTuple
 
 from pypm_index import filenames
 from pypm_index.counting import is_older
@@ -16,6 +15,7 @@ from pypm_index.releases import Releases, Tagged
 from pypm_model import specifiers, versions
 from pypm_model.facts import FileClass, Listing, ListingKey
 from pypm_model.markers.coverage import atoms
+from pypm_model.records import NamedTuple
 
 
 class Dated(NamedTuple):

@@ -6,9 +6,11 @@ is not exactly as the specification has it raises here, and is read again by `si
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+
+from pypm_model.records import NamedTuple
 
 
 class _Link(

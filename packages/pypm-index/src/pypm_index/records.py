@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-from pypm_model.records import record
+from pypm_model.records import NamedTuple, record
 
 NO_METADATA = "-"
 """Said of a file beside which there is no metadata file."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
 
 from pypm_model.patterns import pattern
+from pypm_model.records import NamedTuple
 
 TAIL = 32 * 1024
 """Bytes asked for first."""

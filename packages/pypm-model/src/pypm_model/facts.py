@@ -7,10 +7,9 @@ immutable; a fresher answer is a new object (its version bits must not be mixed 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 from pypm_model.names import NormalizedName
-from pypm_model.records import field, record
+from pypm_model.records import NamedTuple, field, record
 from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource
 

@@ -7,9 +7,8 @@ documentation, "Platform ABI".
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pypm_model.patterns import pattern
+from pypm_model.records import NamedTuple
 
 PREFIX = "pyemscripten_"
 

@@ -2,18 +2,29 @@
 
 A run makes more than two hundred kinds of records before it does anything. A standard dataclass compiles
 its methods from text for each of them and imports `inspect`: together more than half of what starting pypm
-cost. Here nothing is compiled a class: ``__init__`` is one of a dozen templates, one for each number of
-fields, with the fields' names put in; comparing, hashing and showing are shared functions over the fields.
+cost. Here nothing is compiled a class: ``__init__`` is one of some templates, one for each number of fields,
+with the fields' names put in; comparing, hashing and showing are shared functions over the fields.
 That nobody assigns to a field is checked by the type checker (PEP 681), not at run time, which also makes
 instances quicker to make. Decision 0014 has the measurements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from types import CodeType, FunctionType
-from typing import Any, TypeVar, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform, overload
+
+if TYPE_CHECKING:
+    from typing import NamedTuple as NamedTuple
+
+try:
+    from _collections import _tuplegetter as _at  # type: ignore[import-not-found]
+except ImportError:
+
+    def _at(index: int, doc: str) -> Any:
+        return property(itemgetter(index), doc=doc)
+
 
 T = TypeVar("T")
 
@@ -23,7 +34,9 @@ _MADE: Any = object()
 """Stands for a value that the field's factory makes."""
 
 _keys: dict[type, Callable[[Any], Any]] = {}
-_templates: dict[int, CodeType] = {}
+_templates: dict[tuple[int, bool], CodeType] = {}
+_tuple_templates: dict[int, CodeType] = {}
+_TUPLE_WORLD: dict[str, Any] = {"_new": tuple.__new__}
 
 
 class Field:
@@ -146,34 +159,35 @@ def _generated(cls: type, every: Mapping[str, Field], own: Sequence[str]) -> dic
 
 def _initializer(owner: str, every: Mapping[str, Field]) -> FunctionType:
     names = tuple(every)
-    factories = {name: each.factory for name, each in every.items() if each.factory}
-    if factories:
-        code = _compiled(names, factories)
-    else:
-        if len(names) not in _templates:
-            _templates[len(names)] = _compiled([f"a{number}" for number in range(len(names))], ())
-        code = _templates[len(names)].replace(co_varnames=("self", *names), co_names=names)
+    code = _template(len(names), any(each.factory for each in every.values()))
+    put_in = {f"a{number}": name for number, name in enumerate(names)}
+    code = code.replace(
+        co_varnames=("self", *names), co_names=tuple(put_in.get(name, name) for name in code.co_names)
+    )
     defaults = [_MADE if each.factory else each.default for each in every.values()]
     while defaults and defaults[0] is _NOTHING:
         del defaults[0]
     if any(default is _NOTHING for default in defaults):
         raise TypeError(f"{owner}: a field without a default follows one with a default")
-    world = {"_MADE": _MADE, "factories": factories}
+    world = {"_MADE": _MADE, "_factories": [each.factory for each in every.values()]}
     function = FunctionType(code, world, "__init__", tuple(defaults))
     function.__qualname__ = f"{owner}.__init__"
     return function
 
 
-def _compiled(names: Sequence[str], factories: Collection[str]) -> CodeType:
-    """The code of an ``__init__`` with a parameter for each of *names*, which it assigns."""
-    lines = [f"def __init__({', '.join(('self', *names))}):"]
-    for name in names:
-        made = f"factories[{name!r}]() if {name} is _MADE else " if name in factories else ""
-        lines.append(f"    self.{name} = {made}{name}")
-    space: dict[str, Any] = {}
-    exec("\n".join((*lines, "    return None")), space)
-    code: CodeType = space["__init__"].__code__
-    return code
+def _template(fields: int, with_factories: bool) -> CodeType:
+    """The code of an ``__init__`` with so many parameters, which it assigns; where some are *with_factories*,
+    each is looked at first."""
+    if (fields, with_factories) not in _templates:
+        names = [f"a{number}" for number in range(fields)]
+        lines = [f"def __init__({', '.join(('self', *names))}):"]
+        for number, name in enumerate(names):
+            made = f"_factories[{number}]() if {name} is _MADE else " if with_factories else ""
+            lines.append(f"    self.{name} = {made}{name}")
+        space: dict[str, Any] = {}
+        exec("\n".join((*lines, "    return None")), space)
+        _templates[fields, with_factories] = space["__init__"].__code__
+    return _templates[fields, with_factories]
 
 
 def field_names(cls: type) -> tuple[str, ...]:
@@ -244,3 +258,80 @@ def _greater(self: Any, other: object) -> Any:
 
 def _greater_or_equal(self: Any, other: object) -> Any:
     return _key(self) >= _key(other) if other.__class__ is self.__class__ else NotImplemented
+
+
+# --- records that are tuples -------------------------------------------------------------------------
+
+
+class _Tuple(tuple[Any, ...]):
+    """What every named tuple can do; see `typing.NamedTuple`."""
+
+    __slots__ = ()
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _field_defaults: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def _make(cls, values: Iterable[Any]) -> Self:
+        made = tuple.__new__(cls, values)
+        if len(made) != len(cls._fields):
+            raise TypeError(f"{cls.__qualname__} has {len(cls._fields)} fields, not {len(made)}")
+        return made
+
+    def _replace(self, **changes: Any) -> Self:
+        made = tuple.__new__(self.__class__, map(changes.pop, self._fields, self))
+        if changes:
+            raise ValueError(f"{self.__class__.__qualname__} has no {', '.join(map(repr, changes))}")
+        return made
+
+    def _asdict(self) -> dict[str, Any]:
+        return dict(zip(self._fields, self, strict=True))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True))
+        return f"{self.__class__.__qualname__}({shown})"
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return tuple(self)
+
+
+class _TupleMaker(type):
+    """Makes of a class's annotated fields a tuple's names."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], written: dict[str, Any]) -> Any:
+        if not bases:
+            return super().__new__(cls, name, bases, written)
+        names = tuple(written.get("__annotations__", ()))
+        defaults = {field: written[field] for field in names if field in written}
+        if tuple(defaults) != names[len(names) - len(defaults) :]:
+            raise TypeError(f"{name}: a field without a default follows one with a default")
+        space = {
+            "__slots__": (),
+            "__match_args__": names,
+            "_fields": names,
+            "_field_defaults": defaults,
+            **written,
+            "__new__": _tuple_maker(name, names, tuple(defaults.values())),
+        }
+        for number, field in enumerate(names):
+            space[field] = _at(number, "")
+        return type(name, (_Tuple, *bases[1:]), space)
+
+
+if not TYPE_CHECKING:
+
+    class NamedTuple(metaclass=_TupleMaker):
+        """`typing.NamedTuple`, made in a twentieth of the time: nothing is compiled for a class but the
+        first of its number of fields, and annotations are not looked at."""
+
+
+def _tuple_maker(owner: str, names: tuple[str, ...], defaults: tuple[Any, ...]) -> FunctionType:
+    code = _tuple_templates.get(len(names))
+    if code is None:
+        values = [f"a{number}" for number in range(len(names))]
+        space: dict[str, Any] = {}
+        row = "".join(f"{value}, " for value in values)
+        exec(f"def __new__(_cls, {row}):\n    return _new(_cls, ({row}))", space)
+        code = _tuple_templates[len(names)] = space["__new__"].__code__
+    made = FunctionType(code.replace(co_varnames=("_cls", *names)), _TUPLE_WORLD, "__new__", defaults)
+    made.__qualname__ = f"{owner}.__new__"
+    return made

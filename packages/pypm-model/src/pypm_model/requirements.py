@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pypm_model.names import NormalizedName
+from pypm_model.records import NamedTuple
 
 
 class Requirement(NamedTuple):

@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from functools import lru_cache
-from typing import NamedTuple
 
 from pypm_model import versions
 from pypm_model.patterns import pattern
+from pypm_model.records import NamedTuple
 from pypm_model.versions import InvalidVersion, Version
 
 

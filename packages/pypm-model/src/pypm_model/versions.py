@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from pypm_model.patterns import pattern
+from pypm_model.records import NamedTuple
 
 MAX_DIGITS = 4000
 """A number with more digits makes a version invalid (Python converts no more than 4300)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from pypm_model import versions
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.patterns import pattern
+from pypm_model.records import NamedTuple
 from pypm_model.versions import InvalidVersion
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from pypm_model.facts import FileClass
 from pypm_model.markers import (
@@ -38,7 +37,7 @@ from pypm_model.markers import (
     requires_python,
 )
 from pypm_model.patterns import pattern
-from pypm_model.records import record
+from pypm_model.records import NamedTuple, record
 from pypm_model.specifiers import Clause, InvalidSpecifier
 from pypm_model.specifiers import parse as parse_specifier
 from pypm_model.targets import points, wheels_only

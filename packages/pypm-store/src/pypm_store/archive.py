@@ -12,11 +12,11 @@ from hashlib import new as new_hash
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from pypm_model.names import normalize
 from pypm_model.patterns import pattern
-from pypm_model.records import record
+from pypm_model.records import NamedTuple, record
 from pypm_model.versions import InvalidVersion, sort_key
 from pypm_store.archive_rules import (
     DEFAULT_LIMITS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
+from _thread import RLock
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -65,7 +65,7 @@ class CacheFile:
         self._stem = stem
         self._what = what
         self._tables = tables
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._path = ""
         self._connection = self._connect()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pypm_model.later import later
+from pypm_model.records import NamedTuple
 
 if TYPE_CHECKING:
     from pypm_store import archive_rules

@@ -19,9 +19,9 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from pypm_model.records import record, replace
+from pypm_model.records import NamedTuple, record, replace
 from pypm_store.atomic import write_atomically
 from pypm_store.entry_points import EntryPoint
 

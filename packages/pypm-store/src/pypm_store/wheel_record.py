@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from typing import NamedTuple
 
+from pypm_model.records import NamedTuple
 from pypm_store.archive_rules import UnsafeArchive
 
 _LENGTHS = {"sha256": 32, "sha384": 48, "sha512": 64}

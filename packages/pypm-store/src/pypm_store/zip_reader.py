@@ -15,8 +15,9 @@ import struct
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
+from pypm_model.records import NamedTuple
 from pypm_store.archive_rules import DEFAULT_LIMITS, Limits, UnsafeArchive, check_path
 from pypm_store.inflate import crc32, inflate
 

@@ -5,10 +5,10 @@ The same records come from `pypm-workspace.toml`, from uv's tables and from a sn
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from pypm_model.names import ROOT, NormalizedName
-from pypm_model.records import record, replace
+from pypm_model.records import NamedTuple, record, replace
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 

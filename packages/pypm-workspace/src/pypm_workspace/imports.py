@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from pypm_model import specifiers
 from pypm_model.patterns import pattern
-from pypm_model.records import record
+from pypm_model.records import NamedTuple, record
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_workspace import f_strings
 

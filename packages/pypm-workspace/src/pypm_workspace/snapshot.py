@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from copy import copy
 from typing import Any, Protocol, Self
 from zlib import crc32
 
@@ -139,7 +138,8 @@ class Held:
 
     def doubting(self, paths: Collection[str]) -> Self:
         """The same, but what it has of *paths* is read again whatever the files' times say."""
-        doubting = copy(self)
+        doubting = self.__class__.__new__(self.__class__)
+        doubting.__dict__.update(self.__dict__)
         doubting._suspects = paths
         return doubting
 

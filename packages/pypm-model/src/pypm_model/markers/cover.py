@@ -11,7 +11,6 @@ every process.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NamedTuple
 
 from pypm_model.markers.diagram import (
     FALSE,
@@ -29,6 +28,7 @@ from pypm_model.markers.diagram import (
 )
 from pypm_model.markers.literals import Choice, choose
 from pypm_model.markers.variables import is_text
+from pypm_model.records import NamedTuple
 
 
 class Term(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
 from pypm_model import specifiers, versions
 from pypm_model.markers import python_axis
@@ -32,6 +31,7 @@ from pypm_model.markers.variables import (
     implied,
 )
 from pypm_model.names import normalize
+from pypm_model.records import NamedTuple
 
 
 def evaluate(

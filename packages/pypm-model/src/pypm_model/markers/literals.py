@@ -15,11 +15,11 @@ text that is no version makes it false as well as its opposite: the opposite is 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import NamedTuple
 
 from pypm_model.markers.diagram import Keys
 from pypm_model.markers.python_axis import ALPHA, FINAL, HIGHEST, LOWEST, Cut
 from pypm_model.markers.variables import ORDER, PYTHON, SET_RANK, TEXT_RANK, Variable
+from pypm_model.records import NamedTuple
 
 
 class Choice(NamedTuple):

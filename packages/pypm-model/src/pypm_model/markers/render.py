@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from pypm_model.markers.cover import Cover, Term, cover
 from pypm_model.markers.diagram import FALSE, TRUE, Diagram, TooComplex, both, either, negate
+from pypm_model.records import NamedTuple
 
 NEVER = "python_version < '0'"
 """The text of FALSE, which PEP 508 has no word for: no interpreter has such a version."""

@@ -13,7 +13,7 @@ Order is by `Variable`, so it depends on nothing that happened before in the pro
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pypm_model.records import NamedTuple
 
 
 class Variable(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
+from _thread import allocate_lock
 from types import TracebackType
 
 from pypm.cli.render.errors import warn
@@ -66,7 +66,7 @@ class Progress:
     def __init__(self, *, shown: bool | None = None, quiet: bool = False) -> None:
         self._shown = (sys.stderr.isatty() if shown is None else shown) and not quiet
         self._quiet = quiet
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._tally = Tally()
         self._drawn = ""
         self._last = 0.0

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
-from typing import Any, NamedTuple
+from typing import Any
 
 from pypm_model.patterns import pattern
-from pypm_model.records import record
+from pypm_model.records import NamedTuple, record
 from pypm_store.import_names import import_names
 from pypm_workspace import globs
 from pypm_workspace.configuration import CheckSettings, Member
