@@ -144,10 +144,10 @@ class Catalog:
     def request(self, keys: Iterable[Key], *, speculative: Iterable[Key] = ()) -> None:
         """Begins to find out about *keys*; `wait` will wait for them, and not for the *speculative*.
 
-        What has been answered before is answered again. A speculative key that fails is forgotten,
-        and may be needed later. Raises `UnknownIndex`.
+        What has been answered before is answered again. A speculative key that fails, as one of an index
+        does that is not known (any more), is forgotten, and may be needed later. Raises `UnknownIndex`.
         """
-        self._continue(self._ledger.ask(keys, speculative))
+        self._continue(self._ledger.ask(keys, filter(self._may_know, speculative)))
 
     def wait(self) -> tuple[Fact, ...]:
         """The facts that have arrived since the last time, when all needed ones are among them. Their
@@ -322,6 +322,12 @@ class Catalog:
         for key in keys:
             if isinstance(key, DirectKey):
                 self._look(key)
+
+    def _may_know(self, key: Key) -> bool:
+        """Whether the index that *key* names, if it names one, is there."""
+        if isinstance(key, DirectKey) or (isinstance(key, ListingKey) and not key.index):
+            return True
+        return any(index.name == key.index for index in self._indexes.all)
 
     def _chain(self, key: ListingKey) -> tuple[Index, ...]:
         return (self._indexes.named(key.index),) if key.index else self._indexes.implicit

@@ -246,10 +246,15 @@ def resolved(
 ) -> Lock:
     """The lock that *request* gives, with branches at the commits *given* or where the old one has them, but
     for those of the names *anew*. Only where nothing fits that way are they looked at again."""
+    from pypm.ops.asked import recall, remember
     from pypm.ops.resolving import CannotResolve, resolve
 
+    retained = tools.retained
+    if not retained.keys:
+        retained.keys = retained.remembered = recall(tools.world, workspace.root)
+
     def answer() -> Resolution:
-        return resolve(request, tools.catalog, workspace.place, tools.world.listener, tools.retained)
+        return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
 
     commits = {**old.commits(anew), **dict(given)}
     tools.catalog.keep_commits(commits, anew=anew)
@@ -267,6 +272,9 @@ def resolved(
             raise
         except PypmError:
             raise conflict from None  # whether it would help cannot be found out now
+    if retained.keys != retained.remembered:
+        remember(tools.world, workspace.root, retained.keys)
+        retained.remembered = retained.keys
     made = with_publishers(tools, complete(resolution, request, settings, tools, old.files), old.parents)
     # What is only spelled otherwise now makes no line of the lock another one.
     return made if old.first is None else kept_spelling(old.first, made)

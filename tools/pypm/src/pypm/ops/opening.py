@@ -98,6 +98,11 @@ def sound_file(world: World, root: str) -> Path:
     return _snapshot_file(world, root).with_suffix(".sound.json")
 
 
+def asked_file(world: World, root: str) -> Path:
+    """Where it is remembered what resolving the workspace at *root* had to know."""
+    return _snapshot_file(world, root).with_suffix(".asked.json")
+
+
 def _read_snapshot(file: Path) -> Snapshot | None:
     try:
         return members_from_snapshot(file.read_bytes(), written_ns=file.stat().st_mtime_ns)

@@ -36,6 +36,8 @@ class Retained:
         self.cache = cache
         self.keys: tuple[Key, ...] = ()
         """What the last resolution had to know of the packages it chose: the next one will ask it again."""
+        self.remembered: tuple[Key, ...] = ()
+        """Those that the next process will know (`pypm.ops.asked`)."""
         self.written = Written()
         """The last lock's text, package by package."""
         self._lock: tuple[str, Lock] | None = None
@@ -71,5 +73,7 @@ class Retained:
     def learn(self, resolution: Resolution, facts: Iterable[Fact]) -> None:
         """Keeps what matters of a run, and drops what only earlier ones had to do with."""
         names = {package.name for package in resolution.packages}
-        self.keys = tuple(dict.fromkeys(fact.key for fact in facts if fact.key.name in names))
+        keys = dict.fromkeys(fact.key for fact in facts if fact.key.name in names)
+        if keys.keys() != set(self.keys):
+            self.keys = tuple(keys)
         self._files = {release: found for release, found in self._files.items() if release[0] in names}
