@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pypm.ops import soundness
 from pypm.ops.opening import sound_file
 from pypm.ops.soundness import unsound
 from pypm.ops.world import World
+from pypm_model import lock_soundness
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Edge, Lock, LockedPackage
@@ -32,13 +32,13 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Lock]:
     seen: list[Lock] = []
-    flaw = soundness.flaw
+    flaw = lock_soundness.flaw
 
     def counted(lock: Lock) -> LockUnsound | None:
         seen.append(lock)
         return flaw(lock)
 
-    monkeypatch.setattr(soundness, "flaw", counted)
+    monkeypatch.setattr(lock_soundness, "flaw", counted)
     return seen
 
 

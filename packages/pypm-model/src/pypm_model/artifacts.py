@@ -30,6 +30,10 @@ class Artifact:
     def is_wheel(self) -> bool:
         return self.filename.endswith(".whl")
 
+    def as_locked(self) -> Artifact:
+        """The same without what only a listing says."""
+        return Artifact(self.filename, self.sha256, self.size, self.uploaded, self.path)
+
 
 @record
 class Located:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from pypm_model import markers
-from pypm_model.lock_reach import everything, reach
+from pypm_model.later import later
 from pypm_model.locks import Lock
 from pypm_model.names import NormalizedName
 from pypm_model.records import as_dict
 from pypm_model.requests import Preference
 from pypm_model.sources import IndexSource
+
+if TYPE_CHECKING:
+    from pypm_model import lock_reach
+else:
+    lock_reach = later("pypm_model.lock_reach")
 
 Pins = tuple[tuple[NormalizedName, tuple[Preference, ...]], ...]
 """As `Request.preferences`: sorted by name."""
@@ -27,7 +33,7 @@ def pins_of(lock: Lock) -> Pins:
     if any(len(positions) > 1 for positions in found.values()):
         # Of a lock that is split by what is chosen, it is for choices, too, that a version is there.
         by_choice = any("dependency_groups" in split for split in lock.splits)
-        where = reach(lock, None if by_choice else everything(lock))
+        where = lock_reach.reach(lock, None if by_choice else lock_reach.everything(lock))
 
     def preference(position: int, *, alone: bool) -> Preference:
         package = lock.packages[position]

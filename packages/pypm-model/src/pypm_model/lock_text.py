@@ -57,10 +57,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pypm_model import lock_records, lock_sides, lock_toml
+from pypm_model import lock_toml
 from pypm_model.artifacts import Artifact
+from pypm_model.later import later
 from pypm_model.lock_errors import LockConflicted, LockFault, LockTooNew, LockUnreadable
 from pypm_model.lock_order import edge_order, package_order
 from pypm_model.lock_toml import InvalidToml, key, quoted
@@ -68,6 +69,12 @@ from pypm_model.locks import FORMAT, Edge, Lock, LockedPackage, Manifest, Publis
 from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
+
+if TYPE_CHECKING:
+    from pypm_model import lock_records, lock_sides
+else:
+    lock_records = later("pypm_model.lock_records")
+    lock_sides = later("pypm_model.lock_sides")
 
 FILE = "pypm.lock"
 """The lock's file name, at the root of the workspace."""

@@ -145,30 +145,37 @@ def covers(
     """
     # 1. Most versions have an sdist or a pure wheel: it serves all there is under its Requires-Python, and
     #    what the other files with the same text cover need not be known.
-    serves: dict[Diagram, int] = {}
-    others: list[tuple[Diagram, FileClass, int]] = []
-    built: list[tuple[Diagram, FileClass, int]] = []
+    serves: dict[str, int] = {}
+    others: list[tuple[FileClass, int]] = []
     for files, mask in classes:
-        if not (sdists if files.tags is None else wheels):
-            continue
-        strict = strict_region(files.requires_python)
-        if files.tags is not None and not (_PURE in files.tags and implies(strict, _PYTHON_3)):
-            others.append((strict, files, mask))
-        elif files.tags is None and wasm:
-            built.append((strict, files, mask))
-        else:
-            serves[strict] = serves.get(strict, 0) | mask
+        python, tags = files
+        if tags is None:
+            if sdists and wasm:
+                others.append((files, mask))
+            elif sdists:
+                serves[python] = serves.get(python, 0) | mask
+        elif wheels:
+            if _PURE in tags and implies(strict_region(python), _PYTHON_3):
+                serves[python] = serves.get(python, 0) | mask
+            else:
+                others.append((files, mask))
     groups: dict[Cover, int] = {NOWHERE: every}
-    for strict, mask in serves.items():
+    for python, mask in serves.items():
+        strict = strict_region(python)
         groups = _joined(groups, mask, Cover(strict, strict, strict))
-    # 2. Covers only grow, so a version whose files serve all of a Requires-Python is done with it.
-    for strict, files, mask in (*built, *others):
-        todo = mask & ~serves.get(strict, 0)
-        here = class_cover(files, wasm).files if wasm else strict
+    # 2. What is left, the wheels of a set of versions taken together: hundreds of classes come down to few.
+    left: dict[tuple[str, int, bool], set[str]] = {}
+    for (python, tags), mask in others:
+        todo = mask & ~serves.get(python, 0)
         if todo:
-            for cover, versions in groups.items():
-                if versions & todo and implies(here, cover.files):
-                    todo &= ~versions
+            left.setdefault((python, todo, tags is None), set()).update(tags or ())
+    for (python, todo, is_sdist), atoms in left.items():
+        files = FileClass(python, None if is_sdist else tuple(sorted(atoms)))
+        # Covers only grow, so a version whose files serve all of a Requires-Python is done with it.
+        here = class_cover(files, wasm).files if wasm else strict_region(python)
+        for cover, versions in groups.items():
+            if versions & todo and implies(here, cover.files):
+                todo &= ~versions
         if todo:
             groups = _joined(groups, todo, class_cover(files, wasm))
     return tuple(groups.items())

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pypm_model import markers
+from pypm_model.later import later
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask, MemberRequest, Origin
 from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_workspace.configuration import Asked, Member, Settings, SourceRule
-from pypm_workspace.direct_reference import direct_reference
+
+if TYPE_CHECKING:
+    from pypm_workspace import direct_reference
+else:
+    direct_reference = later("pypm_workspace.direct_reference")
 
 
 @record
@@ -102,7 +108,7 @@ class AskMaker:
         found = scoped or found
         if not found:
             if requirement.url:
-                source_here = direct_reference(requirement.url, base=base, root=self._root)
+                source_here = direct_reference.direct_reference(requirement.url, base=base, root=self._root)
                 yield Ask(requirement._replace(url=""), origin, source_here)
             else:
                 yield Ask(requirement, origin)

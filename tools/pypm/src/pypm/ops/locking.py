@@ -427,7 +427,7 @@ def _kept(
             continue
         if not (file.filename in usable if file.is_wheel else usable.is_built):
             continue
-        kept.append(replace(file, requires_python="", yanked=None))
+        kept.append(file.as_locked())
     return tuple(sorted(kept, key=lambda file: file.filename))
 
 

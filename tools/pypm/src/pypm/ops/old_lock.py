@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pypm.ops.git import GitRefused, NoRepository, Repository
 from pypm.ops.opening import merges_file
 from pypm.ops.retained import Retained
 from pypm.ops.world import LOCK, World
 from pypm_model.artifacts import Artifact
 from pypm_model.digests import blake2b
+from pypm_model.later import later
 from pypm_model.lock_conflicts import salvage
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
 from pypm_model.lock_pins import Pins, pins_of, splits_of, union
@@ -24,6 +25,11 @@ from pypm_model.records import as_dict, field, record, replace
 from pypm_model.sources import GitSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm.ops import git
+else:
+    git = later("pypm.ops.git")
 
 
 @record(slots=False)
@@ -173,7 +179,7 @@ def _sides(
     """Whether git has merged something, and the texts of the two locks that it made *text* of, ours first;
     none if it did not, or if *text* was looked into."""
     try:
-        repository = Repository(Path(workspace.root), world.environ)
+        repository = git.Repository(Path(workspace.root), world.environ)
         under_way = repository.merges()
         if not (conflicted or under_way or repository.has_merged()):
             return False, ()
@@ -190,7 +196,7 @@ def _sides(
             texts = tuple(each for each in found if each is not None)
             if len(texts) == len(pair):
                 return True, () if text in texts else texts
-    except (NoRepository, GitRefused):
+    except (git.NoRepository, git.GitRefused):
         return False, ()
     return True, ()
 
