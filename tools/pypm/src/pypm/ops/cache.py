@@ -67,8 +67,11 @@ def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
     if reaped:
         pruned.counts["sandboxes"] = reaped
     for file in snapshot_folder(world).glob("*.json"):
-        if file.stat().st_mtime < before:
-            pruned.add("workspaces", file.stat().st_size)
+        status = file.stat()
+        if status.st_mtime < before:
+            if not file.with_suffix("").suffix:  # the others go with the one of their workspace
+                pruned.add("workspaces")
+            pruned.bytes += status.st_size
             file.unlink(missing_ok=True)
     if _metadata_files(store):
         from pypm_store.metadata_cache import MetadataCache
