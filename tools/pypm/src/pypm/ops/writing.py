@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locked
@@ -42,13 +45,32 @@ def write_all(
     """
     root = Path(workspace.root)
     exports = workspace.settings.lock_export
-    with _restored_on_failure([root / file for file in (*manifests, *exports, LOCK)]):
+    with _interrupted_once(), _restored_on_failure([root / file for file in (*manifests, *exports, LOCK)]):
         for file, text in manifests.items():
             write_atomically(root / file, text, fsync=True)
         there = discover(workspace.root) if exports and manifests else workspace
         with open_tools(world, there) as tools:
             written = write_in_step(tools, there, locked)
         return Done(written, None if how is None else sync(world, how))
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """A block that Ctrl-C breaks off once: what is put back then is not broken off by another one."""
+    ordinary = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not ordinary or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
