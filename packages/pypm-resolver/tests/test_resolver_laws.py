@@ -247,6 +247,24 @@ def test_t8_a_requirement_that_holds_nowhere_moves_no_pin() -> None:
     assert (second.packages, second.splits) == (first.packages, first.splits)
 
 
+def test_t8_the_files_of_a_locked_version_move_no_pin() -> None:
+    """Which platforms a version serves was weighed when it was locked. Where the lock was not for, it is
+    weighed now."""
+    linux = Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)
+    packages: dict[str, dict[str, Release | list[str]]] = {"p1": {"1": linux, "2": []}}
+    held = replace(request(["p1"]), preferences=((normalize("p1"), (Preference("1", "pypi"),)),))
+
+    def versions(locked_for: str) -> list[str]:
+        outcome = Universe(packages).solve(replace(held, preferred_where=locked_for))
+        assert isinstance(outcome, Resolution)
+        return [package.version for package in outcome.packages if package.name == "p1"]
+
+    assert versions("") == ["1", "2"]
+    assert versions("python_version >= '3.11'") == ["1"]
+    assert versions("python_version < '3.13'") == ["1", "2"]
+    assert versions("sys_platform == 'linux'") == ["1", "2"]
+
+
 @quick
 @given(universes, roots, roots, roots)
 def test_a_lock_made_of_two_holds_together_and_stays(

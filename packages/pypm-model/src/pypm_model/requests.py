@@ -129,6 +129,9 @@ class Request:
     """Sorted by name. Names being upgraded are left out."""
     preferred_splits: tuple[str, ...] = ()
     """Regions of the old lock: tried first, so that locking a lock again gives the same."""
+    preferred_where: str = ""
+    """The environments that the old lock was for, a marker: there its versions have the files they need, as
+    far as that could be had."""
     exclude_newer: str = ""
     """For messages only; the masks in the listings already reflect it."""
     max_steps: int = MAX_STEPS

@@ -83,3 +83,14 @@ def kept(problem: Problem, package: Package, where: Diagram) -> tuple[int, ...]:
         *sorted(whole, reverse=newest_first),
         *sorted(part - whole, reverse=newest_first),
     )
+
+
+def is_settled(problem: Problem, package: Package, index: int, where: Diagram) -> bool:
+    """Whether an old lock has candidate *index* all over *where*, and was for all of it. What files it has
+    was weighed then: that there are better ones elsewhere is nothing to move it for."""
+    return implies(where, problem.locked) and any(
+        index in package.positions(version)
+        and implies(where, marker)
+        and (not source or package.source(index) == IndexSource(source))
+        for version, source, marker in problem.preferences.get(package.name, ())
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypm_model.markers import FALSE, TRUE, Diagram, both, implies, minus
 from pypm_model.names import NormalizedName
 from pypm_resolver.bars import unfit
-from pypm_resolver.candidates import best, in_order, is_lowest, is_mixed, kept
+from pypm_resolver.candidates import best, in_order, is_lowest, is_mixed, is_settled, kept
 from pypm_resolver.files import Cover
 from pypm_resolver.fitting import Cut, Fits, Fitting, Misses
 from pypm_resolver.graph import Edge, Graph
@@ -95,6 +95,8 @@ class Choosing:
         instead."""
         stable = not package.prereleases >> index & 1
         others = allowed & ~(1 << index) & ~(package.prereleases if stable else 0)
+        if is_settled(self.problem, package, index, scope):
+            others = 0
         return self.fitting.judge(package, cover, scope, around, others)
 
     def _first(self, node: int, package: Package) -> tuple[int, ...]:

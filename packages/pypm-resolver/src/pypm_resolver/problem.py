@@ -97,6 +97,8 @@ class Problem:
             name: tuple((p.version, p.index, parse(p.marker)) for p in preferences)
             for name, preferences in request.preferences
         }
+        self.locked: Diagram = parse(request.preferred_where) if request.preferred_where else FALSE
+        """What the old lock was for."""
         self._pins: dict[NormalizedName, tuple[Pin, ...]] | None = None
         self.direct: dict[NormalizedName, Diagram] = {}
         self.exact: dict[NormalizedName, list[tuple[str, Diagram]]] = {}

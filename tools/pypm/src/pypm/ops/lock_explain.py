@@ -22,6 +22,7 @@ from pypm_model.claims import Allows
 from pypm_model.errors import Place, PypmError
 from pypm_model.facts import Fact, Listing, Metadata
 from pypm_model.lock_pins import pins_of
+from pypm_model.lock_reach import covered as covered_by
 from pypm_model.lock_reach import everything, reach
 from pypm_model.locks import Lock, LockedPackage, Manifest
 from pypm_model.markers import Diagram
@@ -168,6 +169,7 @@ class _Explaining:
             plain,
             preferences=pins,
             preferred_splits=lock.splits,
+            preferred_where=markers.text(covered_by(lock)),
             max_steps=min(plain.max_steps, _STEPS),
         )
         self.facts: list[Fact] = []

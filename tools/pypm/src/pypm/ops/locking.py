@@ -206,7 +206,12 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others |= {name: (Preference(version),) for name, version in how.prefer}
         others |= dict(how.preferences)
         splits = () if how.prefer else old.splits
-        request = replace(plain, preferences=tuple(sorted(others.items())), preferred_splits=splits)
+        request = replace(
+            plain,
+            preferences=tuple(sorted(others.items())),
+            preferred_splits=splits,
+            preferred_where=old.where,
+        )
     if how.bounds:
         bounds = (Ask(Requirement(name, (), bound, "", ""), _BOUNDS) for name, bound in how.bounds)
         request = replace(request, constraints=(*request.constraints, *bounds))

@@ -118,7 +118,13 @@ def _merged(world: World, workspace: Workspace, base: str, ours: str, theirs: st
     if not _are_those_of(plain, settings, asked):
         raise OtherSettings
     old = of_sides(ours, theirs)
-    request = replace(plain, members=asked.members, preferences=old.pins, preferred_splits=old.splits)
+    request = replace(
+        plain,
+        members=asked.members,
+        preferences=old.pins,
+        preferred_splits=old.splits,
+        preferred_where=old.where,
+    )
     try:
         return _resolved(replace(world, offline=True), workspace, request, settings, old)
     except PypmError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pypm.ops.opening import merges_file
 from pypm.ops.retained import Retained
 from pypm.ops.world import LOCK, World
+from pypm_model import markers
 from pypm_model.artifacts import Artifact
 from pypm_model.digests import blake2b
 from pypm_model.later import later
@@ -28,7 +29,9 @@ from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pypm.ops import git
+    from pypm_model import lock_reach
 else:
+    lock_reach = later("pypm_model.lock_reach")
     git = later("pypm.ops.git")
 
 
@@ -88,6 +91,13 @@ class OldLock:
     def splits(self) -> tuple[str, ...]:
         """The regions to try first."""
         return splits_of(self.parents)
+
+    @property
+    def where(self) -> str:
+        """The environments that all of them were for, as a marker."""
+        if not self.parents:
+            return ""
+        return markers.text(markers.all_of(map(lock_reach.covered, self.parents)))
 
     @property
     def names(self) -> frozenset[NormalizedName]:
