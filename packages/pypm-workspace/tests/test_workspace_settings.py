@@ -132,6 +132,10 @@ other = { pth = ".." }
 two = [{ index = "a", marker = "sys_platform == 'linux'" }, { index = "b" }]
 [plugins]
 p = { url = "u", sha256 = "12" }
+[lock]
+environments = []
+tasks = {}
+zzz = 1
 """
     with pytest.raises(InvalidManifest) as caught:
         discover(make({"pypm-workspace.toml": text}))
@@ -160,6 +164,9 @@ p = { url = "u", sha256 = "12" }
         24: "did you mean `path`?",
         25: "overlap",
         27: "sha256",
+        29: "it belongs in [workspace]",
+        30: "it belongs at the top of the file",
+        31: "known: export",
     }
     for line, part in wanted.items():
         assert any(part in told for told in found.get(line, [])), (line, part, found.get(line))

@@ -288,7 +288,9 @@ def _said(model: type[BaseModel], found: Any, loc: KeyPath) -> tuple[str, str | 
         case "extra_forbidden":
             known = _known(model, loc[:-1])
             where = _header(loc[:-1]) if len(loc) > 1 else "this file"
-            remedy = nearest(str(key), known) or ("known: " + ", ".join(sorted(known)) if known else None)
+            remedy = nearest(str(key), known) or _belongs(model, str(key))
+            if remedy is None and known:
+                remedy = f"known: {', '.join(sorted(known))}"
             return f"unknown key `{key}` in {where}", remedy
         case "missing":
             return f"`{key}` is missing in {_header(loc[:-1])}", None
@@ -316,6 +318,14 @@ def _said(model: type[BaseModel], found: Any, loc: KeyPath) -> tuple[str, str | 
             return f"`{shown}` must not be empty", None
         case _:
             return f"`{shown}`: {found['msg'][0].lower()}{found['msg'][1:]}", None
+
+
+def _belongs(model: type[BaseModel], key: str) -> str | None:
+    """Which table of the file has *key*, if one has."""
+    for name in map(kebab, model.model_fields):
+        if key == name or key in _known(model, (name,)):
+            return f"it belongs {'at the top of the file' if key == name else f'in [{name}]'}"
+    return None
 
 
 def _header(path: KeyPath) -> str:
