@@ -300,6 +300,23 @@ def _relock(workload: Workload, names: Sequence[str]) -> Callable[[Bench], list[
     return build
 
 
+def _lock_again(workload: Workload, *, check: bool) -> Callable[[Bench], list[Contender]]:
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                folder = bench.locked(tool, workload)
+                (line,) = tools.lock(tool, bench.toolbox)
+                # Once before: whatever the tool keeps beside the manifests is there then.
+                bench.run(tool, folder, [line])
+                return bench.commands(tool, folder, [(*line, *(["--check"] if check else []))])
+
+            return at_once
+
+        return _contenders(bench, _BOTH, prepare)
+
+    return build
+
+
 # -- staying -----------------------------------------------------------------------------------------
 
 
@@ -598,6 +615,20 @@ CASES: tuple[Case, ...] = (
         quick=False,
     ),
     Case("noop-1000", "sync with nothing to do, 1,000 members", _no_op(_1000), Bar(0.5), quick=False),
+    Case(
+        "lock-noop-1000",
+        "lock with nothing to do, 1,000 members",
+        _lock_again(_1000, check=False),
+        Bar(0.7),
+        quick=False,
+    ),
+    Case(
+        "lock-check-1000",
+        "`lock --check`, 1,000 members",
+        _lock_again(_1000, check=True),
+        Bar(0.7),
+        quick=False,
+    ),
 )
 """In the order of the table. Later ones use environments that earlier ones left ready, if those ran."""
 

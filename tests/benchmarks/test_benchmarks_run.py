@@ -77,6 +77,7 @@ def test_cases_have_names_of_their_own_and_the_bars_of_the_foundation() -> None:
     assert len(bars) == len(CASES)
     assert bars["noop-100"] == "<= 0.8x uv" and bars["noop-1000"] == "<= 0.5x uv"
     assert bars["first-sync-100"] == "<= 0.2x uv" and bars["first-sync-1000"] == "<= 0.1x uv"
+    assert bars["lock-noop-1000"] == bars["lock-check-1000"] == "<= 0.7x uv"
     assert bars["farm-one"] == "<= 0.2x uv"
     assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv", "<= 0.1x uv")
     assert bars["plugin"] == "<= 1.3x python -ISc pass"
