@@ -6,7 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 from pypm.ops.in_step import write_in_step
+from pypm.ops.known_fit import known_fit, note_fit
 from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error
+from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import open_workspace
 from pypm.ops.selection import Selection
 from pypm.ops.toolbox import open_tools
@@ -93,7 +95,7 @@ class CheckOptions:
 
 
 def check(world: World, options: CheckOptions) -> CheckReport:
-    """Judges the lock of the workspace around the current folder. Nothing is written, no index asked."""
+    """Judges the lock of the workspace around the current folder, which is not touched. No index is asked."""
     if options.frozen:
         from pypm.ops.partial import open_partly
 
@@ -106,8 +108,14 @@ def check(world: World, options: CheckOptions) -> CheckReport:
 
         chosen = selected_members(world, workspace, Selection(members=options.members))
         names = {member.name for member in chosen}
-    with open_tools(world, workspace) as tools:
-        problem = problem_of(tools, workspace, names)
+    text = lock_text(workspace)
+    if known_fit(world, workspace, text):
+        problem = None
+    else:
+        with open_tools(world, workspace) as tools:
+            problem = problem_of(tools, workspace, names)
+            if text is not None and problem is None and names is None:
+                note_fit(world, workspace, text, tools.retained.read(text))
     return CheckReport(workspace.root, LOCK, len(workspace.members if names is None else names), problem)
 
 
@@ -139,9 +147,15 @@ def _export_problem(tools: Tools, workspace: Workspace, lock: Lock) -> PypmError
 def lock(world: World, options: LockOptions) -> LockReport:
     """Locks the workspace around the current folder."""
     workspace = open_workspace(world)
+    if not options.upgrade and not options.upgrade_packages:
+        counts = known_fit(world, workspace, lock_text(workspace))
+        if counts is not None:
+            return LockReport(LOCK, False, False, *counts, LockDiff(), dry_run=options.dry_run)
     with open_tools(world, workspace) as tools:
         locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
         exports = () if options.dry_run else write_in_step(tools, workspace, locked)
+    if not (options.dry_run or options.upgrade or options.upgrade_packages):
+        note_fit(world, workspace, locked.text, locked.lock)
     return LockReport(
         LOCK,
         locked.is_new,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,6 +103,26 @@ def sound_file(world: World, root: str) -> Path:
 def asked_file(world: World, root: str) -> Path:
     """Where it is remembered what resolving the workspace at *root* had to know."""
     return _snapshot_file(world, root).with_suffix(".asked.json")
+
+
+def fit_file(world: World, root: str) -> Path:
+    """Where it is remembered which lock fits the manifests of the workspace at *root*."""
+    return _snapshot_file(world, root).with_suffix(".fit.json")
+
+
+def own_content(file: Path, most: int) -> bytes | None:
+    """The first *most* bytes of *file* if nobody but the user can have written it: a folder for caches may
+    be shared."""
+    try:
+        with open(file, "rb") as opened:
+            seen = os.fstat(opened.fileno())
+            if os.name == "posix" and (
+                seen.st_uid != os.getuid() or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            ):
+                return None
+            return opened.read(most)
+    except OSError:
+        return None
 
 
 def _read_snapshot(file: Path) -> Snapshot | None:

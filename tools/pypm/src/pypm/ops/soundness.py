@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING
 
-from pypm.ops.opening import keep, sound_file
+from pypm.ops.opening import keep, own_content, sound_file
 from pypm.ops.world import World
 from pypm_model.digests import blake2b
 from pypm_model.later import later
@@ -24,23 +22,9 @@ def unsound(world: World, root: str, text: str, lock: Lock) -> LockUnsound | Non
     beside the parsed manifests: a lock that was changed by whomever is looked into anew."""
     file = sound_file(world, root)
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest().encode()
-    if _own(file) == digest:
+    if own_content(file, 65) == digest:
         return None
     found = lock_soundness.flaw(lock)
     if found is None:
         keep(file, digest, mode=0o600)
     return found
-
-
-def _own(file: str | os.PathLike[str]) -> bytes | None:
-    """What is in *file* if nobody but the user can have written it: a folder for caches may be shared."""
-    try:
-        with open(file, "rb") as opened:
-            seen = os.fstat(opened.fileno())
-            if os.name == "posix" and (
-                seen.st_uid != os.getuid() or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            ):
-                return None
-            return opened.read(65)
-    except OSError:
-        return None

@@ -1,0 +1,55 @@
+"""That a lock is the one the manifests give, looked into once for each text of both.
+
+Reading a lock of a thousand members and comparing it with what they ask takes most of the time of a
+`pypm lock` that has nothing to do. What was found to fit is remembered beside the parsed manifests, by a
+digest of the lock's text and of all manifests. It is remembered only where nothing else has a say: not a
+build backend, a folder, the interpreter at hand, or a file that is kept in step.
+"""
+
+from __future__ import annotations
+
+from pypm._verbs import VERSION
+from pypm.ops.folders import folder_manifests
+from pypm.ops.opening import fit_file, keep, own_content
+from pypm.ops.world import World
+from pypm_model.digests import blake2b
+from pypm_model.locks import Lock
+from pypm_model.sources import MemberSource
+from pypm_workspace.workspace import Workspace
+
+_LONGEST = 200
+"""Bytes of the file that are read."""
+
+
+def known_fit(world: World, workspace: Workspace, text: str | None) -> tuple[int, int] | None:
+    """How many packages and members are in the lock *text* if it is known to be sound and what *workspace*
+    gives; None if it has to be looked into."""
+    if text is None or not _is_all(workspace):
+        return None
+    words = (own_content(fit_file(world, workspace.root), _LONGEST) or b"").split()
+    if len(words) != 3 or words[0] != _digest(workspace, text):
+        return None
+    return int(words[1]), int(words[2])
+
+
+def note_fit(world: World, workspace: Workspace, text: str, lock: Lock) -> None:
+    """Remembers that *text*, which reads as *lock*, is sound and what *workspace* gives."""
+    if _is_all(workspace) and not folder_manifests(lock):
+        packages = sum(1 for package in lock.packages if not isinstance(package.source, MemberSource))
+        content = b"%b %d %d" % (_digest(workspace, text), packages, lock.member_count)
+        keep(fit_file(world, workspace.root), content, mode=0o600)
+
+
+def _is_all(workspace: Workspace) -> bool:
+    """Whether the manifests alone say what is to be locked."""
+    return (
+        any(workspace.pythons.values())
+        and not any(member.unstated for member in workspace.members)
+        and not workspace.settings.lock_export
+        and not workspace.absent
+    )
+
+
+def _digest(workspace: Workspace, text: str) -> bytes:
+    whole = "\0".join((VERSION, workspace.state, text))
+    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest().encode()
