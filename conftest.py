@@ -24,6 +24,11 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: a test waits for its processes and its index now and then."""
+    return (os.cpu_count() or 1) + 1
+
+
 SELDOM = {
     "network": "needs the live index, whose answers change from day to day",
     "soak": "takes many minutes",

@@ -15,7 +15,7 @@ from plugins.conftest import User
 
 from kit.oci import Read, read_layout
 from kit.plugins import compile_plugin
-from kit.transcripts import environment
+from kit.transcripts import environment, remember_python
 from kit.wheels import make_project, make_wheel
 
 pytestmark = [
@@ -35,6 +35,7 @@ def main():
 def user_in(folder: Path) -> User:
     """A user with the plugin and a workspace of two members, in ``ws``; *hello* runs."""
     (folder / "home").mkdir(parents=True)
+    remember_python(folder / "home")
     user = User(folder, environment(folder / "home"))
     user.environ["PYPM_OFFLINE"] = "1"
     user.environ.pop("SOURCE_DATE_EPOCH", None)
