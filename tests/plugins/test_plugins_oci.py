@@ -71,6 +71,12 @@ def image(user: User) -> Read:
     return build(user, "-o", "image.tar")
 
 
+@pytest.fixture(scope="module")
+def settled(user: User) -> None:
+    """The workspace is locked and its environment made, so that nothing but an image could be written."""
+    user.run("sync", cwd=user.folder / "ws", check=True)
+
+
 def test_what_an_image_is(user: User, image: Read) -> None:
     assert len(image.layers) == 3
     interpreter, packages, members = image.names
@@ -200,7 +206,7 @@ def test_upon_a_base_with_what_the_user_says(user: User, image: Read) -> None:
         (["-p", "hello", "--nonsense"], 2, "no such option: --nonsense"),
     ],
 )
-def test_what_is_refused(user: User, image: Read, words: list[str], code: int, said: str) -> None:
+def test_what_is_refused(user: User, settled: None, words: list[str], code: int, said: str) -> None:
     before = sorted((user.folder / "ws").rglob("*"))
     if "packages" not in words and "-o" not in words:
         words = [*words, "-o", "refused/image.tar"]
