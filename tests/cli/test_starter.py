@@ -55,6 +55,7 @@ def off(forked: Starter, arguments: list[str], stage: Stage) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_it_says_the_same(forked: Starter, stage: Stage) -> None:
     for words in (
         ["version"],
