@@ -16,7 +16,10 @@ from kit.starter import Starter, can_start
 from kit.transcripts import Stage, pypm
 from kit.wheels import make_wheel
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="commands are started anew here")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="commands are started anew here"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,6 @@ def off(forked: Starter, arguments: list[str], stage: Stage) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.slow
 def test_it_says_the_same(forked: Starter, stage: Stage) -> None:
     for words in (
         ["version"],
