@@ -123,10 +123,16 @@ def imports(path: Path) -> tuple[Import, ...]:
                 if isinstance(child, ast.expr):
                     continue  # nothing else in an expression is an import
                 function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-                guard = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                guard = isinstance(child, ast.If) and "TYPE_CHECKING" in names_in(child.test)
                 yield from walk(child, inside or function, typing_only or guard)
 
     return tuple(walk(tree, False, False))
+
+
+def names_in(expression: ast.expr) -> set[str]:
+    """Names and attributes that *expression* mentions."""
+    found = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+    return found | {node.attr for node in ast.walk(expression) if isinstance(node, ast.Attribute)}
 
 
 def later_module(node: ast.AST) -> str:

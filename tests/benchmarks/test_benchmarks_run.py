@@ -183,6 +183,7 @@ def test_a_state_that_cannot_be_made_fails_its_case_only(tmp_path: Path) -> None
         assert run.measured(bench, case(NO_BAR, build), 1)["pypm"].failure == "no lock"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     COMPILER is None or not sys.platform.startswith("linux"), reason="runs a plugin in a fork"
 )

@@ -34,6 +34,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
                     requires.append("p10<2; sys_platform == 'win32'")
                     requires.append("p10>=2; sys_platform != 'win32'")
                 make_wheel(folder, f"p{number}", version, requires=requires)
+        # Each run starts anew, with a hash seed of its own.
+        made.environ["PYTHONHASHSEED"] = "random"
         yield made
 
 

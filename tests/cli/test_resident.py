@@ -325,19 +325,19 @@ def test_memory_stays_flat(stage: Stage) -> None:
             resident.relock()
             resident.settle()
 
-        for number in range(40):
+        for number in range(20):
             turn(number)
         gc.collect()
         tracemalloc.start()
         objects = len(gc.get_objects())
-        for number in range(35):
+        for number in range(20):
             turn(number)
         gc.collect()
         middle, _ = tracemalloc.get_traced_memory()
-        for number in range(70):
+        for number in range(40):
             turn(number)
         gc.collect()
         end, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert len(gc.get_objects()) - objects < 2_000
-        assert end - middle < 300_000, f"{(end - middle) / 70:.0f} bytes for each edit"
+        assert len(gc.get_objects()) - objects < 1_100
+        assert end - middle < 170_000, f"{(end - middle) / 40:.0f} bytes for each edit"

@@ -42,21 +42,25 @@ def pages(generate: ModuleType) -> dict[str, str]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["commands.md", "settings.md", "error-codes.md", "doctor-checks.md"])
 def test_a_generated_page_is_current(name: str, pages: dict[str, str]) -> None:
     assert (REFERENCE / name).read_text(encoding="utf-8") == pages[name], "run python docs/generate.py"
 
 
+@pytest.mark.slow
 def test_every_generated_page_is_tested_here(pages: dict[str, str]) -> None:
     assert pages.keys() == {"commands.md", "settings.md", "error-codes.md", "doctor-checks.md"}
 
 
+@pytest.mark.slow
 def test_every_command_and_alias_has_its_place(pages: dict[str, str]) -> None:
     page = pages["commands.md"]
     assert re.findall(r"^## (\S+)$", page, re.MULTILINE) == list(VERBS)
     assert all(f"`{alias}` for `{verb}`" in page for alias, verb in ALIASES.items())
 
 
+@pytest.mark.slow
 def test_every_option_of_every_command_is_told(generate: ModuleType, pages: dict[str, str]) -> None:
     for verb in VERBS:
         command = generate.command_of(verb)
@@ -99,6 +103,7 @@ def test_every_flag_with_a_variable_is_beside_it() -> None:
         assert f"| `{variable}` | `{flag}` |" in page
 
 
+@pytest.mark.slow
 def test_a_setting_without_a_sentence_stops_the_generator(
     generate: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +113,7 @@ def test_a_setting_without_a_sentence_stops_the_generator(
         generate.settings()
 
 
+@pytest.mark.slow
 def test_a_stale_page_is_named_and_not_written_by_a_check(
     generate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,11 +54,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from kit.index_server import FileFacts, IndexServer
+from kit.starter import can_start, starter
 from kit.wheels import make_project, make_sdist, make_wheel
+from pypm_env.probe import ProbeCache, folder_cache, probe
+from pypm_store.locations import layout_folder
 
 _HEAD = re.compile(r"^-- (?P<word>\w+) ?(?P<rest>.*?) ?--$")
 _EXIT = re.compile(r"; exit (-?\d+)$")
@@ -153,7 +157,8 @@ def _neutral(text: str) -> str:
 
 @dataclass(slots=True)
 class Stage:
-    """Where a transcript is played: a workspace, an empty home, indexes. A context manager."""
+    """Where a transcript is played: a workspace, a home with nothing but what is known of the interpreter,
+    indexes. A context manager."""
 
     folder: Path
     name: str = "transcript"
@@ -185,6 +190,7 @@ class Stage:
         for made in (self.root, self.home):
             made.mkdir(parents=True)
         self.environ = environment(self.home, self.index("").url)
+        remember_python(self.home)
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -328,6 +334,25 @@ class Stage:
                 server.files[made.name] = FileFacts(**known)
 
 
+BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)
+"""The interpreter of the tests, outside of their environment: one inside has to be asked for it each time."""
+
+
+@cache
+def _said() -> dict[str, str]:
+    """What the interpreter of the tests says of itself, as a cache keeps it."""
+    texts: dict[str, str] = {}
+    probe(BASE_PYTHON, ProbeCache(texts.get, texts.__setitem__))
+    return texts
+
+
+def remember_python(home: Path) -> None:
+    """As if somebody had used pypm before: its cache knows the interpreter, and need not start it."""
+    kept = folder_cache(layout_folder(home / "cache") / "interpreters")
+    for key, text in _said().items():
+        kept.put(key, text)
+
+
 def environment(home: Path, index: str = "") -> dict[str, str]:
     """Environment variables of a user who has nothing: empty home and cache, an index on loopback."""
     ours = ("PYPM_", "PYP_", "PIP_", "UV_", "VIRTUAL_ENV", "PYTHON", "CI", "FORCE_COLOR")
@@ -338,7 +363,7 @@ def environment(home: Path, index: str = "") -> dict[str, str]:
         PYPM_CACHE_DIR=str(home / "cache"),
         PYPM_BACKGROUND_COMPILE="0",
         NO_COLOR="1",
-        PYPM_PYTHON=sys.executable,
+        PYPM_PYTHON=BASE_PYTHON,
         COLUMNS="100",
     )
     kept.update(XDG_CONFIG_DIRS=str(home / "etc"), GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C.UTF-8")
@@ -353,9 +378,11 @@ def pypm(*arguments: str) -> list[str]:
 
 
 def run(argv: list[str], cwd: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command; ``pypm`` is the one under test, ``python`` the interpreter of the tests. Output is
-    stdout and stderr together."""
+    """Runs a command; ``pypm`` is the one under test (see `kit.starter`), ``python`` the interpreter of the
+    tests. Output is stdout and stderr together."""
     if argv[0] == "pypm":
+        if can_start(environ):
+            return starter().run(argv[1:], cwd, environ, 300)
         argv = pypm(*argv[1:])
     elif argv[0] == "python":
         argv = [sys.executable, *argv[1:]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.plugins import COMPILER, SUFFIX, compile_library
-from kit.transcripts import environment, pypm
+from kit.transcripts import environment, pypm, remember_python
 
 collect_ignore_glob = [] if COMPILER is not None else ["test_*"]
 
@@ -73,4 +73,5 @@ class User:
 @pytest.fixture
 def user(tmp_path: Path) -> User:
     (tmp_path / "home").mkdir()
+    remember_python(tmp_path / "home")
     return User(tmp_path, environment(tmp_path / "home"))

@@ -15,7 +15,7 @@ from plugins.conftest import User
 
 from kit.oci import Read, read_layout
 from kit.plugins import compile_plugin
-from kit.transcripts import environment
+from kit.transcripts import environment, remember_python
 from kit.wheels import make_project, make_wheel
 
 pytestmark = [
@@ -35,6 +35,7 @@ def main():
 def user_in(folder: Path) -> User:
     """A user with the plugin and a workspace of two members, in ``ws``; *hello* runs."""
     (folder / "home").mkdir(parents=True)
+    remember_python(folder / "home")
     user = User(folder, environment(folder / "home"))
     user.environ["PYPM_OFFLINE"] = "1"
     user.environ.pop("SOURCE_DATE_EPOCH", None)
@@ -68,6 +69,12 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
 @pytest.fixture(scope="module")
 def image(user: User) -> Read:
     return build(user, "-o", "image.tar")
+
+
+@pytest.fixture(scope="module")
+def settled(user: User) -> None:
+    """The workspace is locked and its environment made, so that nothing but an image could be written."""
+    user.run("sync", cwd=user.folder / "ws", check=True)
 
 
 def test_what_an_image_is(user: User, image: Read) -> None:
@@ -199,7 +206,7 @@ def test_upon_a_base_with_what_the_user_says(user: User, image: Read) -> None:
         (["-p", "hello", "--nonsense"], 2, "no such option: --nonsense"),
     ],
 )
-def test_what_is_refused(user: User, image: Read, words: list[str], code: int, said: str) -> None:
+def test_what_is_refused(user: User, settled: None, words: list[str], code: int, said: str) -> None:
     before = sorted((user.folder / "ws").rglob("*"))
     if "packages" not in words and "-o" not in words:
         words = [*words, "-o", "refused/image.tar"]

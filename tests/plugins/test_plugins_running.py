@@ -15,7 +15,7 @@ import pytest
 from plugins.conftest import User
 
 from kit.plugins import ECHO, MAIN, exits
-from kit.transcripts import pypm
+from kit.transcripts import BASE_PYTHON, pypm
 
 pytestmark = pytest.mark.slow
 
@@ -215,7 +215,7 @@ def test_what_it_is_told_in_its_environment(user: User, forks: bool) -> None:
     names = ("PYPM_WORKSPACE_ROOT", "PYPM_HOST_PYTHON", "MINE", "PYPM_PYTHON")
     done = user.run("environ", *names, cwd=folder, forks=forks, check=True)
     root = os.path.realpath(user.folder / "ws")
-    assert done.stdout.decode().splitlines() == [root, sys.executable, "kept", sys.executable]
+    assert done.stdout.decode().splitlines() == [root, sys.executable, "kept", BASE_PYTHON]
     outside = user.run("environ", "PYPM_WORKSPACE_ROOT", forks=forks, check=True)
     assert outside.stdout == b"-\n"
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from pypm_bundle.elf_image import ElfImage, NotElf, read_image, relocated
 from pypm_bundle.libraries import closure, glibc_of, image_of, is_of_a_driver, is_of_the_system
 
@@ -148,7 +149,7 @@ def test_sizes_beyond_all_bounds() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_damaged_files_are_read_or_refused(data: st.DataObject) -> None:
     whole = Path(_small()).read_bytes()
     cut = bytearray(whole[: data.draw(st.integers(0, len(whole)))])

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.laws import examples
 from kit.tars import unpack
 from pypm_bundle.bundle_errors import BundleDamaged, NotABundle
 from pypm_bundle.contents import Entry, Item, Written
@@ -46,7 +47,9 @@ def changed(path: Path, at: int, value: int) -> bool:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 def test_no_changed_byte_gets_past(bench: Bench, form: str, data: st.DataObject) -> None:
     source = bench.folder / FORMS[form]
     if not source.exists():

@@ -216,6 +216,7 @@ def test_the_plan_is_made_again_if_the_environment_changed_since(bench: Bench) -
     assert [one.name for one in bench.installed().dists] == ["acme"]
 
 
+@pytest.mark.slow
 def test_a_full_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     sets = _sets(bench)
     expected = _expected(bench, sets)

@@ -795,6 +795,7 @@ def test_credentials_never_reach_the_cache(store: Store, server: IndexServer) ->
     assert b"foo-2.0" in kept and b"hunter2" not in kept
 
 
+@pytest.mark.slow
 def test_latency_and_order_of_arrival_do_not_show(store: Store, server: IndexServer, wheels: Path) -> None:
     for n in range(20):
         make_wheel(wheels, f"p{n}", "1.0", requires=[f"p{n - 1}"] if n else [])

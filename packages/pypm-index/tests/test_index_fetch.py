@@ -199,6 +199,23 @@ def test_one_failure_ends_the_others(store: Store, server: IndexServer, wheels: 
     assert server.count() == 1
 
 
+def test_a_failure_ends_the_others_before_anybody_looks(
+    store: Store, server: IndexServer, wheels: list[Path]
+) -> None:
+    """The largest is there, the next one fails while the caller is busy with it: no third is asked for."""
+    server.fail("p4-", status=404)
+    before = set(threading.enumerate())
+    each = fetch_each([located(server, path) for path in wheels], store, connect, workers=1)
+    next(each)
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "pypm-download":
+            thread.join(20)
+            assert not thread.is_alive()
+    assert server.count() == 2
+    with pytest.raises(FileGone):
+        next(each)
+
+
 def test_a_file_that_moved(store: Store, server: IndexServer, wheels: list[Path]) -> None:
     here = located(server, wheels[0])
     gone = Located(here.artifact, here.url.replace("p0-", "q0-"), "main")

@@ -197,6 +197,7 @@ for turn in range(25):
 """
 
 
+@pytest.mark.slow
 def test_processes_make_and_fill_one_file_at_once(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     running = [start(MANY, path, number) for number in range(8)]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from kit.laws import examples
 from pypm_memory.memory import Memory
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e", "", "\x00", "\ud800", "ключ"])
@@ -166,5 +167,7 @@ class LongMemoryModel(MemoryModel):
     """The same, for longer."""
 
 
-LongMemoryModel.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+LongMemoryModel.TestCase.settings = settings(
+    max_examples=examples(150), stateful_step_count=60, deadline=None
+)
 TestLongMemoryModel = pytest.mark.slow(LongMemoryModel.TestCase)

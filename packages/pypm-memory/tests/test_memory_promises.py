@@ -545,7 +545,7 @@ def test_eight_processes_do_equal_work_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_sixty_four_processes_do_equal_work_once(tmp_path: Path) -> None:
-    proof_of_one_winner(tmp_path, 64, 20)
+    proof_of_one_winner(tmp_path, 64, 8)
 
 
 def proof_of_take_over(folder: Path, rounds: int, side_by_side: int) -> None:
@@ -600,7 +600,7 @@ def test_work_of_the_killed_is_taken_over_by_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_work_of_the_killed_is_taken_over_by_one_many_times(tmp_path: Path) -> None:
-    proof_of_take_over(tmp_path, 40, 8)
+    proof_of_take_over(tmp_path, 24, 8)
 
 
 @pytest.mark.soak

@@ -164,6 +164,7 @@ def pairs(count: int, *, members: bool) -> tuple[Universe, Request]:
     return Universe(packages), replace(asked, conflicts=tuple(conflicts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [False, True])
 def test_t15_pairs_that_have_nothing_to_do_with_each_other_cost_their_sum(members: bool) -> None:
     """Of n pairs n + 2 regions are solved, in each of which every pair is entered: not 2 to the n."""

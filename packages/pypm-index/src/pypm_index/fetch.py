@@ -63,7 +63,7 @@ def fetch_each(
         raise OfflineMissing(missing[0].artifact.filename, missing[0].index)
     missing.sort(key=lambda one: (-(one.artifact.size or 0), one.artifact.filename))
     listener(Started(WORK, total=sum(one.artifact.size or 0 for one in missing)))
-    with _Downloads(missing, store, connect(), listener, workers) as downloads:
+    with _Downloads(missing, store, connect(), listener, workers, relocate is not None) as downloads:
         left = len(missing)
         while left:
             one, result = downloads.next()
@@ -119,12 +119,15 @@ class _Downloads:
         fetcher: Fetcher,
         listener: Listener,
         workers: int,
+        may_move: bool,
     ) -> None:
+        """*may_move*: a file that is gone may be found elsewhere, and ends nothing."""
         self._todo: queue.SimpleQueue[Located | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Located, Path | BaseException]] = queue.SimpleQueue()
         self._store = store
         self._fetcher = fetcher
         self._listener = listener
+        self._may_move = may_move
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name="pypm-download", daemon=True)
@@ -157,6 +160,8 @@ class _Downloads:
                 path = _download(one, self._store, self._fetcher, self._listener, self._stop)
             except BaseException as error:
                 self._done.put((one, error))
+                if not (self._may_move and isinstance(error, FileGone)):
+                    self._stop.set()  # before the next is begun, not when somebody has time to look
             else:
                 self._done.put((one, path))
 
