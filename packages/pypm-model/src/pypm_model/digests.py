@@ -23,4 +23,9 @@ else:
     except ImportError:
         from hashlib import blake2b, sha256
 
-__all__ = ["blake2b", "sha256"]
+__all__ = ["blake2b", "of_text", "sha256"]
+
+
+def of_text(text: str) -> str:
+    """The BLAKE2b-256 of *text*, hexadecimal. Half a surrogate pair counts like any character."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

@@ -12,7 +12,7 @@ from pypm._verbs import VERSION
 from pypm.ops.folders import folder_manifests
 from pypm.ops.opening import fit_file, keep, own_content
 from pypm.ops.world import World
-from pypm_model.digests import blake2b
+from pypm_model.digests import of_text
 from pypm_model.locks import Lock
 from pypm_model.sources import MemberSource
 from pypm_workspace.workspace import Workspace
@@ -51,5 +51,4 @@ def _is_all(workspace: Workspace) -> bool:
 
 
 def _digest(workspace: Workspace, text: str) -> bytes:
-    whole = "\0".join((VERSION, workspace.state, text))
-    return blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest().encode()
+    return of_text("\0".join((VERSION, workspace.state, text))).encode()

@@ -13,7 +13,7 @@ from pypm.ops.retained import Retained
 from pypm.ops.world import LOCK, World
 from pypm_model import markers
 from pypm_model.artifacts import Artifact
-from pypm_model.digests import blake2b
+from pypm_model.digests import of_text
 from pypm_model.later import later
 from pypm_model.lock_conflicts import salvage
 from pypm_model.lock_errors import LockConflicted, LockUnreadable
@@ -147,7 +147,7 @@ def old_lock(
         conflicted = False
     amid, texts = _sides(world, workspace, text, conflicted=conflicted) if merges else (False, ())
     if texts:
-        driven = _Noted(_digest(text), by_driver=True) == _noted(world, workspace)
+        driven = _Noted(of_text(text), by_driver=True) == _noted(world, workspace)
         return replace(of_sides(*texts), lock=lock, is_resolved=driven)
     if lock is not None:
         return OldLock(lock, (lock,), amid_merge=amid, pins_of=retained.pins)
@@ -172,7 +172,7 @@ def remember(world: World, workspace: Workspace, text: str, *, by_driver: bool =
     try:
         file = merges_file(world, workspace.root)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps(as_dict(_Noted(_digest(text), by_driver))))
+        write_atomically(file, json.dumps(as_dict(_Noted(of_text(text), by_driver))))
     except OSError:
         pass  # it will be resolved once more
 
@@ -194,7 +194,7 @@ def _sides(
         if not (conflicted or under_way or repository.has_merged()):
             return False, ()
         noted = _noted(world, workspace)
-        if noted is not None and noted.digest == _digest(text) and not (under_way and noted.by_driver):
+        if noted is not None and noted.digest == of_text(text) and not (under_way and noted.by_driver):
             return True, ()
         pairs = [(":2", ":3")] if conflicted or under_way else []
         pairs.append(("HEAD", "MERGE_HEAD") if under_way else ("HEAD^1", "HEAD^2"))
@@ -217,7 +217,3 @@ def _noted(world: World, workspace: Workspace) -> _Noted | None:
         return _Noted(str(found["digest"]), bool(found["by_driver"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _digest(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

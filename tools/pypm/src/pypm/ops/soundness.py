@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pypm.ops.opening import keep, own_content, sound_file
 from pypm.ops.world import World
-from pypm_model.digests import blake2b
+from pypm_model.digests import of_text
 from pypm_model.later import later
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.locks import Lock
@@ -21,7 +21,7 @@ def unsound(world: World, root: str, text: str, lock: Lock) -> LockUnsound | Non
     """The flaw of *lock*, which *text* reads as. That nothing is wrong is remembered by the text's digest,
     beside the parsed manifests: a lock that was changed by whomever is looked into anew."""
     file = sound_file(world, root)
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest().encode()
+    digest = of_text(text).encode()
     if own_content(file, 65) == digest:
         return None
     found = lock_soundness.flaw(lock)
