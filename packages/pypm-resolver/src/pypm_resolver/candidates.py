@@ -70,14 +70,7 @@ def bars_prereleases(policy: PrereleasePolicy, name: NormalizedName) -> bool:
 def kept(problem: Problem, package: Package, where: Diagram) -> tuple[int, ...]:
     """Candidates an old lock holds: first those whose region covers all of *where*, then those whose
     region meets it; newest first (under the lowest strategies oldest first) among equals."""
-    whole: set[int] = set()
-    part: set[int] = set()
-    for version, index, marker in problem.preferences.get(package.name, ()):
-        if not is_possible(problem, both(where, marker)):
-            continue
-        for candidate in package.positions(version):
-            if not index or package.source(candidate) == IndexSource(index):
-                (whole if implies(where, marker) else part).add(candidate)
+    whole, part = _held(problem, package, where)
     newest_first = not is_lowest(problem, package.name, where)
     return (
         *sorted(whole, reverse=newest_first),
@@ -88,9 +81,17 @@ def kept(problem: Problem, package: Package, where: Diagram) -> tuple[int, ...]:
 def is_settled(problem: Problem, package: Package, index: int, where: Diagram) -> bool:
     """Whether an old lock has candidate *index* all over *where*, and was for all of it. What files it has
     was weighed then: that there are better ones elsewhere is nothing to move it for."""
-    return implies(where, problem.locked) and any(
-        index in package.positions(version)
-        and implies(where, marker)
-        and (not source or package.source(index) == IndexSource(source))
-        for version, source, marker in problem.preferences.get(package.name, ())
-    )
+    return implies(where, problem.locked) and index in _held(problem, package, where)[0]
+
+
+def _held(problem: Problem, package: Package, where: Diagram) -> tuple[set[int], set[int]]:
+    """Candidates an old lock holds in all of *where*, and those it holds in a part of it."""
+    whole: set[int] = set()
+    part: set[int] = set()
+    for version, index, marker in problem.preferences.get(package.name, ()):
+        if not is_possible(problem, both(where, marker)):
+            continue
+        for candidate in package.positions(version):
+            if not index or package.source(candidate) == IndexSource(index):
+                (whole if implies(where, marker) else part).add(candidate)
+    return whole, part
