@@ -300,7 +300,7 @@ def _relock(workload: Workload, names: Sequence[str]) -> Callable[[Bench], list[
     return build
 
 
-def _lock_again(workload: Workload, *, check: bool) -> Callable[[Bench], list[Contender]]:
+def _lock_again(workload: Workload, *options: str) -> Callable[[Bench], list[Contender]]:
     def build(bench: Bench) -> list[Contender]:
         def prepare(tool: str) -> Prepare:
             def at_once(at: int) -> list[Command]:
@@ -308,7 +308,7 @@ def _lock_again(workload: Workload, *, check: bool) -> Callable[[Bench], list[Co
                 (line,) = tools.lock(tool, bench.toolbox)
                 # Once before: whatever the tool keeps beside the manifests is there then.
                 bench.run(tool, folder, [line])
-                return bench.commands(tool, folder, [(*line, *(["--check"] if check else []))])
+                return bench.commands(tool, folder, [(*line, *options)])
 
             return at_once
 
@@ -618,14 +618,14 @@ CASES: tuple[Case, ...] = (
     Case(
         "lock-noop-1000",
         "lock with nothing to do, 1,000 members",
-        _lock_again(_1000, check=False),
+        _lock_again(_1000),
         Bar(0.7),
         quick=False,
     ),
     Case(
         "lock-check-1000",
         "`lock --check`, 1,000 members",
-        _lock_again(_1000, check=True),
+        _lock_again(_1000, "--check"),
         Bar(0.7),
         quick=False,
     ),
