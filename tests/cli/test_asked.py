@@ -14,7 +14,7 @@ from kit.transcripts import Stage, run
 from kit.wheels import make_wheel
 from pypm.ops.asked import recall, remember
 from pypm.ops.lock import LockOptions, lock
-from pypm.ops.opening import asked_file
+from pypm.ops.remembered import asked_file
 from pypm.ops.world import World
 from pypm_index.catalog import Catalog
 from pypm_model.facts import DirectKey, ListingKey, MetadataKey

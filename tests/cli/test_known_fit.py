@@ -11,7 +11,7 @@ from kit.transcripts import Stage
 from kit.wheels import make_wheel
 from pypm.ops import retained
 from pypm.ops.lock import CheckOptions, LockOptions, check, lock
-from pypm.ops.opening import fit_file
+from pypm.ops.remembered import fit_file
 from pypm.ops.world import World
 from pypm_model.locks import Lock
 

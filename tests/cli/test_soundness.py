@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pypm.ops.opening import sound_file
+from pypm.ops.remembered import sound_file
 from pypm.ops.soundness import unsound
 from pypm.ops.world import World
 from pypm_model import lock_soundness

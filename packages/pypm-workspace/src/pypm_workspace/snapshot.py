@@ -215,18 +215,21 @@ class Snapshot:
         )
 
 
-def members_from_snapshot(data: bytes, *, written_ns: int = 0) -> Snapshot | None:
+def members_from_snapshot(data: bytes, *, written_ns: int = 0, root: str = "") -> Snapshot | None:
     """The snapshot in *data*, or None if it is none of ours.
 
     *written_ns* is when it was written (the snapshot file's mtime): entries are then trusted by the
-    times of their files; with 0 every file is read and its digest compared.
+    times of their files; with 0 every file is read and its digest compared. With *root* it is taken for
+    one of the workspace there: what another clone has, where its files have the same content.
     """
     checksum, _, body = data.partition(b"\n")
     if checksum != _checksum(body):
         return None
     try:
         found = json.loads(body)
-        return Snapshot(found, written_ns) if found["format"] == FORMAT else None
+        if found["format"] != FORMAT:
+            return None
+        return Snapshot({**found, "root": root} if root else found, written_ns)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from pypm.ops.opening import asked_file, keep
+from pypm.ops.remembered import asked_file, keep
 from pypm.ops.world import World
 from pypm_model.facts import Key, ListingKey, MetadataKey
 from pypm_model.names import NormalizedName

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pypm.ops.lone_environment import answer_in
-from pypm.ops.opening import open_store, snapshot_folder
+from pypm.ops.opening import open_store
+from pypm.ops.remembered import snapshot_folder
 from pypm.ops.world import World
 from pypm_env.sandbox.place import reap
 from pypm_model.records import record

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pypm._verbs import VERSION
 from pypm.ops.folders import folder_manifests
-from pypm.ops.opening import fit_file, keep, own_content
+from pypm.ops.remembered import fit_file, keep, own_content
 from pypm.ops.world import World
 from pypm_model.digests import of_text
 from pypm_model.locks import Lock

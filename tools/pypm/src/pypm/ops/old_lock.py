@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypm.ops.opening import merges_file
+from pypm.ops.remembered import merges_file
 from pypm.ops.retained import Retained
 from pypm.ops.world import LOCK, World
 from pypm_model import markers

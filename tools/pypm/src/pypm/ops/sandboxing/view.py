@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pypm.ops.git import GitRefused, Repository
-from pypm.ops.opening import merges_file, snapshot_folder
+from pypm.ops.remembered import merges_file, snapshot_folder
 from pypm.ops.world import VENV, World
 from pypm_env.sandbox.place import PREFIX
 from pypm_model.records import replace
