@@ -11,6 +11,9 @@ import sys
 
 from pypm._verbs import ALIASES, COMMON_FLAGS, COMMON_OPTIONS, VERBS, VERSION
 
+_is_program = False
+"""Whether this process is for one command line and ends with it."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line (without the program's name) and gives its exit code."""
@@ -65,9 +68,15 @@ def program() -> None:
         from posix import _exit
     except ImportError:
         from nt import _exit  # type: ignore[attr-defined,no-redef,unused-ignore]
+    global _is_program
+    _is_program = True
     if _split(sys.argv[1:])[1] == "doctor":
         _without_environment()
     code = main()
+    if "pypm._code" in sys.modules:
+        from pypm import _code
+
+        _code.keep()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -148,6 +157,10 @@ def _run(verb: str, rest: list[str]) -> int:
     # A run makes hundreds of thousands of records that live to its end and next to no cycles: looking
     # for garbage among them costs up to a quarter of the time and finds none.
     gc.disable()
+    if _is_program:
+        from pypm import _code
+
+        _code.serve()
     from pypm.cli.main import run
 
     return run(verb, rest)
