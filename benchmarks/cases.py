@@ -63,6 +63,11 @@ class Bench:
         """The tool's warm cache."""
         return self.folder / "cache" / tool
 
+    def forget_answers(self, tool: str) -> None:
+        """What is locked next was never locked before on this machine."""
+        if tool == "pypm":
+            shutil.rmtree(self.cache(tool) / "v1" / "answers", ignore_errors=True)
+
     def url(self, slow: bool) -> str:
         """The index's address."""
         return self.index.slow_url if slow else self.index.url
@@ -267,13 +272,20 @@ def _no_op(workload: Workload) -> Callable[[Bench], list[Contender]]:
 
 
 def _lock(
-    workload: Workload, names: Sequence[str], *, cold: bool = False, slow: bool = False
+    workload: Workload,
+    names: Sequence[str],
+    *,
+    cold: bool = False,
+    slow: bool = False,
+    known: bool = False,
 ) -> Callable[[Bench], list[Contender]]:
     def build(bench: Bench) -> list[Contender]:
         def prepare(tool: str) -> Prepare:
             def at_once(at: int) -> list[Command]:
                 folder = bench.written(tool, workload, slow)
                 cache = bench.fresh(f"{tool}-cache") if cold else None
+                if not known:
+                    bench.forget_answers(tool)
                 return bench.commands(tool, folder, tools.lock(tool, bench.toolbox), cache=cache, slow=slow)
 
             return at_once
@@ -291,6 +303,7 @@ def _relock(workload: Workload, names: Sequence[str]) -> Callable[[Bench], list[
                 # Once before the edit: whatever the tool keeps beside the manifests is there then.
                 bench.run(tool, folder, tools.lock(tool, bench.toolbox))
                 add_dependency(workload, folder, ADDED)
+                bench.forget_answers(tool)
                 return bench.commands(tool, folder, tools.lock(tool, bench.toolbox))
 
             return at_once
@@ -497,6 +510,19 @@ CASES: tuple[Case, ...] = (
         quick=False,
     ),
     Case("lock-warm-100", "the same: 100 members", _lock(_100, _BOTH), Bar(3)),
+    Case(
+        "lock-known-web",
+        "the same, locked before on this machine: web",
+        _lock(WEB_PROJECT, _BOTH, known=True),
+        Bar(1.3),
+    ),
+    Case(
+        "lock-known-airflow",
+        "the same: web and apache-airflow",
+        _lock(AIRFLOW_PROJECT, _BOTH, known=True),
+        Bar(1.3),
+        quick=False,
+    ),
     Case(
         "relock-web",
         "lock again after one dependency was added: web",

@@ -30,6 +30,7 @@ from pypm_index.ports import BuildMetadata, Fetcher
 from pypm_index.raw_pages import RawPages
 from pypm_index.settings import Index, Indexes
 from pypm_model.artifacts import Artifact, Located
+from pypm_model.digests import of_text
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, Warned, ignore
 from pypm_model.facts import (
@@ -132,6 +133,7 @@ class Catalog:
         )
         self._ledger = Ledger()
         self._answered: dict[Place, Listing | None] = {}  # pages of this run; None: not there
+        self._pages: dict[Place, Page] = {}  # those of them that are no folders
         self._stale: dict[Place, KeptListing | None] = {}  # pages being fetched: what was known before
         self._waiting: dict[Place, list[Key]] = {}  # what goes on when a page has been fetched
         self._builds: dict[Key, NeedsBuild | DirectNeedsBuild] = {}  # what waits to be needed
@@ -216,6 +218,47 @@ class Catalog:
                 told = {key: kept.listing for key, kept in self._kept.listings(index, some).items()}
             found.update((key, listing) for key, listing in told.items() if listing is not None)
         return found
+
+    def state(self, keys: Iterable[ListingKey]) -> str | None:
+        """A digest of what the pages say that have answered *keys* in this run; None if others did, or none.
+
+        Whatever follows from the answers follows again from those of pages in the same state, under the same
+        policies.
+        """
+        return self._state(keys, self._pages)
+
+    def state_at_hand(self, keys: Iterable[ListingKey]) -> str | None:
+        """The `state` there would be if *keys* were asked now, where no page would have to be asked for;
+        None otherwise. Nothing is read but what is kept of the pages as such."""
+        keys = list(keys)
+        now = self._clock()
+        pages: dict[Place, Page] = {}
+        for index in self._indexes.all:
+            names = [key.name for key in keys if key.index in ("", index.name)]
+            if index.folder is None and names:
+                found = self.cache.pages(index.identity, names)
+                pages.update({(index.name, name): page for name, page in found.items()})
+        for key in keys:
+            for index in self._chain(key):
+                page = pages.get((index.name, key.name))
+                if page is None or not self._is_good(page, key, index, now):
+                    return None
+                if page.status == 200:
+                    break
+        return self._state(keys, pages)
+
+    def _state(self, keys: Iterable[ListingKey], pages: Mapping[Place, Page]) -> str | None:
+        told = []
+        for key in keys:
+            for index in self._chain(key):
+                page = pages.get((index.name, key.name))
+                if page is None or (page.status == 200 and not page.digest):
+                    return None
+                cutoff = self._kept.cutoff(index, key.name)
+                told.append(f"{index.name} {index.identity} {key.name} {page.status} {page.digest} {cutoff}")
+                if page.status == 200:
+                    break
+        return of_text("\n".join(told)) if told else None
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -366,8 +409,9 @@ class Catalog:
         for key in keys:
             place = index.name, key.name
             known = kept.get(key)
-            if known is not None and self._is_good(known, key, index, now):
+            if known is not None and self._is_good(known.page, key, index, now):
                 self._answered[place] = known.listing
+                self._pages[place] = known.page
                 answered.append(key)
             elif self._offline:
                 self._ledger.fail(key, OfflineMissing(f"the list of versions of {key.name}", index.name))
@@ -377,15 +421,15 @@ class Catalog:
                 self._start_page(index, key.name, known, key)
         return answered
 
-    def _is_good(self, known: KeptListing, key: ListingKey, index: Index, now: float) -> bool:
-        if self._offline or known.page.fetched >= self._started:
+    def _is_good(self, page: Page, key: ListingKey, index: Index, now: float) -> bool:
+        if self._offline or page.fetched >= self._started:
             return True
         if self._refresh is True or (self._refresh is not False and key.name in self._refresh):
             return False
-        if known.listing is None and index == self._chain(key)[-1]:
+        if page.status != 200 and index == self._chain(key)[-1]:
             # Nobody has it: worth another look before a resolution fails because of it.
             return False
-        return known.page.is_fresh(now)
+        return page.is_fresh(now)
 
     def _start_page(self, index: Index, name: NormalizedName, known: KeptListing | None, key: Key) -> None:
         place = index.name, name
@@ -400,6 +444,7 @@ class Catalog:
         place = index.name, name
         known = self._stale.pop(place, None)
         content = answer.content
+        self._pages[place] = answer.kept
         if content is not None or answer.is_absent:
             self._kept.keep_page(index, answer.kept, content)
             self._answered[place] = None if content is None else content.dated.listing

@@ -10,6 +10,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/leases/                        which environment uses which trees
     v1/references/                    which tool or script uses which of the store's environments
     v1/recipes/                       what syncs put in, to be done again (names trees)
+    v1/answers/                       what resolutions gave, while the indexes' pages stay the same
     v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
     v1/meta-3.sqlite                  what indexes said (`pypm_store.metadata_cache`)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pypm.ops.answers import FOLDER
 from pypm.ops.lone_environment import answer_in
 from pypm.ops.opening import open_store
 from pypm.ops.remembered import snapshot_folder
@@ -74,6 +75,7 @@ def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
                 pruned.add("workspaces")
             pruned.bytes += status.st_size
             file.unlink(missing_ok=True)
+    pruned.bytes += _remove_old(store.path / FOLDER, before)
     if _metadata_files(store):
         from pypm_store.metadata_cache import MetadataCache
 
@@ -84,6 +86,17 @@ def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
             pruned.counts["names"] = names
             pruned.bytes += max(size - _size(_metadata_files(store)), 0)
     return {**pruned.counts, "freed": pruned.bytes}
+
+
+def _remove_old(folder: Path, before: float) -> int:
+    """Removes the files in *folder*, if it is there, that are from before; the bytes they took."""
+    freed = 0
+    for file in folder.glob("*"):
+        status = file.stat()
+        if status.st_mtime < before:
+            file.unlink(missing_ok=True)
+            freed += status.st_size
+    return freed
 
 
 def _forget(store: Store, before: float) -> int:

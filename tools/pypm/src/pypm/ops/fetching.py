@@ -119,7 +119,12 @@ def _compare(tools: Tools, fetched: Iterable[Wheel], trees: Mapping[str, Tree]) 
             package, tree = wheel.pin.package, trees[wheel.artifact.sha256]
             key = MetadataKey(package.name, package.version, wheel.pin.package.source.index)
             known[key] = (wheel.artifact.filename, (tree.site / tree.info / "METADATA").read_bytes)
-    for key, fields in tools.catalog.contradictions(known).items() if known else ():
+    differing = tools.catalog.contradictions(known) if known else {}
+    if differing:
+        from pypm.ops.answers import forget
+
+        forget(tools)
+    for key, fields in differing.items():
         message = (
             f"{key.name} {key.version} has another {' and '.join(fields)} in its wheel than index "
             f"{key.index!r} said, which it was locked by: `pypm update {key.name}` locks by its wheel"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pypm.ops.folders import stale_folders
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
@@ -18,6 +18,7 @@ from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Warned
 from pypm_model.freshness import Stale, manifest_of, settings_of, stale
+from pypm_model.later import later
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
@@ -34,6 +35,11 @@ from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.configuration import Written
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm.ops import answers
+else:
+    answers = later("pypm.ops.answers")
 
 _BOUNDS = Origin(ROOT, LOCK, "bounds")
 """Whose constraint a bound of `Locking` is: nothing in a manifest."""
@@ -216,8 +222,18 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         bounds = (Ask(Requirement(name, (), bound, "", ""), _BOUNDS) for name, bound in how.bounds)
         request = replace(request, constraints=(*request.constraints, *bounds))
     anew = old.names if how.upgrade else wanted
-    new = resolved(tools, workspace, request, settings, old, anew, how.commits)
+    place = None
+    if not (how.prefer or how.preferences or how.commits or how.bounds):
+        upgraded = (str(how.upgrade), *sorted(wanted))
+        place = answers.place_of(tools, workspace, settings, text, old, upgraded)
+    made = None if place is None else answers.recall(tools, place)
+    if made is not None:
+        return Locked(read(made), made, old.first, text, reasons)
+    with answers.heard(tools) as heard:
+        new = resolved(tools, workspace, request, settings, old, anew, how.commits)
     made = write(new, tools.retained.written)
+    if place is not None and not heard.has_warned:
+        answers.note(tools, place, made)
     if old.amid_merge:
         remember(tools.world, workspace, made)
     return Locked(new, made, old.first, text, reasons)

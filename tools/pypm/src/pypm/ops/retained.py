@@ -6,7 +6,7 @@ verb that runs once is given an empty one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pypm.ops.world import LOCK
@@ -38,6 +38,8 @@ class Retained:
         """What the last resolution had to know of the packages it chose: the next one will ask it again."""
         self.remembered: tuple[Key, ...] = ()
         """Those that the next process will know (`pypm.ops.asked`)."""
+        self.consulted: tuple[Key, ...] = ()
+        """All that the last resolution was told of."""
         self.written = Written()
         """The last lock's text, package by package."""
         self._lock: tuple[str, Lock] | None = None
@@ -70,10 +72,11 @@ class Retained:
             known = self._files[release] = rule, files, choose()
         return known[2]
 
-    def learn(self, resolution: Resolution, facts: Iterable[Fact]) -> None:
+    def learn(self, resolution: Resolution, facts: Sequence[Fact]) -> None:
         """Keeps what matters of a run, and drops what only earlier ones had to do with."""
         names = {package.name for package in resolution.packages}
         keys = dict.fromkeys(fact.key for fact in facts if fact.key.name in names)
         if keys.keys() != set(self.keys):
             self.keys = tuple(keys)
+        self.consulted = tuple(dict.fromkeys(fact.key for fact in facts))
         self._files = {release: found for release, found in self._files.items() if release[0] in names}
