@@ -51,3 +51,17 @@ def test_a_file_is_parsed_again_only_if_it_changed(tmp_path: Path, monkeypatch: 
         patched.setattr(reading, "facts_of", refuse)
         with pytest.raises(AssertionError, match="nowhere"):
             check(world, ("pythons",))
+
+
+@pytest.mark.parametrize("ending", ["py", "pyi", "pyw"])
+def test_every_ending_of_a_source_is_looked_into(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "work"
+    (folder / "a").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(
+        '[project]\nname = "a"\nversion = "1"\nrequires-python = ">=3.10"\n'
+    )
+    (folder / f"a/window.{ending}").write_text("import nowhere\n")
+    found = check(World(folder, environment(tmp_path / "home")), ("imports",)).findings
+    assert [(finding.code, finding.place.file) for _, finding in found] == [
+        ("undeclared-import", f"a/window.{ending}")
+    ]

@@ -62,11 +62,13 @@ FORMS = (
     ("x = importlib.import_module('{0}', package)", (), 0),
     ("f(lambda: [__import__('{0}')])", (), 0),
     ("x = importlib.import_module(package=p, name='{0}')", (), 0),
+    ("x = pkgutil.resolve_name('{0}')", (), 0),
+    ("x = pkgutil.resolve_name('{0}:some.object')(1)", (), 0),
     ("pytest.importorskip(modname='{0}', minversion='1')", (), OPTIONAL | PROBED),
     ("pytest.importorskip('{0}')", (), OPTIONAL | PROBED),
     ("return_ = find_spec('{0}') is None", (), OPTIONAL | PROBED),
 )
-FUNCTIONS = ("importlib", "__import__", "pytest.", "find_spec")
+FUNCTIONS = ("importlib", "__import__", "pkgutil", "pytest.", "find_spec")
 names = st.from_regex(r"[a-z]{2,4}(\.[a-z]{2,4}){0,2}", fullmatch=True).filter(
     lambda name: not any(map(keyword.iskeyword, name.split(".")))
 )
@@ -97,6 +99,13 @@ def test_what_is_written_is_what_is_found(
         expected.append(Imported(name, imported, len(lines), column, bits, pythons))
         lines += closing
     assert list(facts_of("\n".join(lines).encode(), 11).imports) == expected
+
+
+def test_a_name_that_is_only_made_whole_is_no_import() -> None:
+    source = (
+        "import importlib.util\nx = importlib.util.resolve_name('a.b', 'c')\ny = util.resolve_name('d')\n"
+    )
+    assert [one.module for one in facts_of(source.encode(), 11).imports] == ["importlib.util"]
 
 
 @given(st.lists(st.tuples(names, names), min_size=1, max_size=4))

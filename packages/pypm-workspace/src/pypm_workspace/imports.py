@@ -20,15 +20,15 @@ from pypm_workspace import f_strings
 TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
 
-FORMAT = 3
+FORMAT = 4
 """Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
 """`ast` tells apart the grammars of Python 3.7 and later."""
 
-_calls = (b"import_module", b"__import__", b"importorskip", b"find_spec", b"pytest_plugins")
+_calls = (b"import_module", b"__import__", b"importorskip", b"find_spec", b"pytest_plugins", b"resolve_name")
 _probing = ("find_spec", "importorskip")
-_importing = ("import_module", "__import__")
+_importing = ("import_module", "__import__", "resolve_name")
 _caught = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
 _platforms = frozenset(("platform", "name", "system", "machine", "implementation"))
 _word = pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
@@ -266,6 +266,8 @@ class _Walker:
                     name = self._aliases.get(name, name)
                     if name in _importing or name in _probing:
                         more = OPTIONAL | PROBED if name in _probing else 0
+                        if name == "resolve_name":
+                            value = _without_object(part.func, value)
                         self._constant(part, value, bits | more, pythons, instead)
 
     def _constant(
@@ -295,6 +297,18 @@ def _first_argument(call: ast.Call) -> ast.expr | None:
     if call.args:
         return call.args[0]
     return next((one.value for one in call.keywords if one.arg in ("name", "modname")), None)
+
+
+def _without_object(function: ast.expr, value: ast.expr) -> ast.expr:
+    """What names the module in a call of ``pkgutil.resolve_name``, which may name an object in it as well;
+    ``importlib.util`` has a function of this name that imports nothing."""
+    match function, value:
+        case ast.Attribute(ast.Name("util") | ast.Attribute(attr="util")), _:
+            return function
+        case _, ast.Constant(str(text)):
+            return ast.Constant(text.partition(":")[0])
+        case _:
+            return value
 
 
 def _called(function: ast.expr) -> str:

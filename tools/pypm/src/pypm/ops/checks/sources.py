@@ -167,7 +167,7 @@ def _walk(folder: Path, base: str, nested: set[str]) -> Iterator[tuple[str, int,
                 ):
                     continue
                 todo.append(path)
-            elif entry.name.endswith((".py", ".pyi", *_other_sources)):
+            elif entry.name.endswith((".py", ".pyi", ".pyw", *_other_sources)):
                 try:
                     seen = entry.stat()
                 except OSError:
