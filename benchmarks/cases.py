@@ -22,6 +22,7 @@ from benchmarks.starting import SOURCE
 from benchmarks.tools import LOCK_FILES, Toolbox
 from benchmarks.workspaces import (
     AIRFLOW_PROJECT,
+    BUNDLED_PROJECT,
     WEB,
     WEB_PROJECT,
     Monorepo,
@@ -162,11 +163,14 @@ class Bar:
     against: str = "uv"
     megabytes: float = 0.0
     """At most this peak memory; 0: no such bar."""
+    larger: float = 0.0
+    """At most this many times the size of what *against* makes; 0: no such bar."""
 
     def __str__(self) -> str:
         if self.megabytes:
             return f"<= {self.megabytes:g} MB"
-        return f"<= {self.times:g}x {self.against}" if self.times else "-"
+        size = f", size <= {self.larger:g}x" if self.larger else ""
+        return f"<= {self.times:g}x {self.against}{size}" if self.times else "-"
 
 
 NO_BAR = Bar()
@@ -484,6 +488,37 @@ def _first_sync(monorepo: Monorepo) -> Callable[[Bench], list[Contender]]:
     return build
 
 
+# -- bundles -----------------------------------------------------------------------------------------
+
+
+def _bundle(workload: Project, peer: str, ending: str, *options: str) -> Callable[[Bench], list[Contender]]:
+    """An archive of what is locked and in the cache, as pypm makes it with *options*, beside the one of
+    *peer*, whose name has the *ending*."""
+
+    def build(bench: Bench) -> list[Contender]:
+        folder = bench.locked("pypm", workload)
+        bench.run("pypm", folder, tools.sync("pypm", bench.toolbox, workload))
+        wheels = bench.fresh("wheels")
+        wheels.mkdir(parents=True)
+        archive = wheels / "wheels.zip"
+        program = bench.toolbox.programs["pypm"]
+        bench.run("pypm", folder, [(*program, "pypylock", "-q", "--only-wheels", "-o", str(archive))])
+        shutil.unpack_archive(archive, wheels / "here")
+
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                file = bench.fresh(f"{tool}-bundle").with_suffix(".tar.gz" if tool == "pypm" else ending)
+                line = tools.pack(tool, bench.toolbox, workload, wheels / "here", file)
+                more = options if tool == "pypm" else ()
+                return [replace(each, makes=file) for each in bench.commands(tool, folder, [(*line, *more)])]
+
+            return at_once
+
+        return _contenders(bench, ("pypm", peer), prepare)
+
+    return build
+
+
 _ALL = ("pypm", "uv", "pip", "poetry")
 _BOTH = ("pypm", "uv")
 _100, _1000 = Monorepo(100), Monorepo(1000)
@@ -654,6 +689,17 @@ CASES: tuple[Case, ...] = (
         _lock_again(_1000, "--check"),
         Bar(0.7),
         quick=False,
+    ),
+    Case(
+        "bundle",
+        "an archive of numpy, pandas, cryptography and lxml, warm cache, locked",
+        _bundle(BUNDLED_PROJECT, "pex", ".pex", "--no-interpreter"),
+        Bar(0.5, "pex", larger=1.05),
+    ),
+    Case(
+        "bundle-whole",
+        "the same with the interpreter; venv-pack has a link to it",
+        _bundle(BUNDLED_PROJECT, "venv-pack", ".tar.gz"),
     ),
 )
 """In the order of the table. Later ones use environments that earlier ones left ready, if those ran."""

@@ -106,6 +106,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     limit: float = 1800.0
     """Seconds after which it is killed."""
+    makes: Path | None = None
+    """A file that it writes, whose size counts."""
     measures: bool = False
     """It measures something itself: the last line of its output is JSON with ``wall``, ``cpu`` and
     ``memory``, which count in place of its own (see `benchmarks.staying`)."""
@@ -125,6 +127,8 @@ class Sample:
     """CPU seconds of what went on after the command had returned."""
     requests: int | None = None
     """That the index got."""
+    size: int | None = None
+    """Bytes of the file that was made, if it is about one."""
 
 
 class RunFailed(Exception):
@@ -174,6 +178,7 @@ class Stopwatch:
             max((sample.memory for sample in samples if sample.memory is not None), default=None),
             sum(sample.behind for sample in samples),
             made,
+            max((each.makes.stat().st_size for each in commands if each.makes is not None), default=None),
         )
 
     def _run(self, command: Command) -> Sample:

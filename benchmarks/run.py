@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""pypm beside uv, pip and poetry on the same work, as one table.
+"""pypm beside uv, pip, poetry and others on the same work, as one table.
 
     python3 benchmarks/run.py [--case NAME]... [--quick] [--runs N] [--json FILE] [--latency MS] [--pypm PATH]
 
@@ -43,6 +43,7 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
     ("cpu", lambda sample: sample.cpu),
     ("memory", lambda sample: sample.memory),
     ("requests", lambda sample: sample.requests),
+    ("size", lambda sample: sample.size),
 )
 REFERENCES = (BARE, ISOLATED)
 
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     scripts = ROOT / ".venv" / ("Scripts/pypm.exe" if os.name == "nt" else "bin/pypm")
-    parser = argparse.ArgumentParser(description="pypm beside uv, pip and poetry on the same work.")
+    parser = argparse.ArgumentParser(description="pypm beside uv, pip, poetry and others on the same work.")
     known = [case.name for case in CASES]
     parser.add_argument(
         "--case",
@@ -114,7 +115,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--pypm", type=Path, default=scripts, metavar="PATH", help="default: the one of this checkout's .venv"
     )
     parser.add_argument(
-        "--peers", default="uv,pip,poetry", help="default: uv,pip,poetry; uv is always needed for ratios"
+        "--peers", default=",".join(tools.TOOLS[1:]), help="default: all; most ratios are to uv"
     )
     work = Path(tempfile.gettempdir()) / "pypm-benchmarks"
     parser.add_argument(
@@ -151,7 +152,10 @@ def is_met(case: Case, results: Mapping[str, Result]) -> bool | None:
     if not case.bar.times or case.bar.against not in results:
         return None
     times = ratio(ours, results[case.bar.against], lambda sample: sample.wall)
-    return None if times is None else times <= case.bar.times
+    larger = ratio(ours, results[case.bar.against], lambda sample: sample.size) or 0.0
+    if times is None:
+        return None
+    return times <= case.bar.times and not (case.bar.larger and larger > case.bar.larger)
 
 
 def verdict(case: Case, results: Mapping[str, Result]) -> str:
@@ -171,13 +175,14 @@ def lines(
 ) -> Iterator[str]:
     """The table as text: per case a line of wall time, one of CPU time, one of peak memory, and one of
     requests where there were any."""
-    peers = [tool for tool in tools.TOOLS if tool in versions]
+    ran = {name for _, results in table for name in results}
+    peers = [tool for tool in tools.TOOLS if tool in versions and (tool in ran or tool in ("pypm", "uv"))]
     head = [
         "case",
         "",
         *(f"{tool} {versions[tool]}" for tool in peers),
         "python",
-        "/ uv",
+        "/ peer",
         "/ python",
         "bar",
         "",
@@ -187,20 +192,22 @@ def lines(
         reference = next((name for name in REFERENCES if name in results), "")
         ours = results.get("pypm", Result())
         for at, (label, of) in enumerate(MEASURES):
-            if label == "requests" and not any(median(result, of) for result in results.values()):
+            if label in ("requests", "size") and not any(median(each, of) for each in results.values()):
                 continue
-            shown = {"memory": _memory, "requests": _whole}.get(label, _time)
+            shown = {"memory": _memory, "requests": _whole, "size": _memory}.get(label, _time)
             cells = [shown(median(results[tool], of)) if tool in results else "-" for tool in peers]
             cells = [
                 "failed" if tool in results and results[tool].failure else cell
                 for tool, cell in zip(peers, cells, strict=True)
             ]
             python = shown(median(results[reference], of)) if reference else "-"
-            to_uv = _times(ratio(ours, results["uv"], of)) if "uv" in results else "-"
+            # What uv does not do is compared with the one who does it.
+            peer = next((tool for tool in ("uv", *tools.TOOLS[1:]) if tool in results), "")
+            to_peer = _times(ratio(ours, results[peer], of)) if peer else "-"
             to_python = _times(ratio(ours, results[reference], of)) if reference else "-"
             met = {True: "met", False: "MISSED", None: ""}[is_met(case, results)]
             bar = (str(case.bar), met) if label == ("memory" if case.bar.megabytes else "wall") else ("", "")
-            rows.append([case.name if at == 0 else "", label, *cells, python, to_uv, to_python, *bar])
+            rows.append([case.name if at == 0 else "", label, *cells, python, to_peer, to_python, *bar])
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     for row in rows:
         text = [

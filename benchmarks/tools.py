@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.workspaces import Monorepo, Workload
+from benchmarks.workspaces import Monorepo, Project, Workload
 
-TOOLS = ("pypm", "uv", "pip", "poetry")
+TOOLS = ("pypm", "uv", "pip", "poetry", "pex", "venv-pack")
 LOCK_FILES = {"pypm": "pypm.lock", "uv": "uv.lock", "pip": "pylock.toml", "poetry": "poetry.lock"}
 _KEPT = ("PATH", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "LD_LIBRARY_PATH")
 """Variables of this machine without which programs do not start."""
@@ -148,6 +148,8 @@ def environment(
                 "POETRY_NO_INTERACTION": "1",
             }
             env |= {"POETRY_CONFIG_DIR": str(home), "PIP_CONFIG_FILE": os.devnull}
+        case "pex":
+            env |= {"PEX_ROOT": str(cache)}
     return env
 
 
@@ -157,6 +159,30 @@ def lock(tool: str, toolbox: Toolbox) -> list[tuple[str, ...]]:
     if tool == "pip":
         return [(*program, "lock", "-q", "-r", "requirements.in", "-o", LOCK_FILES["pip"])]
     return [(*program, "lock")]
+
+
+def pack(tool: str, toolbox: Toolbox, workload: Project, wheels: Path, file: Path) -> tuple[str, ...]:
+    """The command line that packs what the synced folder it runs in has locked into *file*; *wheels* is a
+    folder with all of them, and no more."""
+    program = toolbox.programs[tool]
+    match tool:
+        case "pex":
+            python = ("--python", str(toolbox.python))
+            return (
+                *program,
+                "--no-pypi",
+                "-f",
+                str(wheels),
+                "--no-build",
+                *python,
+                *workload.dependencies,
+                "-o",
+                str(file),
+            )
+        case "venv-pack":
+            return (*program, "-q", "-p", ".venv", "-o", str(file))
+        case _:
+            return (*program, "pypylock", "-q", "-o", str(file))
 
 
 def sync_each(tool: str, toolbox: Toolbox, members: Sequence[str]) -> list[tuple[str, ...]]:

@@ -65,6 +65,7 @@ class Monorepo:
 Workload = Project | Monorepo
 WEB_PROJECT = Project("web", WEB)
 AIRFLOW_PROJECT = Project("airflow", AIRFLOW)
+BUNDLED_PROJECT = Project("bundled", ("numpy", "pandas", "cryptography", "lxml"))
 
 
 def write(workload: Workload, folder: Path, index_url: str = "") -> None:

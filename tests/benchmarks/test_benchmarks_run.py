@@ -49,6 +49,19 @@ def test_a_bar_of_memory_is_a_peak() -> None:
     assert run.is_met(case(Bar(megabytes=500)), results(1, 1, 501_000_000)) is False
 
 
+@pytest.mark.parametrize(("wall", "size", "met"), [(0.4, 104, True), (0.6, 90, False), (0.4, 106, False)])
+def test_a_bar_of_a_size_is_held_with_the_one_of_time(wall: float, size: int, met: bool) -> None:
+    ran = {"pypm": Result([Sample(wall, 1, 1, size=size)]), "pex": Result([Sample(1.0, 1, 1, size=100)])}
+    bundle = case(Bar(0.5, "pex", larger=1.05))
+    assert run.is_met(bundle, ran) is met
+    versions = dict.fromkeys(tools.TOOLS, "1")
+    machine = {"system": "S", "cores": 2, "load": "0.1", "python": "3", "processor": "p"}
+    head, first, *_, last = list(run.lines([(bundle, ran)], versions, machine, 30))[:5]
+    assert "pex 1" in head and "poetry" not in head
+    assert f"{wall:.2f}x" in first and "<= 0.5x pex, size <= 1.05x" in first
+    assert last.split()[0] == "size" and f"{size / 100:.2f}x" in last
+
+
 def test_nothing_is_met_by_what_failed() -> None:
     failed = {"pypm": Result(failure="boom"), "uv": Result([Sample(1, 1, 1)])}
     assert run.is_met(case(Bar(1.0)), failed) is None and run.is_met(case(Bar(megabytes=1)), failed) is None
@@ -81,6 +94,7 @@ def test_cases_have_names_of_their_own_and_the_bars_of_the_foundation() -> None:
     assert bars["farm-one"] == "<= 0.2x uv"
     assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv", "<= 0.1x uv")
     assert bars["plugin"] == "<= 1.3x python -ISc pass"
+    assert bars["bundle"] == "<= 0.5x pex, size <= 1.05x"
     assert bars["memory-1000"] == "<= 500 MB" and bars["first-import"] == "<= 0.6x uv"
 
 
@@ -109,7 +123,8 @@ def test_no_setting_of_the_machine_reaches_a_tool(tmp_path: Path) -> None:
             env
         )
         assert env.get("PIP_INDEX_URL") in (None, "http://127.0.0.1:1/simple/")
-        assert sum(value == str(tmp_path / "c") for value in env.values()) == 1, "one cache folder, its own"
+        caches = sum(value == str(tmp_path / "c") for value in env.values())
+        assert caches == (tool != "venv-pack"), "one cache folder, its own; venv-pack has none"
 
 
 def test_commands_of_the_tools() -> None:
