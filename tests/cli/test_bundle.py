@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -325,6 +326,29 @@ mount --bind "$root/app" "$root/app"
 mount -o remount,ro,bind "$root/app"
 exec chroot "$root" "$@"
 """
+
+
+def test_memory_does_not_grow_with_what_is_packed(tmp_path: Path) -> None:
+    stage = stage_in(tmp_path)
+    block = random.Random(7).randbytes(1 << 20)
+    large = {f"large/part{n}.bin": bytes([n]) + block * 48 for n in range(3)}
+    make_wheel(stage.root / "wheels", "large", "1.0", files=large, compression=zipfile.ZIP_STORED)
+    manifest = stage.root / "packages/a/pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"acme"', '"acme", "large"'))
+    script = (
+        "import os; from pypm import _entry; ends = __import__(os.name); real = ends._exit\n"
+        "def end(code):\n"
+        "    (peak,) = [line for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
+        "    print(peak.split()[1], flush=True); real(code)\n"
+        "ends._exit = end; _entry.program()"
+    )
+    assert stage.run("lock", "-q").returncode == 0
+    for name in ("all.tar.gz", "all.zip"):
+        argv = [sys.executable, "-c", script, "pypylock", "-q", "--no-interpreter", "-o", name]
+        done = subprocess.run(argv, cwd=stage.root, env=stage.environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        # An interpreter and pypm's modules take 40 MB.
+        assert (stage.root / name).stat().st_size > 140 << 20 and int(done.stdout) < 100 << 10, name
 
 
 def jail(root: Path) -> None:
