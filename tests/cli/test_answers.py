@@ -82,6 +82,7 @@ def test_what_was_tried_is_done_at_once(stage: Stage, resolved: list[int]) -> No
     assert not lock(world_of(stage), LockOptions(upgrade=True)).changed
 
 
+@pytest.mark.slow
 def test_an_edit_that_is_taken_back_is_known(stage: Stage, resolved: list[int]) -> None:
     make(stage, "c", "1.0")
     _, text = locked(stage)
@@ -96,6 +97,7 @@ def test_an_edit_that_is_taken_back_is_known(stage: Stage, resolved: list[int]) 
     assert len(resolved) == 3 and last == text
 
 
+@pytest.mark.slow
 def test_a_page_that_changes_changes_the_answer(stage: Stage, resolved: list[int]) -> None:
     locked(stage)
     make(stage, "b", "2.0")
@@ -137,6 +139,7 @@ def test_another_index_is_another_question(stage: Stage, resolved: list[int], tm
     assert len(resolved) == 2
 
 
+@pytest.mark.slow
 def test_warnings_are_given_every_time(stage: Stage, resolved: list[int]) -> None:
     write(stage.root, "a", "b[x]")
     for _ in range(2):
@@ -146,6 +149,7 @@ def test_warnings_are_given_every_time(stage: Stage, resolved: list[int]) -> Non
     assert len(resolved) == 2
 
 
+@pytest.mark.slow
 def test_what_pages_do_not_tell_is_looked_at_each_time(stage: Stage, resolved: list[int]) -> None:
     make_local = stage.root / "local"
     make_local.mkdir()
@@ -166,6 +170,7 @@ def test_what_pages_do_not_tell_is_looked_at_each_time(stage: Stage, resolved: l
     assert len(resolved) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "list", "mode"])
 def test_an_answer_that_is_damaged_is_none(stage: Stage, resolved: list[int], damage: str) -> None:
     _, text = locked(stage)
@@ -196,6 +201,7 @@ def test_an_index_that_lied_is_not_believed_again(stage: Stage) -> None:
     assert "b-1.0" not in told and "b-1.0" in (stage.root / "pypm.lock").read_text()
 
 
+@pytest.mark.slow
 def test_a_few_answers_are_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pypm.ops.answers._MOST", 3)
     for number in range(5):

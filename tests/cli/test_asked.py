@@ -97,6 +97,7 @@ def test_a_chain_of_packages_takes_one_round(stage: Stage, monkeypatch: pytest.M
     assert again() == short, "and it is remembered again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -116,6 +117,7 @@ def test_whatever_is_in_the_file_the_lock_is_the_same(stage: Stage, content: str
     assert "p8" in file_of(stage).read_text()
 
 
+@pytest.mark.slow
 def test_an_index_that_is_no_longer_named_is_not_asked(stage: Stage) -> None:
     named = f'[[tool.uv.index]]\nname = "own"\nurl = "{stage.server.url}"\ndefault = true\n'
     write(stage.root, "p0", more=named)
@@ -126,6 +128,7 @@ def test_an_index_that_is_no_longer_named_is_not_asked(stage: Stage) -> None:
     assert '"own"' not in file_of(stage).read_text()
 
 
+@pytest.mark.slow
 def test_what_nobody_asks_for_any_more_is_forgotten(stage: Stage) -> None:
     locked(stage)
     write(stage.root, "p5")

@@ -111,6 +111,7 @@ def test_another_search_path_finds_what_is_there(file: Path) -> None:
     assert imported(file, file.parent / "moved")["pack"][0] == str(file.parent / "moved" / "pack")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 4, 8, 100, -1, -400])
 def test_a_file_that_was_cut_off_is_passed_over(file: Path, left: int) -> None:
     imported(file)
@@ -143,6 +144,7 @@ def test_a_failed_write_leaves_nothing(file: Path, monkeypatch: pytest.MonkeyPat
     assert not list(file.parent.glob("kept*"))
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_command_imports_from_one_file(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "m"\nversion = "1"\n')
     environ = {

@@ -270,6 +270,7 @@ def test_namespaces_and_equal_files_are_no_conflict(bench: Bench) -> None:
     assert not (bench.site / "ns").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [("aa", "bb"), ("bb", "aa")])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_of_two_owners_the_last_by_name_wins_and_the_other_gets_it_back(

@@ -214,6 +214,7 @@ def test_modules_of_one_name_are_told_and_one_wins_whatever_the_order(bench: Ben
         _sync(bench, one, clash)
 
 
+@pytest.mark.slow
 def test_scripts_data_headers_and_python_m(bench: Bench) -> None:
     dist = bench.wheel(
         "acme",

@@ -200,6 +200,7 @@ def test_git_refs_become_commits(store: Store, repository: Path, tmp_path: Path)
     assert below.version == "3.5"
 
 
+@pytest.mark.slow
 def test_a_pinned_commit_is_known_without_the_repository(
     store: Store, repository: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_pinned_commit_is_known_without_the_repository(
         look(store, source, tmp_path, refresh=True)
 
 
+@pytest.mark.slow
 def test_a_branch_that_moves_is_seen_on_refresh(store: Store, repository: Path, tmp_path: Path) -> None:
     source = GitSource(repository.as_uri())
     assert look(store, source, tmp_path).version == "2.5"
