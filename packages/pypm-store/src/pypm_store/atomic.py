@@ -175,3 +175,12 @@ def remove_tree(path: Path | str) -> int:
         except FileNotFoundError:
             continue
     return freed
+
+
+def make_room(folder: Path, most: int) -> None:
+    """Lets the oldest files in *folder* go until one more makes *most*. Raises OSError."""
+    names = os.listdir(folder)
+    if len(names) >= most:
+        names.sort(key=lambda name: os.stat(folder / name).st_mtime_ns)
+        for name in names[: len(names) - most + 1]:
+            (folder / name).unlink(missing_ok=True)

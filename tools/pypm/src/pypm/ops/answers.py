@@ -28,6 +28,7 @@ from pypm_model.facts import DirectKey, ListingKey
 from pypm_model.locks import LockSettings
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
+from pypm_store.atomic import make_room
 from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def note(tools: Tools, place: Path, text: str) -> None:
     with suppress(OSError, UnicodeEncodeError):
         content = f"{head}\n{text}".encode()
         place.parent.mkdir(exist_ok=True)
-        _make_room(place.parent)
+        make_room(place.parent, _MOST)
         keep(place, content, mode=0o600)
 
 
@@ -137,12 +138,3 @@ def heard(tools: Tools) -> Iterator[Heard]:
         yield listening
     finally:
         tools.world = world
-
-
-def _make_room(folder: Path) -> None:
-    """Lets the oldest of many go."""
-    names = os.listdir(folder)
-    if len(names) >= _MOST:
-        names.sort(key=lambda name: os.stat(folder / name).st_mtime_ns)
-        for name in names[: len(names) - _MOST + 1]:
-            (folder / name).unlink(missing_ok=True)

@@ -41,7 +41,7 @@ from pypm_model.digests import blake2b
 from pypm_model.lock_changes import LockDiff
 from pypm_model.names import NormalizedName
 from pypm_model.records import as_dict, record
-from pypm_store.atomic import write_atomically
+from pypm_store.atomic import make_room, write_atomically
 from pypm_store.store import Store
 from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
 
@@ -115,7 +115,7 @@ def keep(
     with suppress(OSError):
         place = _place(world, store, key, lock.encode("utf-8", "surrogateescape"))
         place.parent.mkdir(exist_ok=True)
-        _make_room(place.parent)
+        make_room(place.parent, _MOST)
         write_atomically(place, json.dumps(as_dict(recipe), separators=(",", ":")))
 
 
@@ -200,15 +200,6 @@ def _place(world: World, store: Store, key: str, lock: bytes) -> Path:
     choosing = [world.environ.get(name, "") for name in _CHOOSING]
     text = "\0".join([VERSION, key, running, *choosing]).encode("utf-8", "surrogateescape")
     return store.path / _FOLDER / _digest(b"%d %b %b" % (len(text), text, lock))
-
-
-def _make_room(folder: Path) -> None:
-    """Lets the oldest of many go."""
-    names = os.listdir(folder)
-    if len(names) >= _MOST:
-        names.sort(key=lambda name: os.stat(folder / name).st_mtime_ns)
-        for name in names[: len(names) - _MOST + 1]:
-            (folder / name).unlink(missing_ok=True)
 
 
 # --- what it follows from ------------------------------------------------------------------------
