@@ -155,6 +155,16 @@ class Workspace:
             frozenset(settings.no_build),
         )
 
+    @property
+    def is_told_whole(self) -> bool:
+        """Whether the manifests alone say what members ask for: no build backend, interpreter at hand or
+        member that is not in this checkout has a say."""
+        return (
+            any(self.pythons.values())
+            and not any(member.unstated for member in self.members)
+            and not self.absent
+        )
+
     def place(self, origin: Origin | Written) -> Place:
         """The file and line of a requirement or setting; without the line if the file is gone."""
         return self._places.of(origin)

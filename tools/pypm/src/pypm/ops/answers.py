@@ -57,9 +57,7 @@ def place_of(
         return None  # a process that stays knows more
     if old.is_merge or old.amid_merge or old.salvaged:
         return None
-    if workspace.absent or not any(workspace.pythons.values()):
-        return None
-    if any(member.unstated for member in workspace.members):
+    if not workspace.is_told_whole:
         return None
     before = "" if text is None else of_text(text)
     facts = [VERSION, workspace.state, repr(settings.values), before, str(tools.world.offline), *asked]

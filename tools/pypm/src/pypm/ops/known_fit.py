@@ -41,13 +41,8 @@ def note_fit(world: World, workspace: Workspace, text: str, lock: Lock) -> None:
 
 
 def _is_all(workspace: Workspace) -> bool:
-    """Whether the manifests alone say what is to be locked."""
-    return (
-        any(workspace.pythons.values())
-        and not any(member.unstated for member in workspace.members)
-        and not workspace.settings.lock_export
-        and not workspace.absent
-    )
+    """Whether the manifests alone say what is to be locked, and nothing is to be kept in step with it."""
+    return workspace.is_told_whole and not workspace.settings.lock_export
 
 
 def _digest(workspace: Workspace, text: str) -> bytes:

@@ -42,7 +42,7 @@ def recall_snapshot(world: World, root: str) -> Snapshot | None:
         return members_from_snapshot(file.read_bytes(), written_ns=written)
     except OSError:
         pass
-    clone = _clone(world, root)
+    clone = _clone(_clones_file(world, root))
     data = None if clone is None else own_content(clone, _LONGEST)
     return None if data is None else members_from_snapshot(data, root=root)
 
@@ -51,25 +51,24 @@ def keep_snapshot(world: World, workspace: Workspace) -> None:
     """Remembers the manifests of *workspace*, and, if that is the first time, what its clone knew."""
     root = workspace.root
     file = _snapshot_file(world, root)
-    clone = None if file.exists() else _clone(world, root)
+    pointer = _clones_file(world, root)
+    clone = None if file.exists() else _clone(pointer)
     if clone is not None:
         for kind in _SHARED:
             content = own_content(clone.with_suffix(kind), _LONGEST)
             if content is not None:
                 keep(file.with_suffix(kind), content, mode=0o600)
     keep(file, workspace.snapshot(), mode=0o600)
-    pointer = _clones_file(world, root)
     if pointer is not None:
         keep(pointer, file.stem.encode(), mode=0o600)
 
 
-def _clone(world: World, root: str) -> Path | None:
-    """The snapshot of the workspace that was last remembered with the manifest that *root* has."""
-    pointer = _clones_file(world, root)
+def _clone(pointer: Path | None) -> Path | None:
+    """The snapshot of the workspace that *pointer*, of `_clones_file`, names; None if it names none."""
     stem = None if pointer is None else own_content(pointer, _STEM)
-    if stem is None or not stem.isalnum():
+    if pointer is None or stem is None or not stem.isalnum():
         return None
-    return snapshot_folder(world) / f"{stem.decode()}.json"
+    return pointer.with_name(f"{stem.decode()}.json")
 
 
 def _clones_file(world: World, root: str) -> Path | None:

@@ -6,7 +6,7 @@ verb that runs once is given an empty one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pypm.ops.world import LOCK
@@ -72,11 +72,11 @@ class Retained:
             known = self._files[release] = rule, files, choose()
         return known[2]
 
-    def learn(self, resolution: Resolution, facts: Sequence[Fact]) -> None:
+    def learn(self, resolution: Resolution, facts: Iterable[Fact]) -> None:
         """Keeps what matters of a run, and drops what only earlier ones had to do with."""
         names = {package.name for package in resolution.packages}
-        keys = dict.fromkeys(fact.key for fact in facts if fact.key.name in names)
-        if keys.keys() != set(self.keys):
-            self.keys = tuple(keys)
         self.consulted = tuple(dict.fromkeys(fact.key for fact in facts))
+        keys = tuple(key for key in self.consulted if key.name in names)
+        if set(keys) != set(self.keys):
+            self.keys = keys
         self._files = {release: found for release, found in self._files.items() if release[0] in names}
