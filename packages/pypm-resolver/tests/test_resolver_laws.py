@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import assume, evaluate, parse, text
 from pypm_model.names import normalize
 from pypm_model.records import replace
-from pypm_model.requests import Preference, Request
+from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution, Unsolvable
 from pypm_resolver.verify import verify
 
@@ -388,11 +389,11 @@ marked_releases = st.builds(
     st.lists(roots, min_size=1, max_size=3),
     st.booleans(),
 )
-def test_t8_splits_stay_where_the_packages_do(
+def test_t8_a_lock_is_what_locking_it_again_gives(
     packages: dict[str, dict[str, Release]], asked: list[list[str]], shared: bool
 ) -> None:
     """How regions were found, and which of them were found to be alike, leaves no trace in a lock that is
-    made again: its text is the same if its packages are."""
+    made again."""
     members = tuple(member(f"m{number}", texts) for number, texts in enumerate(asked))
     ask = Request(members, shared_environment=shared)
     first = Universe(packages).solve(ask)
@@ -401,5 +402,80 @@ def test_t8_splits_stay_where_the_packages_do(
     lock = as_lock(ask, first)
     again = replace(ask, preferences=pins_of(lock), preferred_splits=splits_of([lock]))
     second = Universe(packages).solve(again)
-    if isinstance(second, Resolution) and second.packages == first.packages:
-        assert second.splits == first.splits
+    assert isinstance(second, Resolution)
+    assert (second.packages, second.splits) == (first.packages, first.splits)
+
+
+PYTHON_3 = "python_version >= '3'"
+LINUX_ONLY = Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)
+NO_WINDOWS = Release(tags=WHEELS[2], sdist=False)
+MACOS_AND_LINUX = Release((), ("x",), python=">=3.12", tags=WHEELS[2], sdist=False)
+
+
+@pytest.mark.parametrize(
+    ("shared", "packages", "members"),
+    [
+        pytest.param(
+            True,
+            {
+                "p2": {"2": ["p4<2; sys_platform == 'linux'", "p3<2; python_version == '3.12'"]},
+                "p3": {"1": [], "3": ["p2; python_version >= '3.13'"]},
+                "p4": {"1": ["p3>=2"], "3": ["p2"]},
+                "p5": {"3": ["p3"]},
+            },
+            [member("m0", ["p5"]), member("m1", ["p4"])],
+            id="one-environment",
+        ),
+        pytest.param(
+            True,
+            {
+                "p0": {"1": ["p2>=2"], "2": NO_WINDOWS, "3": []},
+                "p2": {"2": ["p0<3; python_version == '3.12' and os_name == 'posix'"]},
+            },
+            [member("m0", [], extras={"e": ["p0"]}, groups={"g": ["p2; sys_platform != 'linux'"]})],
+            id="extra-and-group",
+        ),
+        pytest.param(
+            False,
+            {
+                "p0": {"3": ["p5<2; sys_platform == 'linux'"]},
+                "p3": {},
+                "p5": {"1": ["p3[x]; sys_platform != 'linux'"], "3": LINUX_ONLY},
+                "p7": {"3": ["p0>=2"]},
+            },
+            [member("m0", ["p7[x]"]), member("m1", ["p5"])],
+            id="members-apart",
+        ),
+        pytest.param(
+            False,
+            {
+                "p2": {"1": Release(["p5>=3; python_version >= '3.13' and extra == 'x'"], ("x",))},
+                "p5": {"2": Release((), ("x",)), "3": MACOS_AND_LINUX},
+                "p7": {"1": Release((), ("x",)), "3": Release(["p2[x]"], ("x",))},
+            },
+            [
+                member(
+                    "m0",
+                    ["p5[x]; sys_platform == 'linux'", "p7[x]; sys_platform != 'linux'"],
+                    groups={"g": ["p2<2; python_version >= '3.13'"]},
+                )
+            ],
+            id="member-and-group-apart",
+        ),
+    ],
+)
+def test_t8_parts_that_turn_out_alike_move_nothing_later(
+    shared: bool, packages: dict[str, dict[str, Release | list[str]]], members: list[MemberRequest]
+) -> None:
+    """More parts are solved than are left as splits; locked again, the splits are solved, in which another
+    version would be chosen first."""
+    ask = Request(tuple(members), shared_environment=shared)
+    first = Universe(packages).solve(ask)
+    assert isinstance(first, Resolution)
+    lock = as_lock(ask, first)
+    again = replace(
+        ask, preferences=pins_of(lock), preferred_splits=splits_of([lock]), preferred_where=PYTHON_3
+    )
+    second = Universe(packages).solve(again)
+    assert isinstance(second, Resolution)
+    assert (second.packages, second.splits) == (first.packages, first.splits)

@@ -25,6 +25,7 @@ from pypm_resolver.prefetch import Prefetch
 from pypm_resolver.problem import Problem
 from pypm_resolver.region import Exhausted
 from pypm_resolver.regions import Exclusive, Impossible, Regions
+from pypm_resolver.settling import held, may_move
 from pypm_resolver.universe import Universe
 
 if TYPE_CHECKING:
@@ -35,18 +36,25 @@ else:
 
 _PREPARED = 3
 """Rounds in which a session that was fed ahead is missing something before it guesses what else it will."""
+_SETTLING = 3
+"""How often a resolution is resolved again until it stays as it is; once does nearly always."""
 
 
 class Session:
     """One resolution of *request*."""
 
     def __init__(self, request: Request) -> None:
+        self._asked = request
         self._knowledge = Knowledge()
         self._apart: tuple[Conflict, ...] = ()
         """Extras and groups that were found to exclude each other."""
         self._rounds = 0
         """How often facts were missing."""
         self._has_begun = self._is_prepared = False
+        self._found: Resolution | None = None
+        """What was found, while it is found out whether that stays when it is locked again."""
+        self._again = 0
+        """How often it was locked again."""
         self._begin(request)
         self._outcome: Resolution | Unsolvable | Undecided | None = None
 
@@ -90,19 +98,43 @@ class Session:
                     return Needs(keys)
                 guesses = self._prefetch.keys(regions.current)
                 return Needs(keys, tuple(key for key in guesses if key not in keys))
-            case Impossible(region=region, proof=proof):
-                self._outcome = explain.explain(region, proof)
-            case Exhausted():
-                self._outcome = self._undecided(regions)
             case Exclusive(conflicts=conflicts):
                 # Now they are known, they are kept apart from the start, as declared ones are.
                 self._apart += conflicts
                 request = self._problem.request
                 self._begin(replace(request, conflicts=(*request.conflicts, *conflicts)))
+            case Impossible() | Exhausted() if self._found is not None:
+                self._outcome = self._found  # as it was found: it fits
+            case Impossible() if self._problem.request.preferred_splits:
+                # Where an old lock was parted has nothing to do with why there is no answer.
+                self._asked = replace(self._asked, preferred_splits=())
+                self._begin_anew(self._asked)
+            case Impossible(region=region, proof=proof):
+                self._outcome = explain.explain(region, proof)
+            case Exhausted():
+                self._outcome = self._undecided(regions)
             case _:
                 found = merge(self._universe, state, regions.steps)
-                self._outcome = replace(found, conflicts=self._apart) if self._apart else found
+                found = replace(found, conflicts=self._apart) if self._apart else found
+                self._settle(found, len(state))
         return None
+
+    def _settle(self, found: Resolution, parts: int) -> None:
+        """Take what was *found* in so many *parts*, if locking it again gives the same: or else what
+        that gives."""
+        last, self._found = self._found, found
+        is_same = last is not None and (last.packages, last.splits) == (found.packages, found.splits)
+        if not is_same and self._again < _SETTLING and may_move(found, parts):
+            again = held(self._asked, found, self._problem.environment)
+            if _kept(again) != _kept(self._asked):
+                self._again += 1
+                self._begin_anew(again)
+                return
+        self._outcome = found
+
+    def _begin_anew(self, request: Request) -> None:
+        self._apart = ()
+        self._begin(request)
 
     def _undecided(self, regions: Regions) -> Undecided:
         region = regions.current
@@ -111,3 +143,8 @@ class Session:
         packages = [region.node_package(node) for node, _ in worst]
         names = dict.fromkeys(package.name for package in packages if package is not None)
         return Undecided(regions.steps, tuple(names)[:10])
+
+
+def _kept(request: Request) -> tuple[object, ...]:
+    """What *request* has of an old lock."""
+    return request.preferences, request.preferred_splits

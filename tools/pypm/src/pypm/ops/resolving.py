@@ -11,7 +11,6 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
-from pypm_model.records import replace
 from pypm_model.requests import Origin, Request
 from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, UrlSource
@@ -132,11 +131,6 @@ def resolve(
             facts += catalog.wait()
             session.feed(facts)
         state = run(session, catalog, facts)
-        if isinstance(state, Unsolvable) and request.preferred_splits:
-            # Where an old lock was parted has nothing to do with why there is no answer.
-            session = Session(replace(request, preferred_splits=()))
-            session.feed(facts)
-            state = run(session, catalog, facts)
     except PypmError as error:
         error.askers = error.askers or _askers(request, error, place)
         raise
