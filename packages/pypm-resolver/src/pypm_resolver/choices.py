@@ -7,7 +7,20 @@ nobody can choose is nothing to solve.
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, assume, both, hangs_on, implies
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    Diagram,
+    any_of,
+    assume,
+    both,
+    either,
+    flag,
+    flags,
+    hangs_on,
+    implies,
+    minus,
+)
 from pypm_model.names import NormalizedName
 from pypm_resolver.problem import Item, ItemKey, Problem, flag_name
 
@@ -37,6 +50,20 @@ def is_possible(problem: Problem, where: Diagram) -> bool:
     if where == FALSE or problem.request.shared_environment:
         return where != FALSE
     return bool(entered(problem, where))
+
+
+def one_at_a_time(problem: Problem, *regions: Diagram) -> Diagram:
+    """What there is to choose where members share no environment, as far as it is about flags that *regions*
+    hang on: those of one member, or none of them."""
+    by_member: dict[NormalizedName, list[str]] = {}
+    for name in sorted(frozenset().union(*map(flags, regions))):
+        by_member.setdefault(problem.owners[name], []).append(name)
+    nobody, one = TRUE, FALSE
+    for names in by_member.values():
+        active = any_of(map(flag, names))
+        one = either(minus(one, active), both(nobody, active))
+        nobody = minus(nobody, active)
+    return either(nobody, one)
 
 
 def _is_active(item: Item, where: Diagram) -> bool:

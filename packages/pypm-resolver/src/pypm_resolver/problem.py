@@ -8,7 +8,8 @@ an environment, and whatever takes part in a declared conflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import DirectKey
@@ -103,6 +104,11 @@ class Problem:
         self.direct: dict[NormalizedName, Diagram] = {}
         self.exact: dict[NormalizedName, list[tuple[str, Diagram]]] = {}
         self._index_asks()
+
+    @cached_property
+    def owners(self) -> Mapping[str, NormalizedName]:
+        """The member of each flag, by its name as markers have it."""
+        return {normalize(flag_name(key)): key[0] for key in self.items}
 
     # Items
 

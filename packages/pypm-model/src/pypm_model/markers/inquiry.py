@@ -54,6 +54,12 @@ def hangs_on(d: Diagram, name: str) -> bool:
     return bool(support(d) >> _flag_number(name) & 1)
 
 
+def flags(d: Diagram) -> frozenset[str]:
+    """The names of the flags that *d* asks, normalised."""
+    found = [ORDER[n] for n in asked(d)]
+    return frozenset(v.literal for v in found if v.name == "dependency_groups" and v.literal)
+
+
 def _flag_number(name: str) -> int:
     set_ = "dependency_groups"
     return number(Variable(SET_RANK + SETS.index(set_), set_, literal=normalize(name)))
