@@ -156,7 +156,7 @@ SETTINGS = {
     "resolution.prereleases.mode": "As above.",
     "resolution.prereleases.only": "Names whose pre-releases are as good as final releases; nobody else's are taken.",
     "resolution.exclude-newer": "A date or time: files uploaded later are not seen. A date counts to its end, in UTC.",
-    "resolution.exclude-newer-package": 'Exceptions: `name = "2026-11-01"`, or `false` for no cut-off.',
+    "resolution.exclude-newer-package": 'Exceptions: `name = "2026-11-01"`, a period (`"2 days"`), or `false` for no cut-off.',
     "resolution.cooldown": 'A period (`"7 days"`), or a table: files must have been public for so long.',
     "resolution.cooldown.period": "As above.",
     "resolution.cooldown.except": "Names the cooldown is not for.",

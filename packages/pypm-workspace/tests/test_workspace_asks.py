@@ -324,3 +324,37 @@ def test_addresses_and_paths() -> None:
     assert relative_path("C:\\ws\\x", ".", "C:/ws") == "x"
     assert relative_path("D:\\x", ".", "C:/ws") == "D:/x"
     assert relative_path("/abs/x", ".", "/abs/ws") == "../x"
+
+
+def test_sdists_are_built_where_uv_is_used(make: Make) -> None:
+    """As its users have it from uv: `[tool.uv]` or a uv.lock tells, a workspace file of ours ends it."""
+
+    def policy(**files: str) -> bool:
+        return discover(
+            make({name.replace("__", "."): text for name, text in files.items()})
+        ).build_policy.default
+
+    plain = project("a", "old")
+    assert not policy(pyproject__toml=plain)
+    assert policy(pyproject__toml=plain + "[tool.uv]\n")
+    assert policy(pyproject__toml=plain + "[tool.uv]\ndefault-groups = []\n")
+    assert not policy(pyproject__toml=plain + "[tool.uv]\nno-build = true\n")
+    assert policy(pyproject__toml=plain, uv__lock="version = 1\n")
+    (root := make({"pyproject.toml": plain + "[tool.uv]\n", "pypm-workspace.toml": "[workspace]\n"}))
+    assert not discover(root).build_policy.default
+
+
+def test_uvs_exceptions_from_the_cut_off_may_be_periods(make: Make) -> None:
+    table = '[tool.uv]\nexclude-newer = "1 week"\n'
+    exceptions = (
+        'exclude-newer-package = { b = "2 days", c = "PT12H", d = "2026-01-01", e = false, F_g = "1w" }\n'
+    )
+    settings = discover(make({"pyproject.toml": project("a") + table + exceptions})).settings
+    assert settings.cooldown == 604800
+    assert settings.exclude_newer_package == (
+        ("b", "172800 seconds"),
+        ("c", "43200 seconds"),
+        ("d", "2026-01-02T00:00:00Z"),
+        ("e", ""),
+        ("f-g", "604800 seconds"),
+    )

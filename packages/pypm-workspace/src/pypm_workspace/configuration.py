@@ -270,7 +270,7 @@ class Settings:
     exclude_newer: str = ""
     """RFC 3339 in UTC, whole seconds."""
     exclude_newer_package: tuple[tuple[NormalizedName, str], ...] = ()
-    """Exceptions: a date-time, or empty for "no cut-off"."""
+    """Exceptions: a date-time, a period such as ``172800 seconds``, or empty for "no cut-off"."""
     cooldown: int = 0
     """Seconds a file must have been public; 0: none."""
     cooldown_except: tuple[NormalizedName, ...] = ()
@@ -280,7 +280,9 @@ class Settings:
     build_default: bool = False
     """Every sdist may be built."""
     build_refused: bool = False
-    """It was said that none may; matters in a uv workspace, where the default is that all may."""
+    """It was said that none may; matters where uv is used, for there the default is that all may."""
+    of_uv: bool = False
+    """uv's users are at home here: the settings are those of ``[tool.uv]``, or a uv.lock lies beside them."""
     build_allow: tuple[NormalizedName, ...] = ()
     no_build: tuple[NormalizedName, ...] = ()
     no_binary: tuple[NormalizedName, ...] = ()

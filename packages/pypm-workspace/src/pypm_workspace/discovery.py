@@ -13,6 +13,7 @@ from pypm_model.digests import blake2b
 from pypm_model.errors import PypmError
 from pypm_model.events import Warned
 from pypm_model.later import later
+from pypm_model.records import replace
 from pypm_workspace.checks import check
 from pypm_workspace.configuration import Member, Settings, Written, completed
 from pypm_workspace.errors import InvalidWorkspace, MemberOutsideRoot, MemberWithoutManifest, NoWorkspace
@@ -36,6 +37,7 @@ else:
 
 WORKSPACE = "pypm-workspace.toml"
 PROJECT = "pyproject.toml"
+UV_LOCK = "uv.lock"
 
 
 class Disk(Protocol):
@@ -101,6 +103,8 @@ class Discovery:
         else:
             settings = (own.settings if own else None) or Settings()
             kind = "uv" if settings.file else "project"
+            if not settings.of_uv and self.see_file(UV_LOCK).mtime_ns >= 0:
+                settings = replace(settings, of_uv=True)
         self.stop_if_wrong()
         # 2. the folders of the members, and their manifests
         folders = self.member_folders(settings, kind)

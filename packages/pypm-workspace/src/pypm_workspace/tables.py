@@ -11,7 +11,7 @@ from pypm_model.markers import InvalidMarker
 from pypm_model.patterns import pattern
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.targets import environment_marker
-from pypm_workspace.moments import moment, seconds
+from pypm_workspace.moments import moment, moment_or_period, seconds
 
 _export_name = pattern(r"pylock\.toml|pylock\.[^.]+\.toml|.+\.txt")
 
@@ -62,6 +62,10 @@ def _seconds(value: Any) -> Any:
 
 def _cut_off(value: Any) -> Any:
     return "" if value is False else moment(value)
+
+
+def _own_cut_off(value: Any) -> Any:
+    return "" if value is False else moment_or_period(value)
 
 
 Groups = Annotated[list[str], BeforeValidator(_all_groups)]
@@ -140,7 +144,7 @@ class ResolutionTable(_Strict):
     fork_strategy: Literal["requires-python", "fewest"] = "requires-python"
     prereleases: Annotated[PrereleaseTable, _wrapped("mode")] = PrereleaseTable(mode="if-necessary")
     exclude_newer: Annotated[str, BeforeValidator(_cut_off)] = ""
-    exclude_newer_package: dict[Name, Annotated[str, BeforeValidator(_cut_off)]] = {}
+    exclude_newer_package: dict[Name, Annotated[str, BeforeValidator(_own_cut_off)]] = {}
     cooldown: Annotated[CooldownTable, _wrapped("period")] | None = None
     constraints: list[str] = []
     overrides: list[str] = []

@@ -35,7 +35,7 @@ from pypm_workspace.fields import (
     text_at,
     texts_at,
 )
-from pypm_workspace.moments import moment, seconds
+from pypm_workspace.moments import moment_or_period, seconds
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
 from pypm_workspace.toml_reading import Table
@@ -103,7 +103,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
     tool = document.get("tool")
     uv = table_at(tool, UV, complaints) if isinstance(tool, dict) else {}
     if not uv:
-        return Settings()
+        return Settings(of_uv=True)
     members: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     if "workspace" in uv:
@@ -146,6 +146,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
         build_refused=flag_at(uv, (*UV, "no-build"), complaints) is True,
         no_build=names_at(uv, (*UV, "no-build-package"), complaints),
         no_binary=no_binary,
+        of_uv=True,
         conflicts=_conflicts(uv, complaints),
     )
 
@@ -237,13 +238,11 @@ def _cut_off(value: Any, path: KeyPath, complaints: Complaints) -> tuple[str, in
     if value is None:
         return "", 0
     try:
-        return moment(value), 0
+        cut_off = moment_or_period(value)
     except ValueError as error:
-        try:
-            return "", seconds(str(value))
-        except ValueError:
-            complaints.add(path, f"`exclude-newer`: {error}")
-            return "", 0
+        complaints.add(path, f"`exclude-newer`: {error}")
+        return "", 0
+    return ("", seconds(cut_off)) if cut_off.endswith("seconds") else (cut_off, 0)
 
 
 def _cut_offs(uv: Table, complaints: Complaints) -> tuple[tuple[NormalizedName, str], ...]:
@@ -257,7 +256,7 @@ def _cut_offs(uv: Table, complaints: Complaints) -> tuple[tuple[NormalizedName, 
             found.append((name, ""))
             continue
         try:
-            found.append((name, moment(value)))
+            found.append((name, moment_or_period(value)))
         except ValueError as error:
             complaints.add((*path, key), str(error))
     return tuple(sorted(found))

@@ -109,6 +109,7 @@ class Tools:
 
     def new_catalog(self) -> Catalog:
         """A catalog of its own, for a resolution inside another one."""
+        from pypm.ops.direct_sources import DirectSources
         from pypm_index.catalog import Catalog
 
         return Catalog(
@@ -117,6 +118,7 @@ class Tools:
             cache=self.cache,
             environ=self.world.environ,
             root=self.root,
+            sourced=DirectSources(self.root),
             offline=self.world.offline,
             refresh=self.world.refresh,
             cutoffs=cutoffs_of(self.settings),
@@ -199,8 +201,8 @@ def cutoffs_of(settings: Settings) -> Cutoffs:
     """Which files are too new now: a fixed cut-off, a cooldown, and the exceptions from them."""
     from pypm_index.cutoffs import Cutoffs, earliest, moment
 
-    fixed = settings.exclude_newer
-    relative = moment(f"{settings.cooldown}s", datetime.now(UTC)) if settings.cooldown else ""
+    fixed, now = settings.exclude_newer, datetime.now(UTC)
+    relative = moment(f"{settings.cooldown}s", now) if settings.cooldown else ""
     packages = dict.fromkeys(settings.cooldown_except, fixed)
-    packages.update((name, when) for name, when in settings.exclude_newer_package)
+    packages.update((name, moment(when, now)) for name, when in settings.exclude_newer_package)
     return Cutoffs(earliest(fixed, relative), packages=packages)
