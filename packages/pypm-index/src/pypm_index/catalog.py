@@ -57,7 +57,7 @@ from pypm_store.store import Store
 
 if TYPE_CHECKING:
     from pypm_index import builds, direct, find_links, locating, metadata_text, network
-    from pypm_index.direct import DirectNeedsBuild, Workplace
+    from pypm_index.direct import DirectNeedsBuild, Sourced, Workplace
     from pypm_index.find_links import Folder
     from pypm_index.metadata_fetch import NeedsBuild
     from pypm_index.network import Network
@@ -91,6 +91,7 @@ class Catalog:
         build_policy: BuildPolicy | None = None,
         build_metadata: BuildMetadata | None = None,
         root: Path | None = None,
+        sourced: Sourced | None = None,
         listener: Listener = ignore,
         workers: int | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -101,7 +102,8 @@ class Catalog:
         pages from before this run are asked for again, all or those of the names given.
         *build_metadata* is called, in the thread of `wait`, for what only a build tells and
         *build_policy* allows; None: nothing is built. *root* is what relative direct sources are
-        relative to. *fetcher* replaces the way to the network.
+        relative to, *sourced* what the projects there say of where their requirements come from (see
+        `pypm_index.direct`). *fetcher* replaces the way to the network.
         """
         self._store = store
         self._indexes = indexes
@@ -110,6 +112,7 @@ class Catalog:
         self._policy = build_policy if build_policy is not None else BuildPolicy()
         self._build_metadata = build_metadata
         self._root = root if root is not None else Path.cwd()
+        self._sourced = sourced
         self._listener = listener
         self._workers = workers
         self._environ = environ
@@ -341,6 +344,7 @@ class Catalog:
             self._clock,
             self._commits,
             self._anew,
+            self._sourced if self._sourced is not None else direct.as_written,
         )
 
     def keep_commits(

@@ -1,0 +1,115 @@
+"""Repositories that use uv, as they stand: what decides their lock beyond members and indexes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.transcripts import Stage, run
+from kit.wheels import make_wheel
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path / "stage") as made:
+        yield made
+
+
+def publish(stage: Stage, name: str, version: str, *requires: str) -> None:
+    assert stage.server.folder is not None
+    make_wheel(stage.server.folder, name, version, requires=requires)
+
+
+def project(folder: Path, name: str, *requires: str, more: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = ", ".join(f'"{each}"' for each in requires)
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "{name}"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+        f"dependencies = [{listed}]\n{more}"
+    )
+
+
+def said(stage: Stage, *arguments: str, code: int = 0) -> str:
+    done = run(["pypm", *arguments], stage.root, stage.environ)
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def locked(stage: Stage) -> dict[str, dict[str, Any]]:
+    said(stage, "lock")
+    assert "is what the manifests give" in said(stage, "lock", "--check")
+    with (stage.root / "pypm.lock").open("rb") as file:
+        return {package["name"]: package for package in tomllib.load(file)["package"]}
+
+
+def test_a_folder_brings_the_folders_beside_it(stage: Stage) -> None:
+    """And not what an index has under their names."""
+    publish(stage, "inner", "9.0")
+    beside = '[tool.uv.sources]\ninner = { path = "../in ner", editable = true }\n'
+    project(stage.root, "app", "outer", more='[tool.uv.sources]\nouter = { path = "../libs/outer" }\n')
+    libs = stage.root.parent / "libs"
+    project(libs / "outer", "outer", "inner", more=beside)
+    project(libs / "in ner", "inner")
+    found = locked(stage)
+    assert found["outer"]["source"] == {"path": "../libs/outer"}
+    assert found["inner"]["source"] == {"path": "../libs/in ner", "editable": True}
+    project(libs / "outer", "outer", "inner")
+    assert "outer" in said(stage, "lock", "--check", code=1)
+    assert locked(stage)["inner"]["version"] == "9.0"
+
+
+def test_a_folder_is_a_member_of_its_own_workspace(stage: Stage) -> None:
+    publish(stage, "leaf", "1.0")
+    project(stage.root, "app", "one[more]", more='[tool.uv.sources]\none = { path = "../other/one" }\n')
+    other = stage.root.parent / "other"
+    project(
+        other, "top", more='[tool.uv.workspace]\nmembers = ["*"]\n[tool.uv.sources]\nthree = { path = "3" }\n'
+    )
+    extra = '[project.optional-dependencies]\nmore = ["three", "one[self]"]\nself = ["leaf"]\n'
+    project(other / "one", "one", "two", more=extra + "[tool.uv.sources]\ntwo = { workspace = true }\n")
+    project(other / "two", "two")
+    project(other / "3", "three")
+    found = locked(stage)
+    assert {name: package["source"].get("path") for name, package in found.items()} == {
+        "app": None,
+        "leaf": None,
+        "one": "../other/one",
+        "three": "../other/3",
+        "two": "../other/two",
+    }
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_repository_brings_the_folders_in_it(stage: Stage) -> None:
+    publish(stage, "two", "9.0")
+    repository = stage.root.parent / "repository"
+    more = '[tool.uv.sources]\ntwo = { path = "../two" }\n'
+    project(repository / "one", "one", "two", more=more)
+    project(repository / "two", "two")
+    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "x")):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
+        subprocess.run(["git", *identity, *arguments], cwd=repository, check=True)
+    source = f'one = {{ git = "{repository.as_uri()}", subdirectory = "one" }}'
+    project(stage.root, "app", "one", more=f"[tool.uv.sources]\n{source}\n")
+    for _ in range(2):  # looked into, then remembered
+        found = locked(stage)
+        assert found["two"]["source"]["subdirectory"] == "two"
+        assert found["two"]["source"]["commit"] == found["one"]["source"]["commit"]
+        (stage.root / "pypm.lock").unlink()
+
+
+def test_a_broken_source_of_a_folder_is_told_with_its_place(stage: Stage) -> None:
+    project(stage.root, "app", "one", more='[tool.uv.sources]\none = { path = "../one" }\n')
+    gone = "[tool.uv.sources]\ntwo = { workspace = true }\n"
+    project(stage.root.parent / "one", "one", "two", more=gone)
+    out = said(stage, "lock", code=1)
+    assert "one from ../one: " in out
+    assert "source `two` says it is a member, but no member has that name" in out
