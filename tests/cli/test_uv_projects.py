@@ -113,3 +113,46 @@ def test_a_broken_source_of_a_folder_is_told_with_its_place(stage: Stage) -> Non
     out = said(stage, "lock", code=1)
     assert "one from ../one: " in out
     assert "source `two` says it is a member, but no member has that name" in out
+
+
+STATED = """
+[[tool.uv.dependency-metadata]]
+name = "Thing"
+version = "1.0"
+requires-dist = ["six", "idna; extra == 'more'"]
+provides-extra = ["more"]
+
+[[tool.uv.dependency-metadata]]
+name = "other"
+requires-dist = ["six"]
+"""
+
+
+def test_what_is_said_to_be_a_packages_metadata_counts(stage: Stage) -> None:
+    for name in ("six", "idna", "rich"):
+        publish(stage, name, "1.0")
+    publish(stage, "thing", "1.0", "rich")
+    publish(stage, "other", "2.0", "rich")
+    project(stage.root, "app", "thing[more]", "other", more=STATED)
+    assert set(locked(stage)) == {"app", "thing", "other", "six", "idna"}
+    assert "dependency-metadata" in (stage.root / "pypm.lock").read_text()
+    project(stage.root, "app", "thing[more]", "other", more=STATED.replace('["six"]', '["rich"]'))
+    assert "dependency-metadata" in said(stage, "lock", "--check", code=1)
+    assert set(locked(stage)) == {"app", "thing", "other", "six", "idna", "rich"}
+    # Of another version nothing is said.
+    publish(stage, "thing", "1.1", "rich")
+    assert "idna" in locked(stage)
+    said(stage, "lock", "--upgrade-package", "thing", "--refresh")
+    assert "idna" not in locked(stage)
+
+
+def test_what_is_said_of_an_sdist_or_folder_needs_no_build(stage: Stage) -> None:
+    publish(stage, "six", "1.0")
+    folder = stage.root.parent / "dynamic"
+    folder.mkdir()
+    (folder / "setup.py").write_text("raise SystemExit('no build was wanted')\n")
+    more = STATED.replace("Thing", "dynamic") + '[tool.uv.sources]\ndynamic = { path = "../dynamic" }\n'
+    project(stage.root, "app", "dynamic", more=more)
+    found = locked(stage)
+    assert set(found) == {"app", "dynamic", "six"}
+    assert found["dynamic"]["version"] == "1.0"

@@ -243,6 +243,19 @@ class ConflictItem:
 
 
 @record
+class StatedMetadata:
+    """What a package depends on, as the user has it, in the place of what its own metadata says."""
+
+    name: NormalizedName
+    version: str = ""
+    """Empty: of all versions."""
+    requires: tuple[Asked, ...] = ()
+    """With ``extra == "x"`` in the markers of an extra's requirements, as in metadata."""
+    extras: tuple[NormalizedName, ...] = ()
+    requires_python: str = ""
+
+
+@record
 class Settings:
     """Everything that holds for the workspace as a whole."""
 
@@ -277,6 +290,8 @@ class Settings:
     constraints: tuple[Asked, ...] = ()
     overrides: tuple[Asked, ...] = ()
     excludes: tuple[NormalizedName, ...] = ()
+    stated: tuple[StatedMetadata, ...] = ()
+    """In the order of the text: the first that fits a version counts."""
     build_default: bool = False
     """Every sdist may be built."""
     build_refused: bool = False
@@ -317,6 +332,7 @@ _completable = (
     "constraints",
     "overrides",
     "excludes",
+    "stated",
     "build_default",
     "no_build",
     "no_binary",

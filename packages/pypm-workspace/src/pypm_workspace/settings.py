@@ -34,6 +34,7 @@ from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
+from pypm_workspace.stated_metadata import read_stated
 from pypm_workspace.tables import (
     AuditTable,
     CheckTable,
@@ -59,6 +60,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
     raw = resolution if isinstance(resolution, dict) else {}
     constraints = requirements_at(raw, ("resolution", "constraints"), complaints)
     overrides = requirements_at(raw, ("resolution", "overrides"), complaints)
+    stated = read_stated(raw, ("resolution", "dependency-metadata"), complaints)
     _unique(document, ("catalog",), complaints)
     _indexes(document, complaints)
     if model is None or complaints:
@@ -109,6 +111,7 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
         constraints=constraints,
         overrides=overrides,
         excludes=_sorted(policy.excludes),
+        stated=stated,
         build_default=policy.build.default == "always",
         build_allow=_sorted(policy.build.allow),
         no_build=_sorted(policy.build.never),

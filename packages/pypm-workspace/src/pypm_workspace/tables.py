@@ -137,6 +137,16 @@ class ConflictTable(_Strict):
     group: Name = ""
 
 
+class MetadataTable(_Strict):
+    """One entry of ``[[resolution.dependency-metadata]]``."""
+
+    name: Name
+    version: str = ""
+    requires_dist: list[str] = []
+    requires_python: str = ""
+    provides_extra: list[Name] = []
+
+
 class ResolutionTable(_Strict):
     """``[resolution]``"""
 
@@ -149,6 +159,7 @@ class ResolutionTable(_Strict):
     constraints: list[str] = []
     overrides: list[str] = []
     excludes: list[Name] = []
+    dependency_metadata: list[MetadataTable] = []
     build: BuildTable = BuildTable()
     no_binary: list[Name] = []
     conflicts: list[list[ConflictTable]] = []

@@ -38,6 +38,7 @@ from pypm_workspace.fields import (
 from pypm_workspace.moments import moment_or_period, seconds
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
+from pypm_workspace.stated_metadata import read_stated
 from pypm_workspace.toml_reading import Table
 
 UV: KeyPath = ("tool", "uv")
@@ -142,6 +143,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
         constraints=requirements_at(uv, (*UV, "constraint-dependencies"), complaints),
         overrides=requirements_at(uv, (*UV, "override-dependencies"), complaints),
         excludes=names_at(uv, (*UV, "exclude-dependencies"), complaints),
+        stated=read_stated(uv, (*UV, "dependency-metadata"), complaints),
         build_default=flag_at(uv, (*UV, "no-build"), complaints) is False,
         build_refused=flag_at(uv, (*UV, "no-build"), complaints) is True,
         no_build=names_at(uv, (*UV, "no-build-package"), complaints),

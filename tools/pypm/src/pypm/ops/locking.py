@@ -27,13 +27,14 @@ from pypm_model.markers.coverage import WheelsFor
 from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask, MemberRequest, Origin, Preference, Request
+from pypm_model.requirement_text import to_text
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.respelling import kept_spelling, marker_texts
 from pypm_model.sources import GitSource, IndexSource, MemberSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
-from pypm_workspace.configuration import Written
+from pypm_workspace.configuration import StatedMetadata, Written
 from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -488,4 +489,14 @@ def more_settings(workspace: Workspace) -> Mapping[str, str | tuple[str, ...]]:
         "exclude-newer-package": exceptions,
         "cooldown": f"{settings.cooldown} seconds" if settings.cooldown else "",
         "cooldown-except": tuple(settings.cooldown_except),
+        "dependency-metadata": tuple(map(_stated, settings.stated)),
     }
+
+
+def _stated(stated: StatedMetadata) -> str:
+    """One line: ``lib==2.0 [fast]: idna>=3; six``."""
+    head = f"{stated.name}=={stated.version}" if stated.version else stated.name
+    extras = f" [{', '.join(stated.extras)}]" if stated.extras else ""
+    python = f" (Python {stated.requires_python})" if stated.requires_python else ""
+    asks = ", ".join(to_text(entry.requirement) for entry in stated.requires)
+    return f"{head}{extras}{python}: {asks}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from pypm.ops.opening import indexes_of, open_store
 from pypm.ops.retained import Retained
 from pypm.ops.world import World
+from pypm_model.facts import Metadata, MetadataKey
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
@@ -119,6 +120,7 @@ class Tools:
             environ=self.world.environ,
             root=self.root,
             sourced=DirectSources(self.root),
+            stated=stated_of(self.settings),
             offline=self.world.offline,
             refresh=self.world.refresh,
             cutoffs=cutoffs_of(self.settings),
@@ -195,6 +197,18 @@ class Tools:
     def member_paths(self) -> Mapping[NormalizedName, str]:
         """Folders of members by name."""
         return {m.name: m.path for m in self.workspace.members} if self.workspace else {}
+
+
+def stated_of(settings: Settings) -> Mapping[NormalizedName, list[Metadata]]:
+    """What the workspace says that packages depend on, by name."""
+    found: dict[NormalizedName, list[Metadata]] = {}
+    for stated in settings.stated:
+        key = MetadataKey(stated.name, stated.version, "")
+        requires = tuple([entry.requirement for entry in stated.requires])
+        found.setdefault(stated.name, []).append(
+            Metadata(key, requires, stated.extras, stated.requires_python)
+        )
+    return found
 
 
 def cutoffs_of(settings: Settings) -> Cutoffs:
