@@ -14,6 +14,8 @@ from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource,
 from pypm_workspace.asks import Backend
 from pypm_workspace.direct_reference import direct_reference, git_url, relative_path
 from pypm_workspace.discover import discover
+from pypm_workspace.faults import InvalidManifest
+from pypm_workspace.snapshot import members_from_snapshot
 
 Make = Callable[[Mapping[str, str]], Path]
 
@@ -358,3 +360,48 @@ def test_uvs_exceptions_from_the_cut_off_may_be_periods(make: Make) -> None:
         ("e", ""),
         ("f-g", "604800 seconds"),
     )
+
+
+def test_a_uv_toml_beside_the_manifest_has_the_settings(make: Make) -> None:
+    """Those that it may have: uv then passes over them in the manifest. The rest is the manifest's."""
+    manifest = project(
+        "a",
+        "b",
+        more="""[tool.uv]
+exclude-newer = "2020-01-01"
+constraint-dependencies = ["c<2"]
+[[tool.uv.index]]
+name = "own"
+url = "https://own.example.test/simple"
+default = true
+[tool.uv.sources]
+b = { index = "own" }
+""",
+    )
+    file = """resolution = "lowest"
+no-build-package = ["x"]
+[[index]]
+name = "ours"
+url = "https://ours.example.test/simple"
+default = true
+"""
+    root = make({"pyproject.toml": manifest, "uv.toml": file})
+    workspace = discover(root)
+    request = workspace.request()
+    assert (request.strategy, request.exclude_newer, request.build.no_build) == ("lowest", "", {"x"})
+    assert [ask.requirement.name for ask in request.constraints] == ["c"]
+    assert [(i.name, i.default, i.explicit) for i in workspace.indexes] == [
+        ("ours", True, False),
+        ("own", False, True),
+    ]
+    assert str(workspace.place(workspace.indexes[0].written)) == "uv.toml:3:1"
+    again = members_from_snapshot(workspace.snapshot(), root=str(root))
+    assert discover(root, snapshot=again) == workspace
+    assert discover(make({"pyproject.toml": project("a"), "uv.toml": file})).build_policy.default
+
+
+def test_faults_in_a_uv_toml_have_their_lines(make: Make) -> None:
+    text = 'exclude-newer = "x"\nsources = {}\nno-build = 1\n[[index]]\nname = "a"\n'
+    with pytest.raises(InvalidManifest) as caught:
+        discover(make({"pyproject.toml": project("a"), "uv.toml": text}))
+    assert [str(fault.place) for fault in caught.value.faults] == [f"uv.toml:{n}:1" for n in range(1, 5)]

@@ -38,6 +38,7 @@ else:
 WORKSPACE = "pypm-workspace.toml"
 PROJECT = "pyproject.toml"
 UV_LOCK = "uv.lock"
+UV_TOML = "uv.toml"
 
 
 class Disk(Protocol):
@@ -99,9 +100,9 @@ class Discovery:
             raise NoWorkspace(self.root)
         if file is not None:
             kind = "pypm"
-            settings = completed(file.settings or Settings(), (own.settings if own else None) or Settings())
+            settings = completed(file.settings or Settings(), self.uv_settings(own, beside_ours=True))
         else:
-            settings = (own.settings if own else None) or Settings()
+            settings = self.uv_settings(own)
             kind = "uv" if settings.file else "project"
             if not settings.of_uv and self.see_file(UV_LOCK).mtime_ns >= 0:
                 settings = replace(settings, of_uv=True)
@@ -189,7 +190,7 @@ class Discovery:
             self.faults.append(document)
             entry = Remembered(seen, digest, None, None)
         else:
-            complaints = Complaints(path, text)
+            complaints = Complaints(path, text, above=("tool", "uv") if path == UV_TOML else ())
             member, settings = reader(document, path, complaints)
             self.faults += complaints.faults()
             warnings = tuple(Warned("unknown-key", str(fault)) for fault in complaints.warnings())
@@ -215,6 +216,22 @@ class Discovery:
         if not (isinstance(tool, dict) and "uv" in tool):
             return member, Settings()
         return member, uv.read_settings(document, file=path, root=self.slashed, complaints=complaints)
+
+    def uv_settings(self, own: Remembered | None, *, beside_ours: bool = False) -> Settings:
+        """What uv is told at the root: in its manifest, and in a file of uv's own, which is looked for
+        *beside_ours* only if the manifest has something for uv."""
+        settings = (own.settings if own else None) or Settings()
+        if beside_ours and not settings.of_uv:
+            return settings
+        found = self.manifest(UV_TOML, self.read_uv_file)
+        if found is None or found.settings is None:
+            return settings
+        return uv.with_file(settings, found.settings)
+
+    def read_uv_file(
+        self, document: Table, path: str, complaints: Complaints
+    ) -> tuple[Member | None, Settings | None]:
+        return None, uv.read_file(document, root=self.slashed, complaints=complaints)
 
     @property
     def slashed(self) -> str:

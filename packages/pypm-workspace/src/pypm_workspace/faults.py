@@ -65,9 +65,11 @@ class Complaints:
     Lines are looked up at the end and only if there is something to say: most files are fine.
     """
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, *, above: KeyPath = ()) -> None:
+        """*above* is what the paths of the complaints have, and those of the file do not."""
         self.file = file
         self.text = text
+        self._above = above
         self._faults: list[tuple[KeyPath, str, str | None]] = []
         self._warnings: list[tuple[KeyPath, str, str | None]] = []
 
@@ -77,16 +79,21 @@ class Complaints:
 
     def muted(self) -> Complaints:
         """A listener for a second look at what somebody else already complains about."""
-        return Complaints(self.file, self.text)
+        return Complaints(self.file, self.text, above=self._above)
 
     def add(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         """The value at *path* is wrong. Only the first word on one path is kept."""
+        path = self._own(path)
         if all(path != known for known, _, _ in self._faults):
             self._faults.append((path, message, remedy))
 
     def warn(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         """The value at *path* is odd, but can be used."""
-        self._warnings.append((path, message, remedy))
+        self._warnings.append((self._own(path), message, remedy))
+
+    def _own(self, path: KeyPath) -> KeyPath:
+        size = len(self._above)
+        return path[size:] if size and path[:size] == self._above else path
 
     def faults(self) -> tuple[Fault, ...]:
         """The faults with their places, in the text's order."""

@@ -42,6 +42,36 @@ from pypm_workspace.stated_metadata import read_stated
 from pypm_workspace.toml_reading import Table
 
 UV: KeyPath = ("tool", "uv")
+UV_TOML = "uv.toml"
+"""A file beside the root's manifest that says what stands in ``[tool.uv]`` elsewhere, without the table. What
+it may say counts from there alone."""
+_in_file = (
+    "indexes",
+    "find_links",
+    "strategy",
+    "fork_strategy",
+    "prereleases",
+    "exclude_newer",
+    "cooldown",
+    "exclude_newer_package",
+    "stated",
+    "build_default",
+    "build_refused",
+    "no_build",
+    "no_binary",
+)
+_not_in_file = (
+    "workspace",
+    "sources",
+    "managed",
+    "package",
+    "default-groups",
+    "dependency-groups",
+    "dev-dependencies",
+    "environments",
+    "required-environments",
+    "conflicts",
+)
 _prereleases = {
     "disallow": "never",
     "allow": "allow",
@@ -153,6 +183,25 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
     )
 
 
+def read_file(document: Table, *, root: str, complaints: Complaints) -> Settings:
+    """The settings in ``uv.toml``, as `with_file` takes them; *complaints* are about ``[tool.uv]``."""
+    for key in _not_in_file:
+        if key in document:
+            complaints.add((*UV, key), f"`{key}` is for a project: it belongs in [tool.uv] of pyproject.toml")
+    read_indexes(document, UV_TOML, complaints)
+    return read_settings({"tool": {"uv": document}}, file=UV_TOML, root=root, complaints=complaints)
+
+
+def with_file(settings: Settings, of_file: Settings) -> Settings:
+    """*settings* with what ``uv.toml`` says where it counts. Indexes of the manifest then serve who names
+    them in a source, and nobody else."""
+    taken = {name: getattr(of_file, name) for name in _in_file}
+    known = {index.name for index in of_file.indexes}
+    own = [replace(i, explicit=True, default=False) for i in settings.indexes if i.name not in known]
+    taken["indexes"] = (*of_file.indexes, *own)
+    return replace(settings, of_uv=True, **taken)
+
+
 def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSetting, ...]:
     """``[[tool.uv.index]]`` in order, then the legacy ``extra-index-url`` and ``index-url``.
 
@@ -180,16 +229,18 @@ def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSet
             complaints.add((*path, "name"), f"two indexes are named `{name}`")
             continue
         seen[name] = position
-        found.append(IndexSetting(name, url, explicit, default, Written(file, dotted(path))))
+        found.append(IndexSetting(name, url, explicit, default, _written(file, path)))
     for position, url in enumerate(texts_at(uv, (*UV, "extra-index-url"), complaints)):
-        written = Written(file, dotted((*UV, "extra-index-url", position)))
+        written = _written(file, (*UV, "extra-index-url", position))
         found.append(IndexSetting(f"uv-extra-{position + 1}", url, written=written))
     url = text_at(uv, (*UV, "index-url"), complaints)
     if url is not None and not any(index.default for index in found):
-        found.append(
-            IndexSetting("pypi", url, default=True, written=Written(file, dotted((*UV, "index-url"))))
-        )
+        found.append(IndexSetting("pypi", url, default=True, written=_written(file, (*UV, "index-url"))))
     return tuple(found)
+
+
+def _written(file: str, path: KeyPath) -> Written:
+    return Written(file, dotted(path[len(UV) :] if file == UV_TOML else path))
 
 
 def _choice(uv: Table, key: str, choices: dict[str, str], complaints: Complaints) -> str | None:
