@@ -87,6 +87,18 @@ def test_a_folder_is_a_member_of_its_own_workspace(stage: Stage) -> None:
     }
 
 
+def test_what_an_extra_of_a_folder_brings_need_not_be_there_if_nobody_wants_it(stage: Stage) -> None:
+    outer = '[tool.uv.sources]\nouter = { path = "../outer" }\n'
+    project(stage.root, "app", "outer[fine]", more=outer)
+    extras = '[project.optional-dependencies]\nmore = ["gone"]\nfine = ["outer[own]"]\nown = ["there"]\n'
+    sources = '[tool.uv.sources]\ngone = { path = "../gone" }\nthere = { path = "../there" }\n'
+    project(stage.root.parent / "outer", "outer", more=extras + sources)
+    project(stage.root.parent / "there", "there")
+    assert set(locked(stage)) == {"app", "outer", "there"}
+    project(stage.root, "app", "outer[more]", more=outer)
+    assert "gone from ../gone: there is no such file or folder" in said(stage, "lock", code=1)
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_repository_brings_the_folders_in_it(stage: Stage) -> None:
     publish(stage, "two", "9.0")
