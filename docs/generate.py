@@ -370,6 +370,7 @@ WARNINGS = {
     "provenance-unread": "What an index has of a file's publisher (PEP 740) could not be asked or read; the lock goes without, an audit says nothing of it.",
     "publisher-changed": "A version that is newly locked has another publisher than the one that was locked before.",
     "sbom-unreadable": "A bill of materials inside of a wheel cannot be read; the others are.",
+    "index-strategy": "uv's `index-strategy` wants a name looked for on all indexes; pypm asks the first that has it, and no other.",
     "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
@@ -384,7 +385,7 @@ WARNINGS = {
     "sibling-version": "A member asks for a version of a sibling that the sibling has not; it is used all the same.",
     "unknown-key": "A key under `[project]` that no standard knows.",
 }
-CHANGING = {"Warned", "_warn", "_warn_once"}
+CHANGING = {"Warned", "_warn", "_warn_once", "warn_as"}
 """Functions whose first argument is the code of a warning."""
 
 

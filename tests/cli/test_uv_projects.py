@@ -168,3 +168,19 @@ def test_what_is_said_of_an_sdist_or_folder_needs_no_build(stage: Stage) -> None
     found = locked(stage)
     assert set(found) == {"app", "dynamic", "six"}
     assert found["dynamic"]["version"] == "1.0"
+
+
+def test_hints_are_in_uvs_words(stage: Stage) -> None:
+    publish(stage, "six", "1.0")
+    publish(stage, "lib", "1.0", "six<1")
+    uv = "[tool.uv]\nno-build = false\n"
+    project(stage.root, "app", "lib", "six", more=uv)
+    out = said(stage, "lock", code=1)
+    assert '[tool.uv] override-dependencies = ["six"]' in out and "[resolution]" not in out
+    extras = '[project.optional-dependencies]\nx = ["six==1"]\ny = ["six==2"]\n'
+    publish(stage, "six", "2.0")
+    project(stage.root, "app", more=extras + uv)
+    out = said(stage, "lock", "--refresh", code=1)
+    assert (
+        '[tool.uv] conflicts = [[{ package = "app", extra = "x" }, { package = "app", extra = "y" }]]' in out
+    )

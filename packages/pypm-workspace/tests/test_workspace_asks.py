@@ -405,3 +405,39 @@ def test_faults_in_a_uv_toml_have_their_lines(make: Make) -> None:
     with pytest.raises(InvalidManifest) as caught:
         discover(make({"pyproject.toml": project("a"), "uv.toml": text}))
     assert [str(fault.place) for fault in caught.value.faults] == [f"uv.toml:{n}:1" for n in range(1, 5)]
+
+
+def test_what_of_uvs_indexes_is_not_had_is_told_with_its_line(make: Make) -> None:
+    text = """[tool.uv]
+find-links = ["wheels", "https://user:secret@links.example.test/all.html"]
+[[tool.uv.index]]
+name = "flat"
+url = "https://flat.example.test/whl"
+format = "flat"
+[[tool.uv.index]]
+name = "folder"
+url = "wheels"
+format = "flat"
+"""
+    with pytest.raises(InvalidManifest) as caught:
+        discover(make({"pyproject.toml": project("a", more=text)}))
+    assert [str(fault.place) for fault in caught.value.faults] == [
+        "pyproject.toml:7:25",
+        "pyproject.toml:11:1",
+    ]
+    assert "secret" not in str(caught.value.faults[0])
+
+
+def test_a_strategy_for_indexes_that_is_not_followed_is_told(make: Make) -> None:
+    unsafe = '[tool.uv]\nindex-strategy = "unsafe-best-match"\n'
+    more = '[[tool.uv.index]]\nname = "in"\nurl = "https://in.example.test/simple"\n'
+    (told,) = discover(make({"pyproject.toml": project("a", more=unsafe + more)})).warnings
+    assert told.code == "index-strategy" and told.message.startswith(
+        "pyproject.toml:7:1: `unsafe-best-match`"
+    )
+    for text in (
+        unsafe,
+        unsafe + more + "explicit = true\n",
+        unsafe.replace("unsafe-best-match", "first-index") + more,
+    ):
+        assert not discover(make({"pyproject.toml": project("a", more=text)})).warnings

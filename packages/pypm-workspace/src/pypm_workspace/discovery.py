@@ -193,7 +193,7 @@ class Discovery:
             complaints = Complaints(path, text, above=("tool", "uv") if path == UV_TOML else ())
             member, settings = reader(document, path, complaints)
             self.faults += complaints.faults()
-            warnings = tuple(Warned("unknown-key", str(fault)) for fault in complaints.warnings())
+            warnings = tuple(Warned(code, str(fault)) for code, fault in complaints.warnings())
             entry = Remembered(seen, digest, member, settings, warnings)
         self.remembered[path] = entry
         return entry

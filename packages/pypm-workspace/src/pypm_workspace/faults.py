@@ -71,7 +71,7 @@ class Complaints:
         self.text = text
         self._above = above
         self._faults: list[tuple[KeyPath, str, str | None]] = []
-        self._warnings: list[tuple[KeyPath, str, str | None]] = []
+        self._warnings: list[tuple[str, tuple[KeyPath, str, str | None]]] = []
 
     def __bool__(self) -> bool:
         """Whether there are faults."""
@@ -89,7 +89,11 @@ class Complaints:
 
     def warn(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         """The value at *path* is odd, but can be used."""
-        self._warnings.append((self._own(path), message, remedy))
+        self.warn_as("unknown-key", path, message, remedy)
+
+    def warn_as(self, code: str, path: KeyPath, message: str, remedy: str | None = None) -> None:
+        """`warn`, under a code of its own."""
+        self._warnings.append((code, (self._own(path), message, remedy)))
 
     def _own(self, path: KeyPath) -> KeyPath:
         size = len(self._above)
@@ -99,9 +103,14 @@ class Complaints:
         """The faults with their places, in the text's order."""
         return _located(self.file, self.text, self._faults)
 
-    def warnings(self) -> tuple[Fault, ...]:
-        """The warnings with their places, in the text's order."""
-        return _located(self.file, self.text, self._warnings)
+    def warnings(self) -> tuple[tuple[str, Fault], ...]:
+        """The warnings with their codes and places: by code, then in the text's order."""
+        codes = sorted({code for code, _ in self._warnings})
+        return tuple(
+            (code, fault)
+            for code in codes
+            for fault in _located(self.file, self.text, [found for c, found in self._warnings if c == code])
+        )
 
 
 def _located(file: str, text: str, found: list[tuple[KeyPath, str, str | None]]) -> tuple[Fault, ...]:

@@ -141,6 +141,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
         workspace = table_at(uv, (*UV, "workspace"), complaints)
         members = texts_at(workspace, (*UV, "workspace", "members"), complaints)
         exclude = texts_at(workspace, (*UV, "workspace", "exclude"), complaints)
+    _strategy_of_indexes(uv, complaints)
     cut_off, cooldown = _cut_off(uv.get("exclude-newer"), (*UV, "exclude-newer"), complaints)
     groups = _default_groups(uv, complaints)
     no_binary = names_at(uv, (*UV, "no-binary-package"), complaints)
@@ -163,7 +164,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
             strict=False,
         ),
         indexes=read_indexes(uv, file, complaints.muted()),
-        find_links=texts_at(uv, (*UV, "find-links"), complaints),
+        find_links=_find_links(uv, complaints),
         strategy=_choice(uv, "resolution", _strategies, complaints) or "highest",
         fork_strategy=_choice(uv, "fork-strategy", _forks, complaints) or "requires-python",
         prereleases=_choice(uv, "prerelease", _prereleases, complaints) or "if-necessary",
@@ -223,6 +224,11 @@ def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSet
             if "url" not in entry:
                 complaints.add(path, "`url` is missing in this index")
             continue
+        if text_at(entry, (*path, "format"), complaints) == "flat" and _is_web(url):
+            complaints.add(
+                (*path, "format"), f"a flat index on the web, such as {_shown(url)}, is not supported", _FLAT
+            )
+            continue
         if name is None:
             name = "pypi" if default else f"uv-index-{position + 1}"
         if name in seen:
@@ -237,6 +243,44 @@ def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSet
     if url is not None and not any(index.default for index in found):
         found.append(IndexSetting("pypi", url, default=True, written=_written(file, (*UV, "index-url"))))
     return tuple(found)
+
+
+_FLAT = "a folder is, and so is an index of the simple API"
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def _shown(url: str) -> str:
+    """*url* without user and password."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _find_links(uv: Table, complaints: Complaints) -> tuple[str, ...]:
+    found = texts_at(uv, (*UV, "find-links"), complaints)
+    for item, url in enumerate(found):
+        if _is_web(url):
+            told = f"a page of links on the web, {_shown(url)}, is not supported"
+            complaints.add((*UV, "find-links", item), told, _FLAT)
+    return found
+
+
+def _strategy_of_indexes(uv: Table, complaints: Complaints) -> None:
+    """uv can look for a name on all indexes. Whoever can publish on one of them then owns all names."""
+    value = text_at(uv, (*UV, "index-strategy"), complaints)
+    implicit = [
+        e for e in array_at(uv, (*UV, "index"), complaints) if isinstance(e, dict) and not e.get("explicit")
+    ]
+    if value in ("unsafe-first-match", "unsafe-best-match") and (implicit or uv.get("extra-index-url")):
+        complaints.warn_as(
+            "index-strategy",
+            (*UV, "index-strategy"),
+            f"`{value}` is not followed: the first index that has a name is the only one asked for it",
+            "`[tool.uv.sources]` says which index a name is to come from",
+        )
 
 
 def _written(file: str, path: KeyPath) -> Written:

@@ -12,6 +12,7 @@ from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.publishers import with_publishers
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
+from pypm.ops.uv_words import in_uvs_words
 from pypm.ops.world import LOCK
 from pypm_model import markers
 from pypm_model.artifacts import Artifact
@@ -276,7 +277,14 @@ def resolved(
         retained.keys = retained.remembered = recall(tools.world, workspace.root)
 
     def answer() -> Resolution:
-        return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
+        try:
+            return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
+        except CannotResolve as error:
+            if not workspace.settings.of_uv:
+                raise
+            told = replace(error, hints=tuple(map(in_uvs_words, error.hints)))
+            told.askers = error.askers
+            raise told from None
 
     commits = {**old.commits(anew), **dict(given)}
     tools.catalog.keep_commits(commits, anew=anew)
