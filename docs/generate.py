@@ -173,6 +173,8 @@ SETTINGS = {
     "resolution.build.default": "`always`: any sdist may be built.",
     "resolution.build.allow": "Names whose sdists may be built.",
     "resolution.build.never": "Names that are only ever installed from a wheel.",
+    "resolution.build.constraints": "Requirements that hold for what build backends need, wherever something is built.",
+    "resolution.build.requires": 'What the build of a package needs besides what it says itself: `name = ["setuptools<81"]`.',
     "resolution.no-binary": "Names that are never installed from a wheel; `*` for all.",
     "resolution.conflicts": "Lists of `{ member, extra, group }`: of each list at most one is ever installed.",
     "resolution.conflicts.member": "A member.",

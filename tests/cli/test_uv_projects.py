@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kit.transcripts import Stage, run
-from kit.wheels import make_wheel
+from kit.wheels import IN_TREE_BACKEND, make_sdist, make_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -184,3 +184,32 @@ def test_hints_are_in_uvs_words(stage: Stage) -> None:
     assert (
         '[tool.uv] conflicts = [[{ package = "app", extra = "x" }, { package = "app", extra = "y" }]]' in out
     )
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_builds_are_held_to_and_need_besides(stage: Stage, ours: bool) -> None:
+    """As in an sdist from before somebody took something out of setuptools."""
+    folder = stage.server.folder
+    assert folder is not None
+    for version in ("80.0", "90.0"):
+        backend = IN_TREE_BACKEND + ("" if version == "80.0" else "\nraise ImportError('too new')\n")
+        files = {"setuptools/__init__.py": "", "setuptools/build_meta.py": backend + "\nimport helper\n"}
+        make_wheel(folder, "setuptools", version, files=files)
+    make_wheel(folder, "helper", "1.0")
+    make_sdist(
+        folder, "old", "1.0", backend="setuptools.build_meta", build_requires=["setuptools"],
+        requires_python=">=3.8", dynamic=["dependencies"],
+    )  # fmt: skip
+    uv = (
+        '[tool.uv]\nbuild-constraint-dependencies = ["setuptools<81"]\n'
+        'extra-build-dependencies = { Old = ["helper", { requirement = "helper", match-runtime = true }] }\n'
+    )
+    project(stage.root, "app", "old", more="" if ours else uv)
+    if ours:
+        (stage.root / "pypm-workspace.toml").write_text(
+            '[resolution]\nbuild = { allow = ["old"], constraints = ["setuptools<81"], '
+            'requires = { old = ["helper"] } }\n'
+        )
+    assert set(locked(stage)) == {"app", "old"}
+    said(stage, "sync")
+    said(stage, "exec", "python", "-c", "import old")

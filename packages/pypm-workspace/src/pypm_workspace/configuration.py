@@ -299,6 +299,10 @@ class Settings:
     of_uv: bool = False
     """uv's users are at home here: the settings are those of ``[tool.uv]``, or a uv.lock lies beside them."""
     build_allow: tuple[NormalizedName, ...] = ()
+    build_constraints: tuple[Asked, ...] = ()
+    """Hold for what build backends need, wherever something is built."""
+    build_requires: tuple[tuple[NormalizedName, tuple[Asked, ...]], ...] = ()
+    """What else the build of a package needs, besides what it says itself. Sorted by name."""
     no_build: tuple[NormalizedName, ...] = ()
     no_binary: tuple[NormalizedName, ...] = ()
     """``*`` stands for all."""
@@ -334,6 +338,8 @@ _completable = (
     "excludes",
     "stated",
     "build_default",
+    "build_constraints",
+    "build_requires",
     "no_build",
     "no_binary",
     "conflicts",

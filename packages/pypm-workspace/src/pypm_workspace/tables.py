@@ -127,6 +127,8 @@ class BuildTable(_Strict):
     default: Literal["never", "always"] = "never"
     allow: list[Name] = []
     never: list[Name] = []
+    constraints: list[str] = []
+    requires: dict[Name, list[str]] = {}
 
 
 class ConflictTable(_Strict):

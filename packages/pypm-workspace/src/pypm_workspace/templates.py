@@ -179,6 +179,10 @@ def _resolution(settings: Settings) -> dict[str, Any]:
         build["allow"] = list(settings.build_allow)
     if settings.no_build:
         build["never"] = list(settings.no_build)
+    if settings.build_constraints:
+        build["constraints"] = [_text(entry) for entry in settings.build_constraints]
+    if settings.build_requires:
+        build["requires"] = {name: [_text(e) for e in asked] for name, asked in settings.build_requires}
     if build:
         table["build"] = build
     if settings.exclude_newer_package:

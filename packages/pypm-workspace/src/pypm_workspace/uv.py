@@ -57,6 +57,7 @@ _in_file = (
     "stated",
     "build_default",
     "build_refused",
+    "build_requires",
     "no_build",
     "no_binary",
 )
@@ -177,6 +178,8 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
         stated=read_stated(uv, (*UV, "dependency-metadata"), complaints),
         build_default=flag_at(uv, (*UV, "no-build"), complaints) is False,
         build_refused=flag_at(uv, (*UV, "no-build"), complaints) is True,
+        build_constraints=requirements_at(uv, (*UV, "build-constraint-dependencies"), complaints),
+        build_requires=_build_requires(uv, complaints),
         no_build=names_at(uv, (*UV, "no-build-package"), complaints),
         no_binary=no_binary,
         of_uv=True,
@@ -281,6 +284,24 @@ def _strategy_of_indexes(uv: Table, complaints: Complaints) -> None:
             f"`{value}` is not followed: the first index that has a name is the only one asked for it",
             "`[tool.uv.sources]` says which index a name is to come from",
         )
+
+
+def _build_requires(
+    uv: Table, complaints: Complaints
+) -> tuple[tuple[NormalizedName, tuple[Asked, ...]], ...]:
+    """uv's ``extra-build-dependencies``. That the version is to be the one installed later, which uv can be
+    told as well, is not known of."""
+    path = (*UV, "extra-build-dependencies")
+    found = []
+    for key, entries in table_at(uv, path, complaints).items():
+        name = name_at(key, (*path, key), complaints)
+        plain = entries
+        if isinstance(entries, list):
+            plain = [e.get("requirement") if isinstance(e, dict) else e for e in entries]
+        asked = requirements_at({key: plain}, (*path, key), complaints)
+        if name is not None:
+            found.append((name, asked))
+    return tuple(sorted(found))
 
 
 def _written(file: str, path: KeyPath) -> Written:

@@ -19,6 +19,7 @@ from pypm_model.facts import Metadata, MetadataKey
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
+from pypm_model.requirement_text import to_text
 from pypm_workspace.configuration import Member, Settings
 from pypm_workspace.workspace import Workspace
 
@@ -83,6 +84,14 @@ class Tools:
         """Whose build backends may run."""
         policy = self.workspace.build_policy if self.workspace else BuildPolicy()
         return replace(policy, allow=policy.allow | self.may_build) if self.may_build else policy
+
+    @cached_property
+    def build_besides(self) -> Mapping[NormalizedName, tuple[str, ...]]:
+        """What the workspace says that builds need besides what they say themselves, by name."""
+        return {
+            name: tuple([to_text(entry.requirement) for entry in asked])
+            for name, asked in self.settings.build_requires
+        }
 
     @cached_property
     def store(self) -> Store:
