@@ -156,17 +156,25 @@ SETTINGS = {
     "resolution.prereleases.mode": "As above.",
     "resolution.prereleases.only": "Names whose pre-releases are as good as final releases; nobody else's are taken.",
     "resolution.exclude-newer": "A date or time: files uploaded later are not seen. A date counts to its end, in UTC.",
-    "resolution.exclude-newer-package": 'Exceptions: `name = "2026-11-01"`, or `false` for no cut-off.',
+    "resolution.exclude-newer-package": 'Exceptions: `name = "2026-11-01"`, a period (`"2 days"`), or `false` for no cut-off.',
     "resolution.cooldown": 'A period (`"7 days"`), or a table: files must have been public for so long.',
     "resolution.cooldown.period": "As above.",
     "resolution.cooldown.except": "Names the cooldown is not for.",
     "resolution.constraints": "Requirements that hold for a package if something asks for it.",
     "resolution.overrides": "Requirements that replace what anybody asks of that package.",
     "resolution.excludes": "Dependencies on these names are dropped wherever they occur.",
+    "resolution.dependency-metadata": "What packages depend on, in the place of what their own metadata says: it is then not fetched, and nothing is built for it.",
+    "resolution.dependency-metadata.name": "The package.",
+    "resolution.dependency-metadata.version": "The version it is said of; not given: of all.",
+    "resolution.dependency-metadata.requires-dist": 'Requirements; those of an extra have `extra == "NAME"` in their markers.',
+    "resolution.dependency-metadata.requires-python": "The Pythons it is for.",
+    "resolution.dependency-metadata.provides-extra": "Names of its extras.",
     "resolution.build": "Whose build backends may run: [sdists and builds](../how-to/builds-and-sdists.md).",
     "resolution.build.default": "`always`: any sdist may be built.",
     "resolution.build.allow": "Names whose sdists may be built.",
     "resolution.build.never": "Names that are only ever installed from a wheel.",
+    "resolution.build.constraints": "Requirements that hold for what build backends need, wherever something is built.",
+    "resolution.build.requires": 'What the build of a package needs besides what it says itself: `name = ["setuptools<81"]`.',
     "resolution.no-binary": "Names that are never installed from a wheel; `*` for all.",
     "resolution.conflicts": "Lists of `{ member, extra, group }`: of each list at most one is ever installed.",
     "resolution.conflicts.member": "A member.",
@@ -364,6 +372,7 @@ WARNINGS = {
     "provenance-unread": "What an index has of a file's publisher (PEP 740) could not be asked or read; the lock goes without, an audit says nothing of it.",
     "publisher-changed": "A version that is newly locked has another publisher than the one that was locked before.",
     "sbom-unreadable": "A bill of materials inside of a wheel cannot be read; the others are.",
+    "index-strategy": "uv's `index-strategy` wants a name looked for on all indexes; pypm asks the first that has it, and no other.",
     "index-not-asked": "An index could not be asked whether versions are yanked; `pypm audit` tells what the cache knows.",
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
@@ -378,7 +387,7 @@ WARNINGS = {
     "sibling-version": "A member asks for a version of a sibling that the sibling has not; it is used all the same.",
     "unknown-key": "A key under `[project]` that no standard knows.",
 }
-CHANGING = {"Warned", "_warn", "_warn_once"}
+CHANGING = {"Warned", "_warn", "_warn_once", "warn_as"}
 """Functions whose first argument is the code of a warning."""
 
 

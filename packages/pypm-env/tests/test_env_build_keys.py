@@ -21,7 +21,9 @@ from pypm_model.records import replace
 BACKENDS = ["flit_core.buildapi", "hatchling.build", "setuptools.build_meta"]
 
 
-def key(folder: Path, kind: Kind = "editable", environment: str = "one", **more: str) -> str | None:
+def key(
+    folder: Path, kind: Kind = "editable", environment: str = "one", today: str = "", **more: str
+) -> str | None:
     made = folder_key(
         folder,
         kind,
@@ -29,7 +31,7 @@ def key(folder: Path, kind: Kind = "editable", environment: str = "one", **more:
         replace(build_environment(folder.parent), digest=environment),
         more,
         (),
-        Repositories(),
+        Repositories(lambda: today),
     )
     return None if made is None else made.key
 
@@ -256,6 +258,16 @@ def test_versions_from_git(make: Callable[..., Path]) -> None:
     assert key(folder) == tagged
     (folder / "new.txt").write_text("x")
     assert key(folder) is None, "uncommitted changes give versions that hold a date"
+    # What the metadata says beyond that is known for the day.
+    today, tomorrow = "2026-11-26", "2026-11-27"
+    dated = key(folder, "metadata", today=today)
+    assert dated is not None and dated == key(folder, "metadata", today=today)
+    assert dated != key(folder, "metadata", today=tomorrow)
+    (folder / "other.txt").write_text("x")
+    assert dated != key(folder, "metadata", today=today)
+    git("add", ".")
+    git("commit", "-qm", "two")
+    assert key(folder, "metadata", today=today) == key(folder, "metadata", today=tomorrow) is not None
 
 
 def test_keys_of_archives(tmp_path: Path, make: Callable[..., Path]) -> None:

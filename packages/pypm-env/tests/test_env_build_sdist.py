@@ -9,7 +9,7 @@ from kit.wheels import make_project, make_sdist, sha256
 from pypm_env.build.builder import Builder
 from pypm_env.build.environment import BuildEnvironment
 from pypm_env.build.failures import BuildFailed
-from pypm_env.build.jobs import Built, Described
+from pypm_env.build.jobs import Built, Described, Memory
 from pypm_env.build.sdist import Source, build_sources
 from pypm_env.build.system import InvalidBuildSystem
 from pypm_model.records import replace
@@ -112,3 +112,29 @@ def test_a_wheel_of_another_version_is_refused(tmp_path: Path) -> None:
     with Builder() as builder:
         (result,) = build_sources(builder, [Source(folder, "wheel", "acme", "2")], Prepared(tmp_path))
     assert isinstance(result, BuildFailed) and "version 1.0 instead of 2" in str(result)
+
+
+def test_a_backend_that_may_read_any_file_is_asked_once_for_a_tree(tmp_path: Path) -> None:
+    """Neither for what it wants besides, nor for the metadata; of a changed tree it is asked again."""
+    folder = make_project(
+        tmp_path / "acme", "acme", "1", backend="in-tree", requires=["httpx"], dynamic=("dependencies",)
+    )
+    log = tmp_path / "log"
+    (backend,) = (path for path in folder.rglob("*.py") if "def build_wheel" in path.read_text())
+    backend.write_text(
+        backend.read_text() + f"\n\ndef get_requires_for_build_wheel(settings=None):\n"
+        f"    open({str(log)!r}, 'a').write('asked ')\n    return []\n"
+    )
+    known: dict[str, str] = {}
+    memory = Memory(lambda keys: {key: known[key] for key in keys if key in known}, known.update)
+
+    def told() -> tuple[bool, str]:
+        with Builder(memory=memory) as builder:
+            (result,) = build_sources(builder, [Source(folder, "metadata")], Prepared(tmp_path))
+        assert isinstance(result, Described)
+        return result.kept, log.read_text()
+
+    assert told() == (False, "asked ")
+    assert told() == (True, "asked ")
+    (folder / "more.txt").write_text("x")
+    assert told() == (False, "asked asked ")

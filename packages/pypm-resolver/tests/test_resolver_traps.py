@@ -816,6 +816,15 @@ def test_t22_sdists_that_may_not_be_built_are_one_line_and_the_hint_allows_them(
     )
 
 
+def test_t22_where_several_must_be_built_the_hint_allows_them_together() -> None:
+    told = Release(unreadable="only building it would tell, and that is not allowed", needs_build=True)
+    universe = Universe({"a": {"1.0": ["b"]}, "b": {"1.0": told}, "c": {"1.0": told}, "d": {"1.0": []}})
+    assert universe.explain(request(["a", "c", "d"])).hints == (
+        "allowing the builds of b and c gives a solution, if what they then depend on fits: "
+        '[resolution] build = { allow = ["b", "c"] }',
+    )
+
+
 def test_a_requirement_of_two_extras_is_in_force_where_both_are_asked_for_by_whoever() -> None:
     universe = Universe(
         {

@@ -14,6 +14,8 @@ from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource,
 from pypm_workspace.asks import Backend
 from pypm_workspace.direct_reference import direct_reference, git_url, relative_path
 from pypm_workspace.discover import discover
+from pypm_workspace.faults import InvalidManifest
+from pypm_workspace.snapshot import members_from_snapshot
 
 Make = Callable[[Mapping[str, str]], Path]
 
@@ -324,3 +326,118 @@ def test_addresses_and_paths() -> None:
     assert relative_path("C:\\ws\\x", ".", "C:/ws") == "x"
     assert relative_path("D:\\x", ".", "C:/ws") == "D:/x"
     assert relative_path("/abs/x", ".", "/abs/ws") == "../x"
+
+
+def test_sdists_are_built_where_uv_is_used(make: Make) -> None:
+    """As its users have it from uv: `[tool.uv]` or a uv.lock tells, a workspace file of ours ends it."""
+
+    def policy(**files: str) -> bool:
+        return discover(
+            make({name.replace("__", "."): text for name, text in files.items()})
+        ).build_policy.default
+
+    plain = project("a", "old")
+    assert not policy(pyproject__toml=plain)
+    assert policy(pyproject__toml=plain + "[tool.uv]\n")
+    assert policy(pyproject__toml=plain + "[tool.uv]\ndefault-groups = []\n")
+    assert not policy(pyproject__toml=plain + "[tool.uv]\nno-build = true\n")
+    assert policy(pyproject__toml=plain, uv__lock="version = 1\n")
+    (root := make({"pyproject.toml": plain + "[tool.uv]\n", "pypm-workspace.toml": "[workspace]\n"}))
+    assert not discover(root).build_policy.default
+
+
+def test_uvs_exceptions_from_the_cut_off_may_be_periods(make: Make) -> None:
+    table = '[tool.uv]\nexclude-newer = "1 week"\n'
+    exceptions = (
+        'exclude-newer-package = { b = "2 days", c = "PT12H", d = "2026-01-01", e = false, F_g = "1w" }\n'
+    )
+    settings = discover(make({"pyproject.toml": project("a") + table + exceptions})).settings
+    assert settings.cooldown == 604800
+    assert settings.exclude_newer_package == (
+        ("b", "172800 seconds"),
+        ("c", "43200 seconds"),
+        ("d", "2026-01-02T00:00:00Z"),
+        ("e", ""),
+        ("f-g", "604800 seconds"),
+    )
+
+
+def test_a_uv_toml_beside_the_manifest_has_the_settings(make: Make) -> None:
+    """Those that it may have: uv then passes over them in the manifest. The rest is the manifest's."""
+    manifest = project(
+        "a",
+        "b",
+        more="""[tool.uv]
+exclude-newer = "2020-01-01"
+constraint-dependencies = ["c<2"]
+[[tool.uv.index]]
+name = "own"
+url = "https://own.example.test/simple"
+default = true
+[tool.uv.sources]
+b = { index = "own" }
+""",
+    )
+    file = """resolution = "lowest"
+no-build-package = ["x"]
+[[index]]
+name = "ours"
+url = "https://ours.example.test/simple"
+default = true
+"""
+    root = make({"pyproject.toml": manifest, "uv.toml": file})
+    workspace = discover(root)
+    request = workspace.request()
+    assert (request.strategy, request.exclude_newer, request.build.no_build) == ("lowest", "", {"x"})
+    assert [ask.requirement.name for ask in request.constraints] == ["c"]
+    assert [(i.name, i.default, i.explicit) for i in workspace.indexes] == [
+        ("ours", True, False),
+        ("own", False, True),
+    ]
+    assert str(workspace.place(workspace.indexes[0].written)) == "uv.toml:3:1"
+    again = members_from_snapshot(workspace.snapshot(), root=str(root))
+    assert discover(root, snapshot=again) == workspace
+    assert discover(make({"pyproject.toml": project("a"), "uv.toml": file})).build_policy.default
+
+
+def test_faults_in_a_uv_toml_have_their_lines(make: Make) -> None:
+    text = 'exclude-newer = "x"\nsources = {}\nno-build = 1\n[[index]]\nname = "a"\n'
+    with pytest.raises(InvalidManifest) as caught:
+        discover(make({"pyproject.toml": project("a"), "uv.toml": text}))
+    assert [str(fault.place) for fault in caught.value.faults] == [f"uv.toml:{n}:1" for n in range(1, 5)]
+
+
+def test_what_of_uvs_indexes_is_not_had_is_told_with_its_line(make: Make) -> None:
+    text = """[tool.uv]
+find-links = ["wheels", "https://user:secret@links.example.test/all.html"]
+[[tool.uv.index]]
+name = "flat"
+url = "https://flat.example.test/whl"
+format = "flat"
+[[tool.uv.index]]
+name = "folder"
+url = "wheels"
+format = "flat"
+"""
+    with pytest.raises(InvalidManifest) as caught:
+        discover(make({"pyproject.toml": project("a", more=text)}))
+    assert [str(fault.place) for fault in caught.value.faults] == [
+        "pyproject.toml:7:25",
+        "pyproject.toml:11:1",
+    ]
+    assert "secret" not in str(caught.value.faults[0])
+
+
+def test_a_strategy_for_indexes_that_is_not_followed_is_told(make: Make) -> None:
+    unsafe = '[tool.uv]\nindex-strategy = "unsafe-best-match"\n'
+    more = '[[tool.uv.index]]\nname = "in"\nurl = "https://in.example.test/simple"\n'
+    (told,) = discover(make({"pyproject.toml": project("a", more=unsafe + more)})).warnings
+    assert told.code == "index-strategy" and told.message.startswith(
+        "pyproject.toml:7:1: `unsafe-best-match`"
+    )
+    for text in (
+        unsafe,
+        unsafe + more + "explicit = true\n",
+        unsafe.replace("unsafe-best-match", "first-index") + more,
+    ):
+        assert not discover(make({"pyproject.toml": project("a", more=text)})).warnings

@@ -522,6 +522,7 @@ def test_inputs_name_all_that_was_looked_at(many: Path) -> None:
         "p/c/pyproject.toml",
         "pypm-workspace.toml",
         "pyproject.toml",
+        "uv.toml",
     ]
     assert [(seen.path, seen.mtime_ns == -1) for seen in inputs.folders] == [("p", False), ("q", True)]
     stat = (many / "p/a/pyproject.toml").stat()

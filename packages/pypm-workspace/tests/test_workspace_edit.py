@@ -272,9 +272,10 @@ override-dependencies = ["o>=1; sys_platform == 'linux'"]
 constraint-dependencies = ["c<2", "d<2", "e<2"]
 environments = ["sys_platform == 'linux'"]
 exclude-newer = "2026-01-01T00:00:00Z"
-exclude-newer-package = { o = false }
+exclude-newer-package = { o = false, p = "2 days" }
 no-build-package = ["nb"]
 no-build = false
+dependency-metadata = [{ name = "o", version = "1.0", requires-dist = ["p"], provides-extra = ["q"] }]
 default-groups = "all"
 conflicts = [[{ package = "a", extra = "x" }, { package = "a", extra = "y" }]]
 [tool.uv.workspace]
@@ -314,3 +315,7 @@ explicit = true
 
     assert plain(after) == plain(before)
     assert after.settings.exclude_newer_package == before.settings.exclude_newer_package
+    plainly = [
+        (s.name, s.version, [a.requirement for a in s.requires], s.extras) for s in after.settings.stated
+    ]
+    assert plainly == [("o", "1.0", [parse("p")], ("q",))]

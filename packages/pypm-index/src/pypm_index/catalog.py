@@ -57,7 +57,7 @@ from pypm_store.store import Store
 
 if TYPE_CHECKING:
     from pypm_index import builds, direct, find_links, locating, metadata_text, network
-    from pypm_index.direct import DirectNeedsBuild, Workplace
+    from pypm_index.direct import DirectNeedsBuild, Sourced, Workplace
     from pypm_index.find_links import Folder
     from pypm_index.metadata_fetch import NeedsBuild
     from pypm_index.network import Network
@@ -91,6 +91,8 @@ class Catalog:
         build_policy: BuildPolicy | None = None,
         build_metadata: BuildMetadata | None = None,
         root: Path | None = None,
+        sourced: Sourced | None = None,
+        stated: Mapping[NormalizedName, Sequence[Metadata]] | None = None,
         listener: Listener = ignore,
         workers: int | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -101,7 +103,10 @@ class Catalog:
         pages from before this run are asked for again, all or those of the names given.
         *build_metadata* is called, in the thread of `wait`, for what only a build tells and
         *build_policy* allows; None: nothing is built. *root* is what relative direct sources are
-        relative to. *fetcher* replaces the way to the network.
+        relative to, *sourced* what the projects there say of where their requirements come from (see
+        `pypm_index.direct`). *stated* is what the user says that packages depend on, by name: the first with
+        the version in its key, or none, counts, and nothing is asked or built for it. *fetcher* replaces the
+        way to the network.
         """
         self._store = store
         self._indexes = indexes
@@ -110,6 +115,8 @@ class Catalog:
         self._policy = build_policy if build_policy is not None else BuildPolicy()
         self._build_metadata = build_metadata
         self._root = root if root is not None else Path.cwd()
+        self._sourced = sourced
+        self._stated = stated if stated is not None else {}
         self._listener = listener
         self._workers = workers
         self._environ = environ
@@ -341,6 +348,7 @@ class Catalog:
             self._clock,
             self._commits,
             self._anew,
+            self._sourced if self._sourced is not None else direct.as_written,
         )
 
     def keep_commits(
@@ -466,7 +474,11 @@ class Catalog:
         """Answers *keys* from the cache, and begins to fetch the rest."""
         by_index: dict[str, list[MetadataKey]] = {}
         for key in keys:
-            by_index.setdefault(key.index, []).append(key)
+            stated = self._stated_of(key.name, key.version)
+            if stated is not None:
+                self._ledger.settle(key, replace(stated, key=key))
+            else:
+                by_index.setdefault(key.index, []).append(key)
         for name, some in by_index.items():
             index = self._indexes.named(name)
             if index.folder is not None:
@@ -482,6 +494,16 @@ class Catalog:
                 rows_of = self._kept.rows(index, [(key.name, key.version) for key in missing])
                 for key in missing:
                     self._read_from(index, key, rows_of.get((key.name, key.version), ()))
+
+    def _stated_of(self, name: NormalizedName, version: str) -> Metadata | None:
+        """What the user says of the version of a package."""
+        if name not in self._stated:
+            return None
+        wanted = sort_key(version)
+        for one in self._stated[name]:
+            if not one.key.version or sort_key(one.key.version) == wanted:
+                return one
+        return None
 
     def _read_from(self, index: Index, key: MetadataKey, rows: Sequence[FileRow]) -> None:
         """Begins to read the best of *rows*; where there is none, looks at the page first."""
@@ -548,9 +570,24 @@ class Catalog:
 
     def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
         if isinstance(found, Direct):
-            self._ledger.settle(key, found)
-        else:
+            self._ledger.settle(key, self._restated(found))
+            return
+        # Of what only a build would tell: one that is said of a version says which it is as well.
+        stated = next((one for one in self._stated.get(key.name, ()) if one.key.version), None)
+        if stated is None:
             self._builds[key] = found
+        else:
+            found.discard()
+            self._ledger.settle(key, self._restated(Direct(key, found.source, stated.key.version, (), ())))
+
+    def _restated(self, direct: Direct) -> Direct:
+        """*direct* with what the user says of it."""
+        stated = self._stated_of(direct.key.name, direct.version)
+        if stated is None:
+            return direct
+        return replace(
+            direct, requires=stated.requires, extras=stated.extras, requires_python=stated.requires_python
+        )
 
     def _take_metadata(
         self, key: MetadataKey, row: FileRow, found: Metadata | NoMetadata | NeedsBuild
@@ -578,10 +615,8 @@ class Catalog:
         """Has the metadata of *key* built, here and now: that may take a resolution of its own."""
         waiting = self._builds.pop(key)
         try:
-            self._ledger.settle(
-                key,
-                builds.built(waiting, self.cache, self._build_metadata, self._policy),
-            )
+            fact = builds.built(waiting, self.cache, self._build_metadata, self._policy)
+            self._ledger.settle(key, self._restated(fact) if isinstance(fact, Direct) else fact)
         except BaseException as error:
             self._ledger.fail(key, error)
 

@@ -25,6 +25,7 @@ from pypm_index.ports import BuildNeed, Fetcher
 from pypm_index.sdist_metadata import NotAnSdist, of_folder, of_sdist, of_unpacked
 from pypm_index.wheel_tail import NotAWheel
 from pypm_model.artifacts import Artifact, Located
+from pypm_model.errors import PypmError
 from pypm_model.events import Listener, ignore
 from pypm_model.facts import Direct, DirectKey
 from pypm_model.markers.coverage import atoms
@@ -42,6 +43,16 @@ SEEN = "direct-seen"
 """Kind of a small fact: what an address or ref was, and when: (sha256 or commit, seconds)."""
 _MAX_AGE = 600
 """Seconds in which a branch, or a file at an address, need not be asked for again."""
+
+
+Sourced = Callable[[Path, DirectSource, tuple[str, ...]], tuple[str, ...]]
+"""Requirements of the project in a tree, which comes from that source, with what the project itself says of
+where they come from: those become direct references."""
+
+
+def as_written(tree: Path, source: DirectSource, requires: tuple[str, ...]) -> tuple[str, ...]:
+    """`Sourced` for one who takes metadata as it is."""
+    return requires
 
 
 @record
@@ -63,6 +74,7 @@ class Workplace:
     """Where branches and tags are taken to be, as a lock has it."""
     anew: Collection[NormalizedName] = ()
     """Whose branches are asked for again, however lately that was done."""
+    sourced: Sourced = as_written
 
     @property
     def git(self) -> Git:
@@ -80,10 +92,14 @@ class DirectNeedsBuild:
     need: BuildNeed
     scratch: Path | None = None
     """A folder to be removed afterwards."""
+    sourced: Sourced = as_written
 
     def finished(self, metadata: bytes, cache: MetadataCache) -> Direct:
         """The fact, from what the build said; remembered where the source is pinned by digest."""
         headers = metadata_text.read(metadata)
+        sourced = _sourced(headers, self.key, self.need.folder, self.source, self.sourced)
+        if sourced is not headers:
+            headers, metadata = sourced, metadata_text.with_requirements(metadata, sourced.requires_dist)
         _keep(cache, self.source, metadata)
         return _direct(self.key, self.source, headers)
 
@@ -150,10 +166,12 @@ def _at_path(key: DirectKey, source: PathSource, place: Workplace) -> Direct | D
     if path.is_dir():
         headers = of_folder(path)
         if headers is not None:
-            return _direct(key, source, headers)
+            return _direct(key, source, _sourced(headers, key, path, source, place.sourced))
         if not (path / "pyproject.toml").is_file() and not (path / "setup.py").is_file():
             raise BadSource(key.name, source.path, "the folder has neither pyproject.toml nor setup.py")
-        return DirectNeedsBuild(key, source, BuildNeed(key.name, "", path, source.path))
+        return DirectNeedsBuild(
+            key, source, BuildNeed(key.name, "", path, source.path), sourced=place.sourced
+        )
     if not path.is_file():
         raise BadSource(key.name, source.path, "there is no such file or folder")
     _, digest = measure(path, place.cache)
@@ -206,7 +224,8 @@ def _of_commit(key: DirectKey, pinned: GitSource, place: Workplace) -> Direct | 
         if headers is None:
             shown = f"{redacted(pinned.url)}@{pinned.commit[:12]}"
             need = BuildNeed(key.name, "", tree, shown, pinned.commit)
-            return DirectNeedsBuild(key, pinned, need, scratch)
+            return DirectNeedsBuild(key, pinned, need, scratch, place.sourced)
+        headers = _sourced(headers, key, tree, pinned, place.sourced)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -252,6 +271,14 @@ def _of_file(
         _keep(place.cache, pinned, _as_text(headers))
         return _direct(key, pinned, headers)
     return DirectNeedsBuild(key, pinned, BuildNeed(key.name, "", tree, filename, pinned.sha256), scratch)
+
+
+def _sourced(headers: Headers, key: DirectKey, tree: Path, source: DirectSource, sourced: Sourced) -> Headers:
+    try:
+        requires = sourced(tree, source, headers.requires_dist)
+    except PypmError as error:
+        raise BadSource(key.name, _shown(source), str(error)) from error
+    return headers if requires == headers.requires_dist else replace(headers, requires_dist=requires)
 
 
 def _direct(key: DirectKey, source: DirectSource, headers: Headers) -> Direct:

@@ -88,6 +88,17 @@ def read(data: bytes) -> Headers:
     )
 
 
+def with_requirements(data: bytes, requires: Iterable[str]) -> bytes:
+    """*data* with *requires* in the place of its own requirements."""
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    end = _end.search(text)
+    head, rest = (text[: end.start()], text[end.start() :]) if end else (text, "")
+    kept = _field.sub(lambda field: "" if field[1].lower() == "requires-dist" else field[0], head)
+    lines = [line for line in kept.split("\n") if line] + [f"Requires-Dist: {line}" for line in requires]
+    return ("\n".join(lines) + "\n" + rest).encode()
+
+
 def facts(headers: Headers, key: MetadataKey, origin: str) -> Metadata | NoMetadata:
     """What *headers*, read from the file named *origin*, say of *key*.
 

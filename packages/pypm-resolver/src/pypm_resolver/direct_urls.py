@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
@@ -11,7 +12,8 @@ def direct_source(url: str) -> DirectSource:
     """The folder, archive or commit at *url*, credentials and fragment taken off.
 
     ``git+https://host/repo@ref#subdirectory=sub`` is a commit, ``file:///…`` a path, everything else
-    an archive at an address. Fragments are those of pip: ``subdirectory`` and ``sha256``.
+    an archive at an address. Fragments are those of pip: ``subdirectory`` and ``sha256``, and of paths
+    ``editable``; ``file:../lib`` is relative to the workspace's root.
     """
     parts = urlsplit(url)
     fragment = parse_qs(parts.fragment)
@@ -28,7 +30,10 @@ def direct_source(url: str) -> DirectSource:
         address = urlunsplit((parts.scheme.removeprefix("git+"), netloc, path, "", ""))
         return GitSource(address, ref=unquote(ref), subdirectory=subdirectory)
     if parts.scheme == "file":
-        return PathSource(unquote(parts.path), sha256=sha256)
+        path = unquote(parts.path)
+        if re.match(r"/[A-Za-z]:", path):
+            path = path[1:]
+        return PathSource(path, "editable" in fragment, sha256)
     address = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
     return UrlSource(address, subdirectory=subdirectory, sha256=sha256)
 

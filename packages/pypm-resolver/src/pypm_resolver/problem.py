@@ -28,6 +28,7 @@ from pypm_model.markers import (
     negate,
     parse,
     requires_python,
+    without_extras,
 )
 from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record
@@ -262,6 +263,7 @@ class Problem:
                     where = self._asked(item, wanted)
                     if not disjoint(where, self.where):
                         found.append((DirectKey(name, source), where))
+        extras = self._extras_of_directs(knowledge)
         seen: set[tuple[DirectKey, Diagram]] = set()
         position = 0
         while position < len(found):
@@ -273,10 +275,32 @@ class Problem:
             seen.add((key, where))
             for requirement in direct.requires:
                 if requirement.url and requirement.name not in self.members:
+                    if not _is_wanted(requirement.marker, extras.get(key.name, set())):
+                        continue
                     inner = DirectKey(requirement.name, direct_source(requirement.url))
                     inside = both(where, parse(_without_extra(requirement.marker)))
                     if not disjoint(inside, self.where):
                         found.append((inner, inside))
+        return found
+
+    def _extras_of_directs(self, knowledge: Knowledge) -> dict[NormalizedName, set[NormalizedName]]:
+        """Extras that members and direct sources ask for, by name: what others bring need not be there."""
+        found: dict[NormalizedName, set[NormalizedName]] = {}
+        if not knowledge.directs:
+            return found
+        asked = [wanted.requirement for item in self.items.values() for wanted in item.asks]
+        for requirement in (*asked, *(ask.requirement for ask in self.request.overrides)):
+            found.setdefault(requirement.name, set()).update(requirement.extras)
+        grown = True
+        while grown:
+            grown = False
+            for key, direct in knowledge.directs.items():
+                own = found.get(key.name, set())
+                for requirement in direct.requires:
+                    known = found.setdefault(requirement.name, set())
+                    if not known.issuperset(requirement.extras) and _is_wanted(requirement.marker, own):
+                        known.update(requirement.extras)
+                        grown = True
         return found
 
     def _asked(self, item: Item, wanted: Wanted) -> Diagram:
@@ -388,6 +412,11 @@ def _by_name(asks: tuple[Ask, ...]) -> dict[NormalizedName, tuple[Ask, ...]]:
     for ask in asks:
         found[ask.requirement.name] = (*found.get(ask.requirement.name, ()), ask)
     return found
+
+
+def _is_wanted(marker: str, extras: set[NormalizedName]) -> bool:
+    """Whether what has *marker* is asked for somewhere if just *extras* are."""
+    return "extra" not in marker or without_extras(parse(marker), frozenset(extras)) != FALSE
 
 
 def _without_extra(marker: str) -> str:

@@ -19,6 +19,9 @@ from pypm_resolver.problem import ItemKey, flag_name
 from pypm_resolver.region import Region
 from pypm_resolver.wording import of_requirement
 
+EVERY = NormalizedName("*")
+"""Stands for every name among what a remedy lifts."""
+
 
 def remedies(region: Region, found: Grounds, where: Diagram) -> tuple[Remedy, ...]:
     """What may help against *found*, which was found in *region*: the most telling first."""
@@ -135,6 +138,15 @@ class _Remedies:
                     f'[resolution] build = {{ allow = ["{name}"] }}',
                     name,
                     lifted=((name, "build"),),
+                )
+                # Where one needs to be built others often do. Of one kind: not said if the first helped.
+                yield Remedy(
+                    "build",
+                    replace(request, build=replace(request.build, default=True)),
+                    "allowing the builds of {builds} gives a solution, if what they then depend on fits: "
+                    "[resolution] build = {{ allow = [{quoted}] }}",
+                    name,
+                    lifted=((EVERY, "build"),),
                 )
             case "python":
                 yield from self._newer_python(package, mask)

@@ -19,6 +19,7 @@ from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Remedy, Resolution, Unsolvable
 from pypm_model.sources import IndexSource, Source
 from pypm_model.specifiers import InvalidSpecifier, contains
+from pypm_resolver.remedies import EVERY
 from pypm_resolver.session import Session
 from pypm_resolver.verify import verify
 
@@ -92,6 +93,18 @@ class Trials:
         against = _against(remedy.name, resolution, facts) if "{against}" in remedy.text else ""
         if "{against}" in remedy.text and not against:
             return  # nothing is overridden: it is not the override that helped
+        if "{builds}" in remedy.text:
+            builds = _builds(resolution, self._facts)
+            if len(builds) < 2:
+                return  # that has been tried alone
+            self._hints.append(
+                remedy.text.format(
+                    builds=", ".join(builds[:-1]) + f" and {builds[-1]}",
+                    quoted=", ".join(f'"{name}"' for name in builds),
+                )
+            )
+            self._helped.add((remedy.kind, remedy.origin))
+            return
         place = self._place(remedy.origin) if remedy.origin is not None else ""
         text = remedy.text.replace("{place}", place).replace("{versions}", versions)
         self._hints.append(text.replace("{against}", against))
@@ -104,6 +117,16 @@ def _versions(name: NormalizedName | None, resolution: Resolution) -> str:
         return ""
     *most, last = versions
     return f" ({name} {', '.join(most)} and {last})" if most else f" ({name} {last})"
+
+
+def _builds(resolution: Resolution, facts: Iterable[Fact]) -> list[NormalizedName]:
+    """Names in *resolution* that only a build tells about, sorted."""
+    unbuilt = {
+        (fact.key.name, fact.key.version)
+        for fact in facts
+        if isinstance(fact, NoMetadata) and fact.needs_build
+    }
+    return sorted({p.name for p in resolution.packages if (p.name, p.version) in unbuilt})
 
 
 def _against(name: NormalizedName | None, resolution: Resolution, facts: Iterable[Fact]) -> str:
@@ -156,6 +179,6 @@ def _lifted(fact: Fact, lifted: tuple[tuple[NormalizedName, str], ...]) -> Fact:
                     fact.yank_reasons,
                     fact.status,
                 )
-            case NoMetadata(key=key) if key.name == name and (fact.needs_build or kind == "too-new"):
+            case NoMetadata(key=key) if name in (key.name, EVERY) and (fact.needs_build or kind == "too-new"):
                 return Metadata(key, (), ())
     return fact

@@ -21,6 +21,8 @@ def of_requirement(requirement: Requirement) -> str:
 
 def plain_url(url: str) -> str:
     """The address without user name and password."""
-    scheme, _, rest = url.partition("://")
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        return url.partition("#")[0]  # a path relative to the root
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

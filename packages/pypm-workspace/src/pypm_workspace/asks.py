@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pypm_model import markers
+from pypm_model import markers, names
 from pypm_model.later import later
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask, MemberRequest, Origin
 from pypm_model.requirements import Requirement
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pypm_workspace import direct_reference
 else:
     direct_reference = later("pypm_workspace.direct_reference")
+
+
+_extra = pattern(r"""\bextra *== *['"]([^'"]+)['"]""")
 
 
 @record
@@ -59,6 +63,14 @@ class AskMaker:
                 for name, asked in member.groups
             ),
         )
+
+    def sourced(self, member: Member, requirements: Iterable[Requirement]) -> Iterator[tuple[Ask, ...]]:
+        """For each of *requirements*, which somebody else says *member* has (``extra == "x"`` in the markers
+        of those of an extra), what it comes to with the sources that hold for the member."""
+        for item, requirement in enumerate(requirements):
+            extra = _extra.search(requirement.marker)
+            asked = (Asked(requirement, "project.dependencies", item),)
+            yield tuple(self._asks(member, asked, extra=names.normalize(extra[1]) if extra else ""))
 
     def workspace_asks(self, asked: Iterable[Asked], file: str) -> Iterator[Ask]:
         """Constraints and overrides as the workspace states them: sources apply, the catalog does not."""

@@ -243,6 +243,19 @@ class ConflictItem:
 
 
 @record
+class StatedMetadata:
+    """What a package depends on, as the user has it, in the place of what its own metadata says."""
+
+    name: NormalizedName
+    version: str = ""
+    """Empty: of all versions."""
+    requires: tuple[Asked, ...] = ()
+    """With ``extra == "x"`` in the markers of an extra's requirements, as in metadata."""
+    extras: tuple[NormalizedName, ...] = ()
+    requires_python: str = ""
+
+
+@record
 class Settings:
     """Everything that holds for the workspace as a whole."""
 
@@ -270,18 +283,26 @@ class Settings:
     exclude_newer: str = ""
     """RFC 3339 in UTC, whole seconds."""
     exclude_newer_package: tuple[tuple[NormalizedName, str], ...] = ()
-    """Exceptions: a date-time, or empty for "no cut-off"."""
+    """Exceptions: a date-time, a period such as ``172800 seconds``, or empty for "no cut-off"."""
     cooldown: int = 0
     """Seconds a file must have been public; 0: none."""
     cooldown_except: tuple[NormalizedName, ...] = ()
     constraints: tuple[Asked, ...] = ()
     overrides: tuple[Asked, ...] = ()
     excludes: tuple[NormalizedName, ...] = ()
+    stated: tuple[StatedMetadata, ...] = ()
+    """In the order of the text: the first that fits a version counts."""
     build_default: bool = False
     """Every sdist may be built."""
     build_refused: bool = False
-    """It was said that none may; matters in a uv workspace, where the default is that all may."""
+    """It was said that none may; matters where uv is used, for there the default is that all may."""
+    of_uv: bool = False
+    """uv's users are at home here: the settings are those of ``[tool.uv]``, or a uv.lock lies beside them."""
     build_allow: tuple[NormalizedName, ...] = ()
+    build_constraints: tuple[Asked, ...] = ()
+    """Hold for what build backends need, wherever something is built."""
+    build_requires: tuple[tuple[NormalizedName, tuple[Asked, ...]], ...] = ()
+    """What else the build of a package needs, besides what it says itself. Sorted by name."""
     no_build: tuple[NormalizedName, ...] = ()
     no_binary: tuple[NormalizedName, ...] = ()
     """``*`` stands for all."""
@@ -315,7 +336,10 @@ _completable = (
     "constraints",
     "overrides",
     "excludes",
+    "stated",
     "build_default",
+    "build_constraints",
+    "build_requires",
     "no_build",
     "no_binary",
     "conflicts",

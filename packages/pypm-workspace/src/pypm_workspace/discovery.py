@@ -13,6 +13,7 @@ from pypm_model.digests import blake2b
 from pypm_model.errors import PypmError
 from pypm_model.events import Warned
 from pypm_model.later import later
+from pypm_model.records import replace
 from pypm_workspace.checks import check
 from pypm_workspace.configuration import Member, Settings, Written, completed
 from pypm_workspace.errors import InvalidWorkspace, MemberOutsideRoot, MemberWithoutManifest, NoWorkspace
@@ -36,6 +37,8 @@ else:
 
 WORKSPACE = "pypm-workspace.toml"
 PROJECT = "pyproject.toml"
+UV_LOCK = "uv.lock"
+UV_TOML = "uv.toml"
 
 
 class Disk(Protocol):
@@ -97,10 +100,12 @@ class Discovery:
             raise NoWorkspace(self.root)
         if file is not None:
             kind = "pypm"
-            settings = completed(file.settings or Settings(), (own.settings if own else None) or Settings())
+            settings = completed(file.settings or Settings(), self.uv_settings(own, beside_ours=True))
         else:
-            settings = (own.settings if own else None) or Settings()
+            settings = self.uv_settings(own)
             kind = "uv" if settings.file else "project"
+            if not settings.of_uv and self.see_file(UV_LOCK).mtime_ns >= 0:
+                settings = replace(settings, of_uv=True)
         self.stop_if_wrong()
         # 2. the folders of the members, and their manifests
         folders = self.member_folders(settings, kind)
@@ -185,10 +190,10 @@ class Discovery:
             self.faults.append(document)
             entry = Remembered(seen, digest, None, None)
         else:
-            complaints = Complaints(path, text)
+            complaints = Complaints(path, text, above=("tool", "uv") if path == UV_TOML else ())
             member, settings = reader(document, path, complaints)
             self.faults += complaints.faults()
-            warnings = tuple(Warned("unknown-key", str(fault)) for fault in complaints.warnings())
+            warnings = tuple(Warned(code, str(fault)) for code, fault in complaints.warnings())
             entry = Remembered(seen, digest, member, settings, warnings)
         self.remembered[path] = entry
         return entry
@@ -211,6 +216,22 @@ class Discovery:
         if not (isinstance(tool, dict) and "uv" in tool):
             return member, Settings()
         return member, uv.read_settings(document, file=path, root=self.slashed, complaints=complaints)
+
+    def uv_settings(self, own: Remembered | None, *, beside_ours: bool = False) -> Settings:
+        """What uv is told at the root: in its manifest, and in a file of uv's own, which is looked for
+        *beside_ours* only if the manifest has something for uv."""
+        settings = (own.settings if own else None) or Settings()
+        if beside_ours and not settings.of_uv:
+            return settings
+        found = self.manifest(UV_TOML, self.read_uv_file)
+        if found is None or found.settings is None:
+            return settings
+        return uv.with_file(settings, found.settings)
+
+    def read_uv_file(
+        self, document: Table, path: str, complaints: Complaints
+    ) -> tuple[Member | None, Settings | None]:
+        return None, uv.read_file(document, root=self.slashed, complaints=complaints)
 
     @property
     def slashed(self) -> str:

@@ -65,11 +65,13 @@ class Complaints:
     Lines are looked up at the end and only if there is something to say: most files are fine.
     """
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, *, above: KeyPath = ()) -> None:
+        """*above* is what the paths of the complaints have, and those of the file do not."""
         self.file = file
         self.text = text
+        self._above = above
         self._faults: list[tuple[KeyPath, str, str | None]] = []
-        self._warnings: list[tuple[KeyPath, str, str | None]] = []
+        self._warnings: list[tuple[str, tuple[KeyPath, str, str | None]]] = []
 
     def __bool__(self) -> bool:
         """Whether there are faults."""
@@ -77,24 +79,38 @@ class Complaints:
 
     def muted(self) -> Complaints:
         """A listener for a second look at what somebody else already complains about."""
-        return Complaints(self.file, self.text)
+        return Complaints(self.file, self.text, above=self._above)
 
     def add(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         """The value at *path* is wrong. Only the first word on one path is kept."""
+        path = self._own(path)
         if all(path != known for known, _, _ in self._faults):
             self._faults.append((path, message, remedy))
 
     def warn(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         """The value at *path* is odd, but can be used."""
-        self._warnings.append((path, message, remedy))
+        self.warn_as("unknown-key", path, message, remedy)
+
+    def warn_as(self, code: str, path: KeyPath, message: str, remedy: str | None = None) -> None:
+        """`warn`, under a code of its own."""
+        self._warnings.append((code, (self._own(path), message, remedy)))
+
+    def _own(self, path: KeyPath) -> KeyPath:
+        size = len(self._above)
+        return path[size:] if size and path[:size] == self._above else path
 
     def faults(self) -> tuple[Fault, ...]:
         """The faults with their places, in the text's order."""
         return _located(self.file, self.text, self._faults)
 
-    def warnings(self) -> tuple[Fault, ...]:
-        """The warnings with their places, in the text's order."""
-        return _located(self.file, self.text, self._warnings)
+    def warnings(self) -> tuple[tuple[str, Fault], ...]:
+        """The warnings with their codes and places: by code, then in the text's order."""
+        codes = sorted({code for code, _ in self._warnings})
+        return tuple(
+            (code, fault)
+            for code in codes
+            for fault in _located(self.file, self.text, [found for c, found in self._warnings if c == code])
+        )
 
 
 def _located(file: str, text: str, found: list[tuple[KeyPath, str, str | None]]) -> tuple[Fault, ...]:

@@ -42,3 +42,15 @@ def seconds(text: str) -> int:
     if match and any(match.groups()):
         return sum(int(n or 0) * s for n, s in zip(match.groups(), (604800, 86400, 3600, 60, 1), strict=True))
     raise ValueError(f"`{text}` is no period such as `7 days`")
+
+
+def moment_or_period(value: object) -> str:
+    """*value* as `moment` has it, or, where it is the length of a period, as ``604800 seconds``. Raises
+    ValueError with a clause."""
+    try:
+        return moment(value)
+    except ValueError as error:
+        try:
+            return f"{seconds(str(value))} seconds"
+        except ValueError:
+            raise error from None

@@ -15,6 +15,7 @@ from pypm_model import names
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_workspace.configuration import (
+    Asked,
     AuditIgnore,
     AuditSettings,
     BoundaryRule,
@@ -34,6 +35,7 @@ from pypm_workspace.faults import Complaints, nearest
 from pypm_workspace.fields import described, name_at, requirements_at
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
+from pypm_workspace.stated_metadata import read_stated
 from pypm_workspace.tables import (
     AuditTable,
     CheckTable,
@@ -59,6 +61,8 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
     raw = resolution if isinstance(resolution, dict) else {}
     constraints = requirements_at(raw, ("resolution", "constraints"), complaints)
     overrides = requirements_at(raw, ("resolution", "overrides"), complaints)
+    build_constraints, build_requires = _build(raw, complaints)
+    stated = read_stated(raw, ("resolution", "dependency-metadata"), complaints)
     _unique(document, ("catalog",), complaints)
     _indexes(document, complaints)
     if model is None or complaints:
@@ -109,8 +113,11 @@ def read_workspace_file(document: Table, *, root: str, complaints: Complaints) -
         constraints=constraints,
         overrides=overrides,
         excludes=_sorted(policy.excludes),
+        stated=stated,
         build_default=policy.build.default == "always",
         build_allow=_sorted(policy.build.allow),
+        build_constraints=build_constraints,
+        build_requires=build_requires,
         no_build=_sorted(policy.build.never),
         no_binary=_sorted(policy.no_binary),
         conflicts=tuple(
@@ -359,3 +366,20 @@ def _bare(kind: Any) -> Any:
         arguments = [a for a in get_args(kind) if a is not type(None)]
         kind = arguments[0]
     return kind
+
+
+def _build(
+    resolution: Table, complaints: Complaints
+) -> tuple[tuple[Asked, ...], tuple[tuple[NormalizedName, tuple[Asked, ...]], ...]]:
+    """What builds need: constraints for all of them, and what some need besides."""
+    path: KeyPath = ("resolution", "build")
+    table = resolution.get("build")
+    if not isinstance(table, dict):
+        return (), ()
+    constraints = requirements_at(table, (*path, "constraints"), complaints)
+    found = table.get("requires")
+    more: Table = found if isinstance(found, dict) else {}
+    requires = [
+        (names.normalize(key), requirements_at(more, (*path, "requires", key), complaints)) for key in more
+    ]
+    return constraints, tuple(sorted(requires))

@@ -37,6 +37,7 @@ from pypm_workspace.configuration import (
     PluginPin,
     Settings,
     SourceRule,
+    StatedMetadata,
     Task,
     Written,
 )
@@ -65,6 +66,7 @@ _records: dict[str, type] = {
         PluginPin,
         Settings,
         SourceRule,
+        StatedMetadata,
         Task,
         UrlSource,
         Written,

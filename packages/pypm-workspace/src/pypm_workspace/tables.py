@@ -11,7 +11,7 @@ from pypm_model.markers import InvalidMarker
 from pypm_model.patterns import pattern
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.targets import environment_marker
-from pypm_workspace.moments import moment, seconds
+from pypm_workspace.moments import moment, moment_or_period, seconds
 
 _export_name = pattern(r"pylock\.toml|pylock\.[^.]+\.toml|.+\.txt")
 
@@ -62,6 +62,10 @@ def _seconds(value: Any) -> Any:
 
 def _cut_off(value: Any) -> Any:
     return "" if value is False else moment(value)
+
+
+def _own_cut_off(value: Any) -> Any:
+    return "" if value is False else moment_or_period(value)
 
 
 Groups = Annotated[list[str], BeforeValidator(_all_groups)]
@@ -123,6 +127,8 @@ class BuildTable(_Strict):
     default: Literal["never", "always"] = "never"
     allow: list[Name] = []
     never: list[Name] = []
+    constraints: list[str] = []
+    requires: dict[Name, list[str]] = {}
 
 
 class ConflictTable(_Strict):
@@ -133,6 +139,16 @@ class ConflictTable(_Strict):
     group: Name = ""
 
 
+class MetadataTable(_Strict):
+    """One entry of ``[[resolution.dependency-metadata]]``."""
+
+    name: Name
+    version: str = ""
+    requires_dist: list[str] = []
+    requires_python: str = ""
+    provides_extra: list[Name] = []
+
+
 class ResolutionTable(_Strict):
     """``[resolution]``"""
 
@@ -140,11 +156,12 @@ class ResolutionTable(_Strict):
     fork_strategy: Literal["requires-python", "fewest"] = "requires-python"
     prereleases: Annotated[PrereleaseTable, _wrapped("mode")] = PrereleaseTable(mode="if-necessary")
     exclude_newer: Annotated[str, BeforeValidator(_cut_off)] = ""
-    exclude_newer_package: dict[Name, Annotated[str, BeforeValidator(_cut_off)]] = {}
+    exclude_newer_package: dict[Name, Annotated[str, BeforeValidator(_own_cut_off)]] = {}
     cooldown: Annotated[CooldownTable, _wrapped("period")] | None = None
     constraints: list[str] = []
     overrides: list[str] = []
     excludes: list[Name] = []
+    dependency_metadata: list[MetadataTable] = []
     build: BuildTable = BuildTable()
     no_binary: list[Name] = []
     conflicts: list[list[ConflictTable]] = []

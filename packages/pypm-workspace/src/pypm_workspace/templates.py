@@ -9,7 +9,7 @@ from tomlkit.items import Array
 
 from pypm_model import names, requirement_text
 from pypm_model.sources import GitSource, IndexSource, PathSource, Source, UrlSource
-from pypm_workspace.configuration import Asked, Settings
+from pypm_workspace.configuration import Asked, Settings, StatedMetadata
 
 
 def new_project(
@@ -166,6 +166,8 @@ def _resolution(settings: Settings) -> dict[str, Any]:
             table[key] = _array(tuple(_text(entry) for entry in asked))
     if settings.excludes:
         table["excludes"] = _array(settings.excludes)
+    if settings.stated:
+        table["dependency-metadata"] = [_metadata(stated) for stated in settings.stated]
     if settings.no_binary:
         table["no-binary"] = _array(settings.no_binary)
     if settings.find_links:
@@ -177,6 +179,10 @@ def _resolution(settings: Settings) -> dict[str, Any]:
         build["allow"] = list(settings.build_allow)
     if settings.no_build:
         build["never"] = list(settings.no_build)
+    if settings.build_constraints:
+        build["constraints"] = [_text(entry) for entry in settings.build_constraints]
+    if settings.build_requires:
+        build["requires"] = {name: [_text(e) for e in asked] for name, asked in settings.build_requires}
     if build:
         table["build"] = build
     if settings.exclude_newer_package:
@@ -193,6 +199,17 @@ def _resolution(settings: Settings) -> dict[str, Any]:
             for conflict in settings.conflicts
         ]
     return table
+
+
+def _metadata(stated: StatedMetadata) -> dict[str, Any]:
+    fields = {
+        "name": stated.name,
+        "version": stated.version,
+        "requires-dist": [_text(entry) for entry in stated.requires],
+        "requires-python": stated.requires_python,
+        "provides-extra": list(stated.extras),
+    }
+    return {key: value for key, value in fields.items() if value}
 
 
 def _text(asked: Asked) -> str:

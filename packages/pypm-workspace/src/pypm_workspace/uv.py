@@ -35,12 +35,44 @@ from pypm_workspace.fields import (
     text_at,
     texts_at,
 )
-from pypm_workspace.moments import moment, seconds
+from pypm_workspace.moments import moment_or_period, seconds
 from pypm_workspace.positions import KeyPath, dotted
 from pypm_workspace.source_tables import read_sources
+from pypm_workspace.stated_metadata import read_stated
 from pypm_workspace.toml_reading import Table
 
 UV: KeyPath = ("tool", "uv")
+UV_TOML = "uv.toml"
+"""A file beside the root's manifest that says what stands in ``[tool.uv]`` elsewhere, without the table. What
+it may say counts from there alone."""
+_in_file = (
+    "indexes",
+    "find_links",
+    "strategy",
+    "fork_strategy",
+    "prereleases",
+    "exclude_newer",
+    "cooldown",
+    "exclude_newer_package",
+    "stated",
+    "build_default",
+    "build_refused",
+    "build_requires",
+    "no_build",
+    "no_binary",
+)
+_not_in_file = (
+    "workspace",
+    "sources",
+    "managed",
+    "package",
+    "default-groups",
+    "dependency-groups",
+    "dev-dependencies",
+    "environments",
+    "required-environments",
+    "conflicts",
+)
 _prereleases = {
     "disallow": "never",
     "allow": "allow",
@@ -103,13 +135,14 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
     tool = document.get("tool")
     uv = table_at(tool, UV, complaints) if isinstance(tool, dict) else {}
     if not uv:
-        return Settings()
+        return Settings(of_uv=True)
     members: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     if "workspace" in uv:
         workspace = table_at(uv, (*UV, "workspace"), complaints)
         members = texts_at(workspace, (*UV, "workspace", "members"), complaints)
         exclude = texts_at(workspace, (*UV, "workspace", "exclude"), complaints)
+    _strategy_of_indexes(uv, complaints)
     cut_off, cooldown = _cut_off(uv.get("exclude-newer"), (*UV, "exclude-newer"), complaints)
     groups = _default_groups(uv, complaints)
     no_binary = names_at(uv, (*UV, "no-binary-package"), complaints)
@@ -132,7 +165,7 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
             strict=False,
         ),
         indexes=read_indexes(uv, file, complaints.muted()),
-        find_links=texts_at(uv, (*UV, "find-links"), complaints),
+        find_links=_find_links(uv, complaints),
         strategy=_choice(uv, "resolution", _strategies, complaints) or "highest",
         fork_strategy=_choice(uv, "fork-strategy", _forks, complaints) or "requires-python",
         prereleases=_choice(uv, "prerelease", _prereleases, complaints) or "if-necessary",
@@ -142,12 +175,35 @@ def read_settings(document: Table, *, file: str, root: str, complaints: Complain
         constraints=requirements_at(uv, (*UV, "constraint-dependencies"), complaints),
         overrides=requirements_at(uv, (*UV, "override-dependencies"), complaints),
         excludes=names_at(uv, (*UV, "exclude-dependencies"), complaints),
+        stated=read_stated(uv, (*UV, "dependency-metadata"), complaints),
         build_default=flag_at(uv, (*UV, "no-build"), complaints) is False,
         build_refused=flag_at(uv, (*UV, "no-build"), complaints) is True,
+        build_constraints=requirements_at(uv, (*UV, "build-constraint-dependencies"), complaints),
+        build_requires=_build_requires(uv, complaints),
         no_build=names_at(uv, (*UV, "no-build-package"), complaints),
         no_binary=no_binary,
+        of_uv=True,
         conflicts=_conflicts(uv, complaints),
     )
+
+
+def read_file(document: Table, *, root: str, complaints: Complaints) -> Settings:
+    """The settings in ``uv.toml``, as `with_file` takes them; *complaints* are about ``[tool.uv]``."""
+    for key in _not_in_file:
+        if key in document:
+            complaints.add((*UV, key), f"`{key}` is for a project: it belongs in [tool.uv] of pyproject.toml")
+    read_indexes(document, UV_TOML, complaints)
+    return read_settings({"tool": {"uv": document}}, file=UV_TOML, root=root, complaints=complaints)
+
+
+def with_file(settings: Settings, of_file: Settings) -> Settings:
+    """*settings* with what ``uv.toml`` says where it counts. Indexes of the manifest then serve who names
+    them in a source, and nobody else."""
+    taken = {name: getattr(of_file, name) for name in _in_file}
+    known = {index.name for index in of_file.indexes}
+    own = [replace(i, explicit=True, default=False) for i in settings.indexes if i.name not in known]
+    taken["indexes"] = (*of_file.indexes, *own)
+    return replace(settings, of_uv=True, **taken)
 
 
 def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSetting, ...]:
@@ -171,22 +227,85 @@ def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSet
             if "url" not in entry:
                 complaints.add(path, "`url` is missing in this index")
             continue
+        if text_at(entry, (*path, "format"), complaints) == "flat" and _is_web(url):
+            complaints.add(
+                (*path, "format"), f"a flat index on the web, such as {_shown(url)}, is not supported", _FLAT
+            )
+            continue
         if name is None:
             name = "pypi" if default else f"uv-index-{position + 1}"
         if name in seen:
             complaints.add((*path, "name"), f"two indexes are named `{name}`")
             continue
         seen[name] = position
-        found.append(IndexSetting(name, url, explicit, default, Written(file, dotted(path))))
+        found.append(IndexSetting(name, url, explicit, default, _written(file, path)))
     for position, url in enumerate(texts_at(uv, (*UV, "extra-index-url"), complaints)):
-        written = Written(file, dotted((*UV, "extra-index-url", position)))
+        written = _written(file, (*UV, "extra-index-url", position))
         found.append(IndexSetting(f"uv-extra-{position + 1}", url, written=written))
     url = text_at(uv, (*UV, "index-url"), complaints)
     if url is not None and not any(index.default for index in found):
-        found.append(
-            IndexSetting("pypi", url, default=True, written=Written(file, dotted((*UV, "index-url"))))
-        )
+        found.append(IndexSetting("pypi", url, default=True, written=_written(file, (*UV, "index-url"))))
     return tuple(found)
+
+
+_FLAT = "a folder is, and so is an index of the simple API"
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def _shown(url: str) -> str:
+    """*url* without user and password."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _find_links(uv: Table, complaints: Complaints) -> tuple[str, ...]:
+    found = texts_at(uv, (*UV, "find-links"), complaints)
+    for item, url in enumerate(found):
+        if _is_web(url):
+            told = f"a page of links on the web, {_shown(url)}, is not supported"
+            complaints.add((*UV, "find-links", item), told, _FLAT)
+    return found
+
+
+def _strategy_of_indexes(uv: Table, complaints: Complaints) -> None:
+    """uv can look for a name on all indexes. Whoever can publish on one of them then owns all names."""
+    value = text_at(uv, (*UV, "index-strategy"), complaints)
+    implicit = [
+        e for e in array_at(uv, (*UV, "index"), complaints) if isinstance(e, dict) and not e.get("explicit")
+    ]
+    if value in ("unsafe-first-match", "unsafe-best-match") and (implicit or uv.get("extra-index-url")):
+        complaints.warn_as(
+            "index-strategy",
+            (*UV, "index-strategy"),
+            f"`{value}` is not followed: the first index that has a name is the only one asked for it",
+            "`[tool.uv.sources]` says which index a name is to come from",
+        )
+
+
+def _build_requires(
+    uv: Table, complaints: Complaints
+) -> tuple[tuple[NormalizedName, tuple[Asked, ...]], ...]:
+    """uv's ``extra-build-dependencies``. That the version is to be the one installed later, which uv can be
+    told as well, is not known of."""
+    path = (*UV, "extra-build-dependencies")
+    found = []
+    for key, entries in table_at(uv, path, complaints).items():
+        name = name_at(key, (*path, key), complaints)
+        plain = entries
+        if isinstance(entries, list):
+            plain = [e.get("requirement") if isinstance(e, dict) else e for e in entries]
+        asked = requirements_at({key: plain}, (*path, key), complaints)
+        if name is not None:
+            found.append((name, asked))
+    return tuple(sorted(found))
+
+
+def _written(file: str, path: KeyPath) -> Written:
+    return Written(file, dotted(path[len(UV) :] if file == UV_TOML else path))
 
 
 def _choice(uv: Table, key: str, choices: dict[str, str], complaints: Complaints) -> str | None:
@@ -237,13 +356,11 @@ def _cut_off(value: Any, path: KeyPath, complaints: Complaints) -> tuple[str, in
     if value is None:
         return "", 0
     try:
-        return moment(value), 0
+        cut_off = moment_or_period(value)
     except ValueError as error:
-        try:
-            return "", seconds(str(value))
-        except ValueError:
-            complaints.add(path, f"`exclude-newer`: {error}")
-            return "", 0
+        complaints.add(path, f"`exclude-newer`: {error}")
+        return "", 0
+    return ("", seconds(cut_off)) if cut_off.endswith("seconds") else (cut_off, 0)
 
 
 def _cut_offs(uv: Table, complaints: Complaints) -> tuple[tuple[NormalizedName, str], ...]:
@@ -257,7 +374,7 @@ def _cut_offs(uv: Table, complaints: Complaints) -> tuple[tuple[NormalizedName, 
             found.append((name, ""))
             continue
         try:
-            found.append((name, moment(value)))
+            found.append((name, moment_or_period(value)))
         except ValueError as error:
             complaints.add((*path, key), str(error))
     return tuple(sorted(found))

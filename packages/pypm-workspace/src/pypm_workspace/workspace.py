@@ -145,11 +145,11 @@ class Workspace:
 
     @property
     def build_policy(self) -> BuildPolicy:
-        """Whose build backends may run, by the settings. In a uv workspace sdists are built unless its
+        """Whose build backends may run, by the settings. Where uv is used sdists are built unless its
         settings refuse it, as its users have it from uv; elsewhere only what is allowed by name."""
         settings = self.settings
         return BuildPolicy(
-            settings.build_default or (self.kind == "uv" and not settings.build_refused),
+            settings.build_default or (settings.of_uv and not settings.build_refused),
             frozenset(settings.build_allow),
             frozenset(settings.no_binary),
             frozenset(settings.no_build),

@@ -75,6 +75,7 @@ class Builder:
         self._forking = forking
         self._temporary = temporary
         self._repositories = Repositories()
+        self._just_made: dict[tuple[Path, str], Made | None] = {}
         self._hosts: dict[tuple[str, tuple[Path, ...]], BuildHost] = {}
         self._lock = threading.Lock()
         self._folders: list[Path] = []
@@ -108,8 +109,11 @@ class Builder:
         remembered: Mapping[str, str] = {}
         if any(job.kind == "metadata" for job in wanted):
             keys = {
-                n: self._made(job) for n, job in enumerate(wanted) if job.kind == "metadata" and job.system
+                n: self._just_made.pop((job.folder, job.environment.identity), None) or self._made(job)
+                for n, job in enumerate(wanted)
+                if job.kind == "metadata" and job.system
             }
+            self._just_made.clear()
             remembered = self._memory.get([made.key for made in keys.values() if isinstance(made, Made)])
         fresh: dict[str, str] = {}
 
@@ -151,11 +155,20 @@ class Builder:
         for number, each in enumerate(classes):
             if each is not None:
                 first.setdefault(each, number)
-        asked = [n for n, each in enumerate(classes) if each is None or first[each] == n]
+        known, keys = self._known_requirements(wanted, classes)
+        asked = [n for n, each in enumerate(classes) if n not in known and (each is None or first[each] == n)]
         subjects = [wanted[n].subject for n in asked]
         answers = dict(
             zip(asked, self._each(lambda n: self._ask(wanted[asked[n]]), subjects, listener), strict=True)
         )
+        fresh = {
+            keys[n]: json.dumps(found)
+            for n, found in answers.items()
+            if n in keys and isinstance(found, tuple)
+        }
+        if fresh:
+            self._memory.put(fresh)
+        answers.update(known)
         # Where the one that was asked for all failed, each of them says for itself what is wrong.
         left = [
             n
@@ -169,6 +182,20 @@ class Builder:
             answers[n] if n in answers else answers[first[each]]  # type: ignore[index]
             for n, each in enumerate(classes)
         )
+
+    def _known_requirements(
+        self, jobs: Sequence[Job], classes: Sequence[tuple[str, ...] | None]
+    ) -> tuple[dict[int, tuple[str, ...] | PypmError], dict[int, str]]:
+        """What is remembered of backends that may look at any file before they answer, and the keys of those
+        that metadata is wanted of."""
+        keys = {}
+        for number, (job, each) in enumerate(zip(jobs, classes, strict=True)):
+            if each is None and job.kind == "metadata" and job.system:
+                made = self._just_made[job.folder, job.environment.identity] = self._made(job)
+                if made is not None:
+                    keys[number] = f"requires {made.key}"
+        texts = self._memory.get(list(keys.values())) if keys else {}
+        return {n: tuple(json.loads(texts[key])) for n, key in keys.items() if key in texts}, keys
 
     # --- wheels ----------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def folder_key(
     repositories: Repositories,
 ) -> Made | None:
     """What a result of *kind* from the project in *folder* is made from, or None if that cannot be told
-    (the tree is too large, or its version comes from a repository with changes).
+    (the tree is too large, or what is built has a version from a repository with changes).
 
     *steered_by* is what `steering` found, once for all projects.
     """
@@ -90,7 +91,7 @@ def folder_key(
     if kind == "editable":
         parts.append(os.path.realpath(folder))
     if counted.repository:
-        state = repositories.state(folder)
+        state = repositories.state(folder, dated=kind == "metadata")
         if state is None:
             return None
         parts.append(state)
@@ -119,25 +120,37 @@ def is_unchanged(folder: Path, made: Made) -> bool:
     return all(_known_by(here, path) == content for path, content in made.files.items())
 
 
+def _today() -> str:
+    """The date, here and in UTC: tools differ in which one they take."""
+    now = datetime.now(UTC)
+    return f"{now:%Y-%m-%d} {now.astimezone():%Y-%m-%d}"
+
+
 class Repositories:
     """States of git repositories, each asked for once."""
 
-    def __init__(self) -> None:
-        self._known: dict[Path, str | None] = {}
+    def __init__(self, today: Callable[[], str] = _today) -> None:
+        self._known: dict[Path, tuple[str, str] | None] = {}
+        self._today = today
         self._lock = threading.Lock()
 
-    def state(self, folder: Path) -> str | None:
-        """Names the commit, branch and tags around *folder*: empty outside of any repository, None
-        with uncommitted changes (a version may then hold today's date) or without git."""
+    def state(self, folder: Path, *, dated: bool = False) -> str | None:
+        """Names the commit, branch and tags around *folder*: empty outside of any repository, None without
+        git. With uncommitted changes a version may hold today's date: None, or, if *dated*, a state that
+        holds for today."""
         root = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), None)
         if root is None:
             return ""
         with self._lock:
             if root not in self._known:
                 self._known[root] = self._ask(root)
-            return self._known[root]
+            known = self._known[root]
+        if known is None or not known[1]:
+            return known and known[0]
+        return "\n".join((*known, self._today())) if dated else None
 
-    def _ask(self, root: Path) -> str | None:
+    def _ask(self, root: Path) -> tuple[str, str] | None:
+        """What is committed, and what is not."""
         answers = []
         for command in (
             ["describe", "--tags", "--long", "--always", "--abbrev=40"],
@@ -157,7 +170,8 @@ class Repositories:
             except (OSError, subprocess.CalledProcessError):
                 return None
             answers.append(done.stdout.decode("utf-8", errors="replace"))
-        return None if answers.pop().strip() else "\n".join(answers)
+        changes = answers.pop().strip()
+        return "\n".join(answers), changes
 
 
 def _conditions(

@@ -7,7 +7,7 @@ requirement texts in, a `BuildEnvironment` with them out (or a `PypmError`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pypm_env.build.builder import Builder
@@ -17,6 +17,7 @@ from pypm_env.build.jobs import Job, Result, Settings
 from pypm_env.build.system import BuildSystem, read_build_system
 from pypm_model.errors import PypmError
 from pypm_model.events import Listener, ignore
+from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import field, record, replace
 
 Prepare = Callable[[tuple[str, ...]], BuildEnvironment]
@@ -38,10 +39,16 @@ class Source:
 
 
 def build_sources(
-    builder: Builder, sources: Iterable[Source], prepare: Prepare, listener: Listener = ignore
+    builder: Builder,
+    sources: Iterable[Source],
+    prepare: Prepare,
+    listener: Listener = ignore,
+    *,
+    besides: Mapping[NormalizedName, tuple[str, ...]] | None = None,
 ) -> tuple[Result, ...]:
     """What each source asks for, in order: its build requirements are read, the backend is asked for
-    more, the environment with all of them is prepared, and the result is built or looked up.
+    more, the environment with all of them is prepared, and the result is built or looked up. *besides* has
+    what projects of these names need to be built and do not say.
 
     An error (also one of *prepare*) stands in its source's place.
     """
@@ -53,7 +60,8 @@ def build_sources(
     for number, source in enumerate(wanted):
         try:
             system = read_build_system(source.folder, shown=source.shown or None)
-            jobs[number] = (_job(source, environments.of(system.requires), system), system)
+            needed = (*system.requires, *_besides(source, besides))
+            jobs[number] = (_job(source, environments.of(needed), system), system)
         except PypmError as error:
             results[number] = error
     # 2. What the backends want besides.
@@ -64,7 +72,7 @@ def build_sources(
             results[number] = more
             continue
         try:
-            complete = environments.of((*system.requires, *more))
+            complete = environments.of((*system.requires, *_besides(wanted[number], besides), *more))
             jobs[number] = (replace(job, environment=complete), system)
         except PypmError as error:
             results[number] = error
@@ -72,6 +80,10 @@ def build_sources(
     order = [number for number in order if number not in results]
     results.update(zip(order, builder.build((jobs[n][0] for n in order), listener), strict=True))
     return tuple(results[number] for number in range(len(wanted)))
+
+
+def _besides(source: Source, besides: Mapping[NormalizedName, tuple[str, ...]] | None) -> tuple[str, ...]:
+    return besides.get(normalize(source.name), ()) if besides else ()
 
 
 class _Environments:

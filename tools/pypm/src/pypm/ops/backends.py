@@ -25,7 +25,9 @@ def backends_of(tools: Tools, workspace: Workspace) -> Mapping[NormalizedName, B
     ]
     with tools.store.using():
         prepare = prepare_for(tools, tools.interpreter())
-        results = build_sources(tools.builder, sources, prepare, tools.world.listener)
+        results = build_sources(
+            tools.builder, sources, prepare, tools.world.listener, besides=tools.build_besides
+        )
     found = {}
     for member, result in zip(members, results, strict=True):
         if isinstance(result, PypmError):
@@ -46,7 +48,9 @@ def describe(tools: Tools, need: BuildNeed) -> bytes:
     )
     with tools.store.using():
         prepare = prepare_for(tools, tools.interpreter())
-        (result,) = build_sources(tools.builder, [source], prepare, tools.world.listener)
+        (result,) = build_sources(
+            tools.builder, [source], prepare, tools.world.listener, besides=tools.build_besides
+        )
     if isinstance(result, PypmError):
         raise result
     assert isinstance(result, Described)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pypm_model.errors import PypmError
 from pypm_model.freshness import Stale, stale_folder
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import to_text
 from pypm_model.sources import PathSource
+
+if TYPE_CHECKING:
+    from pypm_index.direct import Sourced
 
 _MANIFEST = "pyproject.toml"
 
@@ -30,16 +35,25 @@ def stale_folders(root: str, lock: Lock, members: Collection[NormalizedName] | N
     these need. Nothing is known of a folder that is not there, or whose metadata only a build would tell."""
     found: list[Stale] = []
     needed: frozenset[NormalizedName] | None = None
+    sourced: Sourced | None = None
     for package, path in _folders(lock):
         if members is not None:
             needed = _needed(lock, members) if needed is None else needed
             if package.name not in needed:
                 continue
-        found += _stale(package, Path(root) / path)
+        if sourced is None:
+            sourced = _sourced(root)
+        found += _stale(package, Path(root) / path, sourced)
     return found
 
 
-def _stale(package: LockedPackage, folder: Path) -> Iterable[Stale]:
+def _sourced(root: str) -> Sourced:
+    from pypm.ops.direct_sources import DirectSources
+
+    return DirectSources(Path(root))
+
+
+def _stale(package: LockedPackage, folder: Path, sourced: Sourced) -> Iterable[Stale]:
     from pypm_index import metadata_text
     from pypm_index.sdist_metadata import of_pyproject
     from pypm_resolver.files import lower_bound
@@ -52,7 +66,11 @@ def _stale(package: LockedPackage, folder: Path) -> Iterable[Stale]:
     headers = of_pyproject(text, package.version)
     if headers is None:
         return ()
-    requires, _ = metadata_text.requirements(headers.requires_dist)
+    assert isinstance(package.source, PathSource)
+    try:
+        requires, _ = metadata_text.requirements(sourced(folder, package.source, headers.requires_dist))
+    except PypmError:
+        return ()  # locking again tells what is wrong with it
     least = lower_bound(metadata_text.requires_python(headers))
     return stale_folder(package, headers.version, map(to_text, requires), least)
 

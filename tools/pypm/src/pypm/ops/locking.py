@@ -13,6 +13,7 @@ from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.publishers import with_publishers
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
+from pypm.ops.uv_words import in_uvs_words
 from pypm.ops.world import LOCK
 from pypm_model import markers
 from pypm_model.errors import PypmError
@@ -26,13 +27,14 @@ from pypm_model.locks import Lock, LockSettings
 from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask, Origin, Preference, Request
+from pypm_model.requirement_text import to_text
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
 from pypm_model.respelling import kept_spelling
 from pypm_model.sources import GitSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
-from pypm_workspace.configuration import Written
+from pypm_workspace.configuration import StatedMetadata, Written
 from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -183,7 +185,14 @@ def resolved(
         retained.keys = retained.remembered = recall(tools.world, workspace.root)
 
     def answer() -> Resolution:
-        return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
+        try:
+            return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
+        except CannotResolve as error:
+            if not workspace.settings.of_uv:
+                raise
+            told = replace(error, hints=tuple(map(in_uvs_words, error.hints)))
+            told.askers = error.askers
+            raise told from None
 
     commits = {**old.commits(anew), **dict(given)}
     tools.catalog.keep_commits(commits, anew=anew)
@@ -277,4 +286,14 @@ def more_settings(workspace: Workspace) -> Mapping[str, str | tuple[str, ...]]:
         "exclude-newer-package": exceptions,
         "cooldown": f"{settings.cooldown} seconds" if settings.cooldown else "",
         "cooldown-except": tuple(settings.cooldown_except),
+        "dependency-metadata": tuple(map(_stated, settings.stated)),
     }
+
+
+def _stated(stated: StatedMetadata) -> str:
+    """One line: ``lib==2.0 [fast]: idna>=3; six``."""
+    head = f"{stated.name}=={stated.version}" if stated.version else stated.name
+    extras = f" [{', '.join(stated.extras)}]" if stated.extras else ""
+    python = f" (Python {stated.requires_python})" if stated.requires_python else ""
+    asks = ", ".join(to_text(entry.requirement) for entry in stated.requires)
+    return f"{head}{extras}{python}: {asks}"

@@ -22,10 +22,10 @@ from pypm_model.artifacts import Artifact
 from pypm_model.digests import sha256
 from pypm_model.errors import Place, PypmError
 from pypm_model.locks import Pin
-from pypm_model.names import NormalizedName, normalize
+from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record
 from pypm_model.requests import Ask, Origin
-from pypm_model.requirement_text import InvalidRequirement, parse
+from pypm_model.requirement_text import InvalidRequirement, parse, to_text
 from pypm_model.sources import DirectSource, GitSource, IndexSource, MemberSource, PathSource, UrlSource
 from pypm_store.tree import Tree
 from pypm_workspace.configuration import Member
@@ -222,7 +222,8 @@ def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[st
     from pypm.ops.lone_lock import lone_pins
 
     asks = tuple(_ask(tools, text, item) for item, text in enumerate(requires))
-    pins = lone_pins(tools, interpreter, BUILD, asks, _build_place)
+    held = _constraints(tools)
+    pins = lone_pins(tools, interpreter, BUILD, asks, lambda origin: _build_place(tools, origin), held)
     digests = [dist.tree for dist in provide(tools, pins, interpreter, editable=False).dists]
     tools.cache.put_values(REMEMBERED, {key: digests})
     return _environment(interpreter, [(tools.store.tree_path(digest), digest) for digest in digests])
@@ -245,6 +246,10 @@ def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...])
         "members": [tools.member_paths.get(normalize(_name_of(text)), "") for text in requires],
         "root": str(tools.root),
     }
+    if tools.settings.build_constraints:
+        facts["constraints"] = [to_text(entry.requirement) for entry in tools.settings.build_constraints]
+    if tools.settings.stated:
+        facts["stated"] = repr(tools.settings.stated)
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -266,7 +271,21 @@ def _ask(tools: Tools, text: str, item: int) -> Ask:
     return Ask(requirement, origin)
 
 
-def _build_place(origin: Origin) -> Place:
+def _constraints(tools: Tools) -> list[Ask]:
+    """What the workspace has for all builds."""
+    settings = tools.settings
+    return [
+        Ask(
+            requirement,
+            Origin(ROOT, "pyproject.toml" if table.startswith("tool.") else settings.file, table, item),
+        )
+        for requirement, table, item in settings.build_constraints
+    ]
+
+
+def _build_place(tools: Tools, origin: Origin) -> Place:
+    if origin.member == ROOT and tools.workspace is not None:
+        return tools.workspace.place(origin)
     return Place(f"{origin.table} of the project that is built")
 
 
@@ -301,7 +320,13 @@ def _built(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter)
     from pypm_env.build.sdist import build_sources
 
     sources = [project.source for project in projects]
-    results = build_sources(tools.builder, sources, prepare_for(tools, interpreter), tools.world.listener)
+    results = build_sources(
+        tools.builder,
+        sources,
+        prepare_for(tools, interpreter),
+        tools.world.listener,
+        besides=tools.build_besides,
+    )
     failures = [result for result in results if isinstance(result, PypmError)]
     if failures:
         raise failures[0]

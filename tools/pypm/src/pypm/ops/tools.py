@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Self
 from pypm.ops.opening import indexes_of, open_store
 from pypm.ops.retained import Retained
 from pypm.ops.world import World
+from pypm_model.facts import Metadata, MetadataKey
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import BuildPolicy
+from pypm_model.requirement_text import to_text
 from pypm_workspace.configuration import Member, Settings
 from pypm_workspace.workspace import Workspace
 
@@ -84,6 +86,14 @@ class Tools:
         return replace(policy, allow=policy.allow | self.may_build) if self.may_build else policy
 
     @cached_property
+    def build_besides(self) -> Mapping[NormalizedName, tuple[str, ...]]:
+        """What the workspace says that builds need besides what they say themselves, by name."""
+        return {
+            name: tuple([to_text(entry.requirement) for entry in asked])
+            for name, asked in self.settings.build_requires
+        }
+
+    @cached_property
     def store(self) -> Store:
         """The machine's store."""
         return open_store(self.world)
@@ -109,6 +119,7 @@ class Tools:
 
     def new_catalog(self) -> Catalog:
         """A catalog of its own, for a resolution inside another one."""
+        from pypm.ops.direct_sources import DirectSources
         from pypm_index.catalog import Catalog
 
         return Catalog(
@@ -117,6 +128,8 @@ class Tools:
             cache=self.cache,
             environ=self.world.environ,
             root=self.root,
+            sourced=DirectSources(self.root),
+            stated=stated_of(self.settings),
             offline=self.world.offline,
             refresh=self.world.refresh,
             cutoffs=cutoffs_of(self.settings),
@@ -195,12 +208,24 @@ class Tools:
         return {m.name: m.path for m in self.workspace.members} if self.workspace else {}
 
 
+def stated_of(settings: Settings) -> Mapping[NormalizedName, list[Metadata]]:
+    """What the workspace says that packages depend on, by name."""
+    found: dict[NormalizedName, list[Metadata]] = {}
+    for stated in settings.stated:
+        key = MetadataKey(stated.name, stated.version, "")
+        requires = tuple([entry.requirement for entry in stated.requires])
+        found.setdefault(stated.name, []).append(
+            Metadata(key, requires, stated.extras, stated.requires_python)
+        )
+    return found
+
+
 def cutoffs_of(settings: Settings) -> Cutoffs:
     """Which files are too new now: a fixed cut-off, a cooldown, and the exceptions from them."""
     from pypm_index.cutoffs import Cutoffs, earliest, moment
 
-    fixed = settings.exclude_newer
-    relative = moment(f"{settings.cooldown}s", datetime.now(UTC)) if settings.cooldown else ""
+    fixed, now = settings.exclude_newer, datetime.now(UTC)
+    relative = moment(f"{settings.cooldown}s", now) if settings.cooldown else ""
     packages = dict.fromkeys(settings.cooldown_except, fixed)
-    packages.update((name, when) for name, when in settings.exclude_newer_package)
+    packages.update((name, moment(when, now)) for name, when in settings.exclude_newer_package)
     return Cutoffs(earliest(fixed, relative), packages=packages)
