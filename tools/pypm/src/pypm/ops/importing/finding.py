@@ -24,6 +24,7 @@ from pypm_model.requirement_text import InvalidRequirement
 T = TypeVar("T")
 
 PIPFILE = "Pipfile"
+LOCK = "pypm.lock"
 LOCKS: dict[str, Callable[[str, str], Pins]] = {
     "uv.lock": read_uv_lock,
     "poetry.lock": read_poetry_lock,
@@ -112,8 +113,7 @@ def _draft(
     """The manifest in our words, if it must be converted or made, with the pins of requirements files."""
     tool = document.get("tool", {})
     if "poetry" in tool or "pdm" in tool or _says_what_it_wants(document):
-        convert = read_poetry if "poetry" in tool else read_pdm if "pdm" in tool else None
-        draft = None if convert is None else _shaped(MANIFEST, lambda: convert(document))
+        draft = _shaped(MANIFEST, lambda: _converted(document, imported=read(LOCK) is not None))
         unread = [Lost(PIPFILE, "-", "is not read: the manifest says what is asked for")]
         others = unread if read(PIPFILE) is not None else []
         if named.locks or not named.requirements:
@@ -131,6 +131,13 @@ def _draft(
     if named.requirements:
         return *read_requirements(read, named.requirements), own
     return None, None, []
+
+
+def _converted(document: Mapping[str, Any], *, imported: bool) -> Draft | None:
+    tool = document.get("tool", {})
+    if "poetry" in tool:
+        return read_poetry(document, imported=imported)
+    return read_pdm(document) if "pdm" in tool else None
 
 
 def _shaped(file: str, read: Callable[[], T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,15 +19,19 @@ from pypm_workspace.edit import Target
 from pypm_workspace.source_edit import inline, with_source
 
 MANIFEST = "pyproject.toml"
+_TABLES = ("urls", "scripts", "entry-points")
+"""Keys of ``[project]`` that are written as tables of their own."""
 
 
 def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tuple[str, tuple[Lost, ...]]:
     """The manifest *text* (empty: there is none) with what *draft* says in place of the tables of Poetry and
     PDM that say it otherwise, and what there was no place for. *name* and *requires_python* are for a
     draft that has none. Everything outside of those tables stays as it is. Raises `CannotImport`."""
-    rest = without(text, _goes)
+    original = tomllib.loads(text)
+    rest = without(text, lambda path: _goes(original, path))
     if rest is None:
         raise CannotImport(draft.file, "the tables of its tools are scattered: put those of each together")
+    rest = _static(rest, draft.undynamic)
     document = tomllib.loads(rest)
     lost: list[Lost] = []
     head = tomlkit.document()
@@ -59,7 +64,7 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
 
 def _project(draft: Draft, name: str, requires_python: str) -> Table:
     project = tomlkit.table()
-    project["name"] = names.normalize(draft.name or name)
+    project["name"] = draft.name if names.is_valid(draft.name) else _name_from(draft.name or name)
     project["version"] = draft.version or "0.1.0"
     more = dict(draft.more)
     for key in ("description", "readme"):
@@ -69,7 +74,7 @@ def _project(draft: Draft, name: str, requires_python: str) -> Table:
     if python:
         project["requires-python"] = python
     tables: dict[str, Mapping[str, Any]] = {}
-    for key in ("urls", "scripts", "entry-points"):
+    for key in _TABLES:
         if key in more:
             tables[key] = more.pop(key)
     for key, value in more.items():
@@ -78,11 +83,21 @@ def _project(draft: Draft, name: str, requires_python: str) -> Table:
     if draft.extras:
         tables["optional-dependencies"] = {extra: _array(entries) for extra, entries in draft.extras}
     for key, value in tables.items():
-        table = tomlkit.table()
-        for inner, entry in value.items():
-            table[inner] = _subtable(entry) if isinstance(entry, Mapping) else entry
-        project[key] = table
+        project[key] = _table_of(value)
     return project
+
+
+def _name_from(text: str) -> str:
+    """A name made of *text*, say of a folder's."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+    return names.normalize(plain or "project")
+
+
+def _table_of(value: Mapping[str, Any]) -> Table:
+    table = tomlkit.table()
+    for inner, entry in value.items():
+        table[inner] = _subtable(entry) if isinstance(entry, Mapping) else entry
+    return table
 
 
 def _subtable(entries: Mapping[str, Any]) -> Table:
@@ -114,18 +129,49 @@ def _own_table(draft: Draft) -> Table | None:
 
 def _added_to_project(text: str, draft: Draft, document: Mapping[str, Any], lost: list[Lost]) -> str:
     """*text*, which has a ``[project]``, with the draft's requirements added to it."""
-    # What the draft has besides was only taken over where the project does not say it.
-    for key, _ in draft.more:
-        lost.append(Lost(draft.file, f"tool.poetry.{key}", f"write it as `{key}` in [project]"))
+    # What the draft has besides is only there where the project does not say it.
+    missing = dict(draft.more)
     if draft.requires_python and "requires-python" not in document["project"]:
-        reason = f'write `requires-python = "{draft.requires_python}"` in [project]'
-        lost.append(Lost(draft.file, "tool.poetry.dependencies.python", reason))
+        missing["requires-python"] = draft.requires_python
+    for key, value in missing.items():
+        longer = _with_key(text, key, value)
+        if longer is None:
+            lost.append(Lost(draft.file, f"tool.poetry.{key}", f"write it as `{key}` in [project]"))
+        else:
+            text = longer
     for requirement in draft.dependencies:
         text = edit.add(text, requirement)
     for extra, entries in draft.extras:
         for requirement in entries:
             text = edit.add(text, requirement, Target("extra", extra))
     return text
+
+
+def _with_key(text: str, key: str, value: Any) -> str | None:
+    """*text* with *key* in its ``[project]``; None if that cannot be done without a change to the rest."""
+    expected = tomllib.loads(text)
+    expected["project"][key] = value
+    document: Any = tomlkit.parse(text)
+    document["project"][key] = _table_of(value) if key in _TABLES else _value(value)
+    result = tomlkit.dumps(document)
+    try:
+        return result if tomllib.loads(result) == expected else None
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _static(text: str, keys: Iterable[str]) -> str:
+    """*text* whose ``[project]`` does not call *keys* dynamic."""
+    gone = set(keys)
+    if not gone:
+        return text
+    document: Any = tomlkit.parse(text)
+    left = [key for key in document["project"]["dynamic"] if key not in gone]
+    if left:
+        document["project"]["dynamic"] = left
+    else:
+        del document["project"]["dynamic"]
+    return tomlkit.dumps(document)
 
 
 def _added_to_groups(text: str, draft: Draft, lost: list[Lost]) -> str:
@@ -161,11 +207,11 @@ def _with_build(text: str, draft: Draft) -> str:
     return tomlkit.dumps(document)
 
 
-def _goes(path: tuple[str, ...]) -> bool:
-    """Whether what stands at *path* of a manifest is converted."""
+def _goes(document: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether what stands at *path* of the manifest *document* is converted."""
     match path:
-        case ("tool", "poetry", key):
-            return key not in poetry.KEPT
+        case ("tool", "poetry", _, *_):
+            return not poetry.stays(document, path[2:])
         case ("tool", "pdm", key):
             return key in pdm.CONVERTED
         case _:

@@ -96,6 +96,8 @@ class Draft:
     default_groups: tuple[str, ...] | None = None
     """None: as usual."""
     tasks: tuple[tuple[str, str], ...] = ()
+    undynamic: tuple[str, ...] = ()
+    """Keys that ``[project]`` calls dynamic, and that are written there now."""
     build: tuple[tuple[str, Any], ...] = ()
     """Keys of ``[build-system]``."""
     package: bool | None = None
