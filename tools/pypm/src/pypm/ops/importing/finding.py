@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from pypm.ops.importing.manifest import MANIFEST
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 PIPFILE = "Pipfile"
 LOCK = "pypm.lock"
+REQUIREMENTS = "requirements"
 LOCKS: dict[str, Callable[[str, str], Pins]] = {
     "uv.lock": read_uv_lock,
     "poetry.lock": read_poetry_lock,
@@ -40,12 +42,16 @@ class NothingToImport(PypmError):
 
     code: ClassVar[str] = "nothing-to-import"
     exit: ClassVar[int] = 2
+    manifest: str = ""
+    """The one that is here, and is good as it is."""
 
     def __str__(self) -> str:
         return "there is nothing to import here"
 
     @property
     def hint(self) -> str:
+        if self.manifest:
+            return f"{self.manifest} is good as it is: `pypm lock` locks it"
         return f"known are {', '.join(LOCKS)}, Pipfile, requirements.txt, Poetry's and PDM's pyproject.toml"
 
 
@@ -74,6 +80,8 @@ class Found:
     """None: the manifest is good as it is."""
     pins: Pins | None
     lost: tuple[Lost, ...]
+    is_project: bool = True
+    """Whether something says what is asked for."""
 
 
 @record
@@ -89,6 +97,26 @@ class Named:
 def find(read: Read, names: Iterable[str], file: str | None) -> Found:
     """What there is to import: from *file*, or from the files *names* of the folder. The manifest is read in
     any case. Raises `NothingToImport`, `CannotImport`, `NoManifest`."""
+    found = look(read, names, file)
+    if found.draft is None and found.pins is None:
+        raise NothingToImport(MANIFEST if found.is_project else "")
+    if not found.is_project:
+        raise NoManifest(found.pins.file if found.pins is not None else MANIFEST)
+    return found
+
+
+def files_for_import(folder: Path) -> list[str]:
+    """The files of *folder* that `find` can be told of, those in a folder ``requirements`` among them."""
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    if (folder / REQUIREMENTS).is_dir():
+        names += [
+            f"{REQUIREMENTS}/{path.name}" for path in (folder / REQUIREMENTS).iterdir() if path.is_file()
+        ]
+    return names
+
+
+def look(read: Read, names: Iterable[str], file: str | None) -> Found:
+    """What `find` gives, also where that is nothing. Raises `CannotImport`."""
     document = _document(read(MANIFEST))
     named = _asked_for(read, file) if file is not None else _there(sorted(names), document)
     draft, pins, others = _draft(read, document, named)
@@ -99,12 +127,9 @@ def find(read: Read, names: Iterable[str], file: str | None) -> Found:
         pins = _shaped(lock, lambda: reader(read(lock) or "", lock))
         used.append(lock)
         others += [Lost(other, "-", "is not read; name it to import it") for other in named.locks[1:]]
-    if draft is None and pins is None:
-        raise NothingToImport()
-    if draft is None and not _says_what_it_wants(document):
-        raise NoManifest(pins.file if pins is not None else MANIFEST)
     lost = (*(draft.lost if draft else ()), *(pins.lost if pins else ()), *others)
-    return Found(tuple(dict.fromkeys(used)), draft, pins, tuple(dict.fromkeys(lost)))
+    is_project = draft is not None or _says_what_it_wants(document)
+    return Found(tuple(dict.fromkeys(used)), draft, pins, tuple(dict.fromkeys(lost)), is_project)
 
 
 def _draft(

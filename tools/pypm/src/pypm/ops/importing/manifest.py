@@ -11,6 +11,7 @@ import tomlkit
 from tomlkit.items import Array, Table
 
 from pypm.ops.importing import pdm, poetry
+from pypm.ops.importing.comments import MAIN, Found, commented, comments_of
 from pypm.ops.importing.records import CannotImport, Draft, Lost
 from pypm.ops.importing.sections import without
 from pypm_model import names
@@ -34,13 +35,14 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
     rest = _static(rest, draft.undynamic)
     document = tomllib.loads(rest)
     lost: list[Lost] = []
+    comments = comments_of(text)
     head = tomlkit.document()
     if "project" not in document:
-        head["project"] = _project(draft, name, requires_python)
+        head["project"] = _project(draft, name, requires_python, comments)
     if draft.groups and "dependency-groups" not in document:
         groups = tomlkit.table()
         for group, entries in draft.groups:
-            groups[group] = _array(_group_entry(entry) for entry in entries)
+            groups[group] = commented(tuple(_group_entry(entry) for entry in entries), group, comments)
         head["dependency-groups"] = groups
     own = _own_table(draft)
     if own and "pypm" not in document.get("tool", {}):
@@ -62,7 +64,7 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
     return result, tuple(lost)
 
 
-def _project(draft: Draft, name: str, requires_python: str) -> Table:
+def _project(draft: Draft, name: str, requires_python: str, comments: Found) -> Table:
     project = tomlkit.table()
     project["name"] = draft.name if names.is_valid(draft.name) else _name_from(draft.name or name)
     project["version"] = draft.version or "0.1.0"
@@ -79,9 +81,11 @@ def _project(draft: Draft, name: str, requires_python: str) -> Table:
             tables[key] = more.pop(key)
     for key, value in more.items():
         project[key] = _value(value)
-    project["dependencies"] = _array(draft.dependencies)
+    project["dependencies"] = commented(draft.dependencies, MAIN, comments)
     if draft.extras:
-        tables["optional-dependencies"] = {extra: _array(entries) for extra, entries in draft.extras}
+        tables["optional-dependencies"] = {
+            extra: commented(entries, MAIN, comments) for extra, entries in draft.extras
+        }
     for key, value in tables.items():
         project[key] = _table_of(value)
     return project
@@ -223,16 +227,19 @@ def _appended(rest: str, more: str) -> str:
 
 
 def _joined(original: str, head: str, rest: str) -> str:
-    """*head* before *rest*, but after the comments with which the file begins."""
-    lines = rest.splitlines(keepends=True)
-    first = 0
-    for at, line in enumerate(original.splitlines(keepends=True)):
-        if line.strip() and not line.lstrip().startswith("#"):
-            break
-        if at < len(lines) and lines[at] == line:
-            first = at + 1
-    start, end = "".join(lines[:first]), "".join(lines[first:]).lstrip("\r\n")
-    return start + head + ("\n" if head and end else "") + end
+    """*head* before *rest*, but after the comments with which the file begins: those right above a table
+    that is gone, too."""
+    lines = original.splitlines(keepends=True)
+    first = next(
+        (at for at, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")),
+        len(lines),
+    )
+    start = "".join(lines[:first])
+    comments = start.rstrip("\r\n")
+    if comments and rest.startswith(comments):
+        rest = rest.removeprefix(comments)
+    end = rest.lstrip("\r\n")
+    return (start if comments else "") + head + ("\n" if head and end else "") + end
 
 
 def _group_entry(entry: str | Mapping[str, str]) -> Any:

@@ -25,6 +25,7 @@ def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
     commits: dict[NormalizedName, list[GitSource]] = {}
+    sdists = []
     lost = []
     for package in packages(text, file):
         name, version = package["name"], package.get("version")
@@ -42,10 +43,13 @@ def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
             found.setdefault(normalize(name), []).append(Preference(version, marker=str(marker)))
             files = package.get("files", ())
             hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
+            places = [str(each.get("file") or each.get("url", "")) for each in files]
+            if files and not any(place.partition("#")[0].endswith(".whl") for place in places):
+                sdists.append(normalize(name))
     several = {name: each for name, each in found.items() if len({one.version for one in each}) > 1}
     # One version has an entry for each set of extras, and is for everywhere its name is asked for.
     found |= {name: [Preference(each[0].version)] for name, each in found.items() if name not in several}
-    return pins_of(file, found, lost, hashes, commits)
+    return pins_of(file, found, lost, hashes, commits, sdists)
 
 
 def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft | None:

@@ -66,6 +66,8 @@ class Pins:
     """The sha256 of the files it knows of a name, where it knows any."""
     commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
     """Where it has branches and tags of repositories, by what comes from there."""
+    sdists: tuple[NormalizedName, ...] = ()
+    """Names that it has a version of without a wheel: sorted."""
 
 
 @record
@@ -107,12 +109,21 @@ class Draft:
     overrides: tuple[str, ...] = ()
     excludes: tuple[NormalizedName, ...] = ()
     find_links: tuple[str, ...] = ()
+    build_allow: tuple[NormalizedName, ...] = ()
+    """Whose sdists may be built."""
     lost: tuple[Lost, ...] = ()
 
     @property
     def is_of_workspace(self) -> bool:
         """Whether something of it belongs into the workspace's file."""
-        return bool(self.indexes or self.constraints or self.overrides or self.excludes or self.find_links)
+        return bool(
+            self.indexes
+            or self.constraints
+            or self.overrides
+            or self.excludes
+            or self.find_links
+            or self.build_allow
+        )
 
 
 def pins_of(
@@ -121,6 +132,7 @@ def pins_of(
     lost: Iterable[Lost] = (),
     hashes: Mapping[NormalizedName, Iterable[str]] = MappingProxyType({}),
     commits: Mapping[NormalizedName, Iterable[GitSource]] = MappingProxyType({}),
+    sdists: Iterable[NormalizedName] = (),
 ) -> Pins:
     """*found* as `Pins`: of each name the versions that are any, each with its region once; of *hashes*
     (``sha256:...``) those that pypm knows."""
@@ -135,7 +147,7 @@ def pins_of(
         if known:
             digests.append((name, frozenset(known)))
     at = tuple((name, tuple(commits[name])) for name in sorted(commits))
-    return Pins(file, tuple(pins), tuple(lost), tuple(digests), at)
+    return Pins(file, tuple(pins), tuple(lost), tuple(digests), at, tuple(sorted(set(sdists))))
 
 
 def commit_of(url: str, ref: str, commit: str, subdirectory: str = "") -> GitSource | None:
