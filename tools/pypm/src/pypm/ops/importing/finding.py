@@ -15,7 +15,7 @@ from pypm.ops.importing.poetry import read_poetry
 from pypm.ops.importing.poetry_lock import read_poetry_lock
 from pypm.ops.importing.pylock import read_pylock_pins
 from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read
-from pypm.ops.importing.requirements import group_of, read_requirements
+from pypm.ops.importing.requirements import groups_of, read_requirements
 from pypm.ops.importing.uv_lock import read_uv_lock
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError
@@ -152,7 +152,7 @@ def _draft(
     ]
     pipfile = read(PIPFILE)
     if pipfile is not None:
-        return _shaped(PIPFILE, lambda: read_pipfile(pipfile)), None, own
+        return _shaped(PIPFILE, lambda: read_pipfile(pipfile, read=read)), None, own
     if named.requirements:
         return *read_requirements(read, named.requirements), own
     return None, None, []
@@ -195,10 +195,12 @@ def _asked_for(read: Read, file: str) -> Named:
 
 def _there(names: list[str], document: Mapping[str, Any]) -> Named:
     """The files *names* that can be imported; of several locks first the one of the manifest's own tool."""
-    groups = [(name, group) for name in names if (group := group_of(name)) is not None]
+    # Where the manifest says what is asked for, a folder of requirements is somebody else's.
+    own_only = _says_what_it_wants(document) or {"poetry", "pdm"} & document.get("tool", {}).keys()
+    groups = groups_of(name for name in names if not (own_only and "/" in name))
     own = [lock for tool, lock in _own.items() if tool in document.get("tool", {})]
     locks = [name for name in dict.fromkeys([*own, *LOCKS]) if name in names]
-    return Named(tuple(sorted(groups, key=lambda pair: pair[1])), tuple(locks))
+    return Named(groups, tuple(locks))
 
 
 def _not_asked(document: Mapping[str, Any], asked: Draft, converted: Draft | None) -> Iterator[Lost]:
@@ -213,7 +215,8 @@ def _not_asked(document: Mapping[str, Any], asked: Draft, converted: Draft | Non
             *(e for _, e in converted.groups),
         ]
     known = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
-    for text in (*asked.dependencies, *(text for _, texts in asked.groups for text in texts)):
+    own = () if "dependencies" in project.get("dynamic", ()) else asked.dependencies
+    for text in (*own, *(text for _, texts in asked.groups for text in texts)):
         if isinstance(text, str) and _name(text) not in known:
             yield Lost(asked.file, text, "the manifest does not ask for it; add it with `pypm add`")
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pypm.ops.importing import constraints
-from pypm.ops.importing.addresses import index_address
+from pypm.ops.importing.addresses import file_address, index_address, repository_address
 from pypm.ops.importing.records import Draft, Lost, NewIndex, Source
 from pypm_model import names, requirement_text, specifiers
 from pypm_model.patterns import pattern
 from pypm_model.requirement_text import InvalidRequirement
-from pypm_workspace.direct_reference import git_url
 
 _person = pattern(r"\s*(?P<name>[^<]*?)\s*(?:<(?P<email>[^>]+)>)?\s*")
 
@@ -325,7 +324,10 @@ class _Reader:
             refs = {ref: table[ref] for ref in ("branch", "tag", "rev") if table.get(ref)}
             if table.get("develop"):
                 self.lose(key, "develop: a repository is not installed editable")
-            return {"git": git_url(table["git"]), **refs, **subdirectory}
+            address, reason = repository_address(table["git"])
+            if reason:
+                self.lose(key, reason)
+            return {"git": address, **refs, **subdirectory}
         if table.get("path"):
             if subdirectory:
                 return {"path": f"{table['path']}/{table['subdirectory']}"}
@@ -333,7 +335,10 @@ class _Reader:
         if table.get("file"):
             return {"path": table["file"]}
         if table.get("url"):
-            return {"url": table["url"], **subdirectory}
+            address, reason = file_address(str(table["url"]))
+            if reason:
+                self.lose(key, reason)
+            return {"url": address, **subdirectory}
         if table.get("source") and names.normalize(table["source"]) != "pypi":
             return {"index": table["source"]}
         return None
