@@ -32,7 +32,7 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
     rest = without(text, lambda path: _goes(original, path))
     if rest is None:
         raise CannotImport(draft.file, "the tables of its tools are scattered: put those of each together")
-    rest = _static(rest, draft.undynamic)
+    rest = _respelled(_static(rest, draft.undynamic), draft)
     document = tomllib.loads(rest)
     lost: list[Lost] = []
     comments = comments_of(text)
@@ -164,6 +164,14 @@ def _with_key(text: str, key: str, value: Any) -> str | None:
         return None
 
 
+def _respelled(text: str, draft: Draft) -> str:
+    """*text* with the requirements that are to be written otherwise."""
+    for old, new in draft.respelled:
+        for quote in "\"'":
+            text = text.replace(f"{quote}{old}{quote}", f"{quote}{new}{quote}")
+    return text
+
+
 def _static(text: str, keys: Iterable[str]) -> str:
     """*text* whose ``[project]`` does not call *keys* dynamic."""
     gone = set(keys)
@@ -190,13 +198,14 @@ def _added_to_groups(text: str, draft: Draft, lost: list[Lost]) -> str:
 
 
 def _added_to_own(text: str, draft: Draft, own: Table, lost: list[Lost]) -> str:
+    known = tomllib.loads(text)["tool"]["pypm"]
     for name, found in draft.sources:
         if len(found) == 1:
             text = with_source(text, name, found[0])
         else:
             lost.append(Lost(draft.file, name, "has several sources: write them in [tool.pypm.sources]"))
     for key in own:
-        if key != "sources":
+        if key != "sources" and known.get(key) != own.unwrap()[key]:
             value = tomlkit.item(own[key]).as_string()
             lost.append(Lost(draft.file, f"tool.pypm.{key}", f"write there {value}"))
     return text

@@ -98,6 +98,8 @@ class Draft:
     default_groups: tuple[str, ...] | None = None
     """None: as usual."""
     tasks: tuple[tuple[str, str], ...] = ()
+    respelled: tuple[tuple[str, str], ...] = ()
+    """Requirements of a ``[project]`` that is there, and how they are to be written."""
     undynamic: tuple[str, ...] = ()
     """Keys that ``[project]`` calls dynamic, and that are written there now."""
     build: tuple[tuple[str, Any], ...] = ()
