@@ -6,12 +6,16 @@ import tomllib
 
 import pytest
 
+from pypm.ops.importing.comparing import compared
 from pypm.ops.importing.decoding import decoded
 from pypm.ops.importing.manifest import converted
 from pypm.ops.importing.poetry import read_poetry
-from pypm.ops.importing.records import CannotImport
+from pypm.ops.importing.records import CannotImport, Pins
 from pypm.ops.importing.repository import Project, below, of_workspace, pins_of_all
+from pypm_model.locks import Lock, LockedPackage, Manifest
+from pypm_model.names import normalize
 from pypm_model.requests import Preference
+from pypm_model.sources import IndexSource, MemberSource
 
 POETRY = '[tool.poetry]\nname = "{}"\n[tool.poetry.dependencies]\n{}\n'
 
@@ -145,3 +149,31 @@ requires = ["poetry-core>=2.0,<3"]
 build-backend = "poetry.core.masonry.api"
 """
     )
+
+
+def locked(name: str, version: str) -> LockedPackage:
+    return LockedPackage(normalize(name), version, IndexSource("pypi"))
+
+
+def test_why_a_version_is_not_the_one_that_was_pinned() -> None:
+    member = LockedPackage(
+        normalize("app"),
+        "1",
+        MemberSource("."),
+        manifest=Manifest(">=3.9", ("a<2",), (), ((normalize("dev"), ("b[x]>=1; python_version < '4'",)),)),
+    )
+    lock = Lock(packages=(member, *(locked(name, "1") for name in "abcde"), locked("d", "2")))
+    pinned = {"a": "2", "b": "0.5", "c": "3", "d": "2", "e": "1", "gone": "1"}
+    pins = Pins(
+        "x.lock",
+        tuple((normalize(name), (Preference(version),)) for name, version in pinned.items()),
+        sdists=(normalize("c"),),
+    )
+    kept, moved = compared(pins, lock)
+    assert kept == 1
+    assert {each.name: each.reason for each in moved} == {
+        "a": "app asks for <2",
+        "b": "app asks for >=1",
+        "c": "it has no wheel",
+        "d": "kept where it can be had",
+    }

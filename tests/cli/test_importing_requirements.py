@@ -190,3 +190,17 @@ def test_a_manifest_that_reads_its_requirements_asks_for_them() -> None:
     found = find(files.get, files, None)
     assert [each.key for each in found.lost] == ["c"]
     assert found.pins is not None and [name for name, _ in found.pins.versions] == ["b"]
+
+
+def test_places_of_files_beside_a_manifest_are_taken() -> None:
+    """Without the index the versions would not be found, and a constraint would be lost."""
+    files = {
+        "pyproject.toml": '[project]\nname = "a"\nversion = "1"\ndependencies = ["b"]\n',
+        "requirements.txt": "--extra-index-url https://example.test/simple\n-f links\n-c limits.txt\nb==1\n",
+        "limits.txt": "c<2\n",
+    }
+    found = find(files.get, files, None)
+    assert found.draft is not None and found.draft.is_of_workspace
+    assert [index.url for index in found.draft.indexes] == ["https://example.test/simple"]
+    assert found.draft.constraints == ("c<2",) and found.draft.find_links == ("links",)
+    assert found.read == ("pyproject.toml", "requirements.txt", "limits.txt")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pypm.ops.importing.comparing import Moved, compared, not_built, other_commits, unknown_files
 from pypm.ops.importing.decoding import decoded
 from pypm.ops.importing.finding import Found, NothingToImport, files_for_import, find
 from pypm.ops.importing.manifest import MANIFEST, converted
@@ -23,7 +24,6 @@ from pypm_model.errors import PypmError
 from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.records import record, replace
-from pypm_model.sources import GitSource, IndexSource
 from pypm_workspace.configuration import Asked, IndexSetting, Settings
 from pypm_workspace.discover import discover, find_root
 from pypm_workspace.errors import NoWorkspace
@@ -73,18 +73,6 @@ class ImportOptions:
 
 
 @record
-class Moved:
-    """A version that was pinned and is locked otherwise."""
-
-    name: str
-    pinned: tuple[str, ...]
-    locked: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "pinned": list(self.pinned), "locked": list(self.locked)}
-
-
-@record
 class ImportReport:
     """What was taken, what was not."""
 
@@ -123,10 +111,10 @@ def import_(world: World, options: ImportOptions) -> ImportReport:
     texts = dict(plan.texts)
     if not options.dry_run:
         write_all(world, workspace, texts, locked, None)
-    kept, moved = _compared(pins, locked)
+    kept, moved = compared(pins, locked.lock)
     lost = [lost for project in projects for lost in lost_of(project, project.found.lost)]
-    lost += [*plan.lost, *_unknown_files(pins, locked), *_other_commits(pins, locked)]
-    lost += _not_built(workspace, locked)
+    lost += [*plan.lost, *unknown_files(pins, locked.lock), *other_commits(pins, locked.lock)]
+    lost += not_built(workspace.build_policy, locked.lock)
     files = (*texts, *((LOCK,) if locked.is_new else ()), *workspace.settings.lock_export)
     read = tuple(project.file(file) for project in projects for file in project.found.read)
     return ImportReport(read, files, kept, moved, tuple(dict.fromkeys(lost)), options.dry_run)
@@ -326,52 +314,3 @@ def _for_the_workspace(draft: Draft) -> Iterator[Lost]:
             yield Lost(draft.file, text, f"write it under [resolution] {key} in {WORKSPACE}")
     for link in draft.find_links:
         yield Lost(draft.file, link, f"write it under [resolution] find-links in {WORKSPACE}")
-
-
-def _unknown_files(pins: Pins, locked: Locked) -> Iterator[Lost]:
-    """Names that kept their version, but none of whose files is one that the other tool knew: somebody
-    changed them, or the index is another one."""
-    digests, versions = dict(pins.digests), dict(pins.versions)
-    for package in locked.lock.packages:
-        known = digests.get(package.name, frozenset())
-        pinned = any(each.version == package.version for each in versions.get(package.name, ()))
-        if known and pinned and package.files and not known & {file.sha256 for file in package.files}:
-            reason = f"none of the files of {package.version} has a sha256 that it knows"
-            yield Lost(pins.file, package.name, reason)
-
-
-def _not_built(workspace: Workspace, locked: Locked) -> Iterator[Lost]:
-    """Packages that are locked and that no environment can have: they have no wheel, and may not be built."""
-    for package in locked.lock.packages:
-        if not isinstance(package.source, IndexSource) or any(file.is_wheel for file in package.files):
-            continue
-        if not workspace.build_policy.may_build(package.name):
-            reason = f'has no wheel: [resolution] build = {{ allow = ["{package.name}"] }} lets it be built'
-            yield Lost(LOCK, f"{package.name} {package.version}", reason)
-
-
-def _other_commits(pins: Pins, locked: Locked) -> Iterator[Lost]:
-    """Repositories that are locked at another commit than the other tool had."""
-    for name, sources in pins.commits:
-        commits = {each.commit for each in sources}
-        for package in locked.lock.packages:
-            source = package.source
-            if package.name == name and not (isinstance(source, GitSource) and source.commit in commits):
-                yield Lost(pins.file, f"package.{name}", "is not at the commit that it has: see pypm.lock")
-
-
-def _compared(pins: Pins, locked: Locked) -> tuple[int, tuple[Moved, ...]]:
-    """How many pins were kept, and which were not, among the names that are locked."""
-    versions: dict[str, list[str]] = {}
-    for package in locked.lock.packages:
-        if isinstance(package.source, IndexSource):
-            versions.setdefault(package.name, []).append(package.version)
-    kept, moved = 0, []
-    for name, preferences in pins.versions:
-        pinned = tuple(dict.fromkeys(each.version for each in preferences))
-        now = tuple(versions.get(name, ()))
-        if now and not set(now) <= set(pinned):
-            moved.append(Moved(name, pinned, now))
-        elif now:
-            kept += 1
-    return kept, tuple(moved)

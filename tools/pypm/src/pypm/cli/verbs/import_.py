@@ -54,7 +54,8 @@ def _lines(report: ImportReport) -> list[str]:
         lines.append(f"Kept {report.kept} of {count(total, 'pinned version')}")
     for each in report.moved:
         change = f"{', '.join(each.pinned)} -> {', '.join(each.locked)}"
-        lines.append(f"  {style('~', 'yellow')} {each.name} {change}")
+        why = f" ({each.reason})" if each.reason else ""
+        lines.append(f"  {style('~', 'yellow')} {each.name} {change}{why}")
     if report.lost:
         lines.append(f"Not carried over as it was ({len(report.lost)}):")
         lines += [f"  {each}" for each in report.lost]

@@ -19,7 +19,7 @@ from pypm.ops.importing.requirements import groups_of, read_requirements
 from pypm.ops.importing.uv_lock import read_uv_lock
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement
 
 T = TypeVar("T")
@@ -121,6 +121,7 @@ def look(read: Read, names: Iterable[str], file: str | None) -> Found:
     named = _asked_for(read, file) if file is not None else _there(sorted(names), document)
     draft, pins, others = _draft(read, document, named)
     used = [each.file for each in (draft, pins) if each is not None]
+    used += draft.read if draft is not None else ()
     if pins is None and named.locks:
         lock = named.locks[0]
         reader = LOCKS.get(posixpath.basename(lock), read_pylock_pins)
@@ -144,7 +145,8 @@ def _draft(
         if named.locks or not named.requirements:
             return draft, None, others
         asked, pins = read_requirements(read, named.requirements)
-        return draft, pins, [*others, *asked.lost, *_not_asked(document, asked, draft)]
+        others += [*asked.lost, *_not_asked(document, asked, draft)]
+        return _with_places(draft, asked), pins, others
     own = [
         Lost(name, "-", "tells how the project is built: that is not taken over, see [build-system]")
         for name in ("setup.py", "setup.cfg")
@@ -156,6 +158,18 @@ def _draft(
     if named.requirements:
         return *read_requirements(read, named.requirements), own
     return None, None, []
+
+
+def _with_places(draft: Draft | None, asked: Draft) -> Draft:
+    """*draft* with the indexes, links and constraints that requirements files have beside it."""
+    mine = draft or Draft(MANIFEST)
+    return replace(
+        mine,
+        read=asked.read,
+        indexes=(*mine.indexes, *asked.indexes),
+        constraints=(*mine.constraints, *asked.constraints),
+        find_links=(*mine.find_links, *asked.find_links),
+    )
 
 
 def _converted(document: Mapping[str, Any], *, imported: bool) -> Draft | None:

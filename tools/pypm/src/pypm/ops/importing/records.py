@@ -86,6 +86,8 @@ class Draft:
 
     file: str
     """What it was made from."""
+    read: tuple[str, ...] = ()
+    """Further files that it was made from."""
     name: str = ""
     version: str = ""
     requires_python: str = ""

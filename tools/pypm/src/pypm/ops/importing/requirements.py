@@ -300,6 +300,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
     find_links: list[str] = []
     # A group's file that includes what the project's own do asks for nothing new by that.
     own: set[str] = set()
+    seen: list[str] = []
     for path, group in files:
         source_file = re.sub(r"\.txt$", ".in", path)
         skip = (
@@ -318,6 +319,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
         if not group:
             own.update(*(reader.files for reader in readers))
         for reader in readers:
+            seen += reader.files
             lost += reader.lost
             find_links += reader.find_links
             indexes |= {index.url: index for index in reader.indexes}
@@ -335,6 +337,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
             lists.setdefault(group, []).append(each.text)
     draft = Draft(
         file=files[0][0],
+        read=tuple(dict.fromkeys(seen)),
         dependencies=tuple(dict.fromkeys(lists.get("", ()))),
         groups=tuple((group, tuple(dict.fromkeys(found))) for group, found in lists.items() if group),
         sources=tuple(sources.items()),
