@@ -204,3 +204,9 @@ def test_places_of_files_beside_a_manifest_are_taken() -> None:
     assert [index.url for index in found.draft.indexes] == ["https://example.test/simple"]
     assert found.draft.constraints == ("c<2",) and found.draft.find_links == ("links",)
     assert found.read == ("pyproject.toml", "requirements.txt", "limits.txt")
+
+
+def test_lines_that_make_no_sense_are_told() -> None:
+    draft = required("--\n-\na --global-option='x\n-r 'x.txt\nb\n", **{"'x.txt": "c"})
+    assert draft.dependencies == ("a", "c", "b")
+    assert [key for key, _ in told(draft)] == ["1", "2", "3"]

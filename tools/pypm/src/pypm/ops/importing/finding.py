@@ -6,7 +6,7 @@ import posixpath
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from pypm.ops.importing.manifest import MANIFEST
 from pypm.ops.importing.pdm import read_pdm, read_pdm_lock
@@ -14,15 +14,13 @@ from pypm.ops.importing.pipenv import read_pipfile, read_pipfile_lock
 from pypm.ops.importing.poetry import read_poetry
 from pypm.ops.importing.poetry_lock import read_poetry_lock
 from pypm.ops.importing.pylock import read_pylock_pins
-from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read
+from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read, shaped
 from pypm.ops.importing.requirements import groups_of, read_requirements
 from pypm.ops.importing.uv_lock import read_uv_lock
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError
 from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement
-
-T = TypeVar("T")
 
 PIPFILE = "Pipfile"
 LOCK = "pypm.lock"
@@ -118,14 +116,15 @@ def files_for_import(folder: Path) -> list[str]:
 def look(read: Read, names: Iterable[str], file: str | None) -> Found:
     """What `find` gives, also where that is nothing. Raises `CannotImport`."""
     document = _document(read(MANIFEST))
-    named = _asked_for(read, file) if file is not None else _there(sorted(names), document)
-    draft, pins, others = _draft(read, document, named)
+    there = sorted(names)
+    named = shaped(MANIFEST, lambda: _asked_for(read, file) if file is not None else _there(there, document))
+    draft, pins, others = shaped(MANIFEST, lambda: _draft(read, document, named))
     used = [each.file for each in (draft, pins) if each is not None]
     used += draft.read if draft is not None else ()
     if pins is None and named.locks:
         lock = named.locks[0]
         reader = LOCKS.get(posixpath.basename(lock), read_pylock_pins)
-        pins = _shaped(lock, lambda: reader(read(lock) or "", lock))
+        pins = shaped(lock, lambda: reader(read(lock) or "", lock))
         used.append(lock)
         others += [Lost(other, "-", "is not read; name it to import it") for other in named.locks[1:]]
     lost = (*(draft.lost if draft else ()), *(pins.lost if pins else ()), *others)
@@ -139,7 +138,7 @@ def _draft(
     """The manifest in our words, if it must be converted or made, with the pins of requirements files."""
     tool = document.get("tool", {})
     if "poetry" in tool or "pdm" in tool or _says_what_it_wants(document):
-        draft = _shaped(MANIFEST, lambda: _converted(document, imported=read(LOCK) is not None))
+        draft = shaped(MANIFEST, lambda: _converted(document, imported=read(LOCK) is not None))
         unread = [Lost(PIPFILE, "-", "is not read: the manifest says what is asked for")]
         others = unread if read(PIPFILE) is not None else []
         if named.locks or not named.requirements:
@@ -154,7 +153,7 @@ def _draft(
     ]
     pipfile = read(PIPFILE)
     if pipfile is not None:
-        return _shaped(PIPFILE, lambda: read_pipfile(pipfile, read=read)), None, own
+        return shaped(PIPFILE, lambda: read_pipfile(pipfile, read=read)), None, own
     if named.requirements:
         return *read_requirements(read, named.requirements), own
     return None, None, []
@@ -177,14 +176,6 @@ def _converted(document: Mapping[str, Any], *, imported: bool) -> Draft | None:
     if "poetry" in tool:
         return read_poetry(document, imported=imported)
     return read_pdm(document) if "pdm" in tool else None
-
-
-def _shaped(file: str, read: Callable[[], T]) -> T:
-    """What *read* gives. A file with a text where its tool writes a table is no fault of ours: it is told."""
-    try:
-        return read()
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CannotImport(file, f"is not of the shape that its tool gives it ({error})") from error
 
 
 def _says_what_it_wants(document: Mapping[str, Any]) -> bool:

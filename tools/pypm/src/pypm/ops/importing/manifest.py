@@ -12,7 +12,7 @@ from tomlkit.items import Array, Table
 
 from pypm.ops.importing import pdm, poetry
 from pypm.ops.importing.comments import MAIN, Found, commented, comments_of
-from pypm.ops.importing.records import CannotImport, Draft, Lost
+from pypm.ops.importing.records import CannotImport, Draft, Lost, shaped
 from pypm.ops.importing.sections import without
 from pypm_model import names
 from pypm_workspace import edit
@@ -28,6 +28,10 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
     """The manifest *text* (empty: there is none) with what *draft* says in place of the tables of Poetry and
     PDM that say it otherwise, and what there was no place for. *name* and *requires_python* are for a
     draft that has none. Everything outside of those tables stays as it is. Raises `CannotImport`."""
+    return shaped(MANIFEST, lambda: _converted(text, draft, name, requires_python))
+
+
+def _converted(text: str, draft: Draft, name: str, requires_python: str) -> tuple[str, tuple[Lost, ...]]:
     original = tomllib.loads(text)
     rest = without(text, lambda path: _goes(original, path))
     if rest is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pypm_model import versions
 from pypm_model.errors import Place, PypmError
@@ -39,6 +39,17 @@ class CannotImport(PypmError):
     @property
     def places(self) -> tuple[Place, ...]:
         return (Place(self.file),)
+
+
+T = TypeVar("T")
+
+
+def shaped(file: str, read: Callable[[], T]) -> T:
+    """What *read* gives. A file with a text where its tool writes a table is no fault of ours: it is told."""
+    try:
+        return read()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CannotImport(file, f"is not of the shape that its tool gives it ({error})") from error
 
 
 @record

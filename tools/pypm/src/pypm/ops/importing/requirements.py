@@ -95,7 +95,9 @@ class Reader:
 
     def _option(self, line: Line, constraint: bool, skip: frozenset[str]) -> None:
         match = _option.match(line.text)
-        assert match is not None, "it begins with a dash"
+        if match is None:
+            self.lose(line, f"`{line.text}` is left out")
+            return
         word, value = _long.get(match[1], match[1]), match[2].strip()
         if word == "--editable":
             self._requirement(
@@ -139,8 +141,7 @@ class Reader:
         if not named and (editable or "://" in text.partition(";")[0] or re.match(r"[./]|\w:\\", text)):
             self._unnamed(line, text, editable, constraint)
             return
-        words = shlex.split(text) if " --" in text else [text]
-        if len(words) > 1 and any(word.startswith("--") for word in words):
+        if " --" in text:
             text = text.partition(" --")[0].strip()
             self.lose(line, "options of a single requirement are left out")
         try:
