@@ -548,7 +548,7 @@ class Catalog:
 
     def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
         if isinstance(found, Direct):
-            self._ledger.settle(key, found)
+            self._ledger.settle(key, direct.from_root(found, self._root))
         else:
             self._builds[key] = found
 
@@ -578,10 +578,8 @@ class Catalog:
         """Has the metadata of *key* built, here and now: that may take a resolution of its own."""
         waiting = self._builds.pop(key)
         try:
-            self._ledger.settle(
-                key,
-                builds.built(waiting, self.cache, self._build_metadata, self._policy),
-            )
+            fact = builds.built(waiting, self.cache, self._build_metadata, self._policy)
+            self._ledger.settle(key, direct.from_root(fact, self._root))
         except BaseException as error:
             self._ledger.fail(key, error)
 

@@ -265,11 +265,19 @@ class Problem:
             seen.add((key, where))
             for requirement in direct.requires:
                 if requirement.url and requirement.name not in self.members:
-                    inner = DirectKey(requirement.name, direct_source(requirement.url))
+                    inner = self._as_met(DirectKey(requirement.name, direct_source(requirement.url)), found)
                     inside = both(where, parse(_without_extra(requirement.marker)))
                     if not disjoint(inside, self.where):
                         found.append((inner, inside))
         return found
+
+    @staticmethod
+    def _as_met(inner: DirectKey, found: Iterable[tuple[DirectKey, Diagram]]) -> DirectKey:
+        """*inner*, or the same place as it was asked for before: by a member, say, who wants it editable."""
+        for key, _ in found:
+            if key.name == inner.name and same_place(inner.source, key.source):
+                return key
+        return inner
 
     def _asked(self, item: Item, wanted: Wanted) -> Diagram:
         """Where *item*, if it is active, makes the ask."""

@@ -35,17 +35,17 @@ def stale_folders(root: str, lock: Lock, members: Collection[NormalizedName] | N
             needed = _needed(lock, members) if needed is None else needed
             if package.name not in needed:
                 continue
-        found += _stale(package, Path(root) / path)
+        found += _stale(package, Path(root), path)
     return found
 
 
-def _stale(package: LockedPackage, folder: Path) -> Iterable[Stale]:
-    from pypm_index import metadata_text
+def _stale(package: LockedPackage, root: Path, path: str) -> Iterable[Stale]:
+    from pypm_index import direct, metadata_text
     from pypm_index.sdist_metadata import of_pyproject
     from pypm_resolver.files import lower_bound
 
     try:
-        text = (folder / _MANIFEST).read_bytes()
+        text = (root / path / _MANIFEST).read_bytes()
     except OSError:
         return ()
     # A dynamic version is left to the backend; what is asked for can be judged all the same.
@@ -54,7 +54,8 @@ def _stale(package: LockedPackage, folder: Path) -> Iterable[Stale]:
         return ()
     requires, _ = metadata_text.requirements(headers.requires_dist)
     least = lower_bound(metadata_text.requires_python(headers))
-    return stale_folder(package, headers.version, map(to_text, requires), least)
+    texts = (to_text(direct.relative(each, root) if each.url else each) for each in requires)
+    return stale_folder(package, headers.version, texts, least)
 
 
 def _needed(lock: Lock, members: Collection[NormalizedName]) -> frozenset[NormalizedName]:
