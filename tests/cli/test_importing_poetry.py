@@ -225,3 +225,8 @@ def test_a_second_import_finds_nothing_that_is_poetrys() -> None:
     document = tomllib.loads(text)
     assert read_poetry(document).default_groups == ("docs",)
     assert read_poetry(document, imported=True).default_groups is None
+
+
+def test_classifiers_that_poetry_would_add_are_told() -> None:
+    document, told = imported('[tool.poetry]\nname = "a"\nclassifiers = ["Typing :: Typed"]\n')
+    assert document["project"]["classifiers"] == ["Typing :: Typed"] and told == ["classifiers"]

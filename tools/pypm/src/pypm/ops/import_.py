@@ -31,6 +31,8 @@ from pypm_workspace.templates import workspace_file
 from pypm_workspace.workspace import Workspace
 
 _build_hint = pattern(r'\[resolution\] build = \{ allow = \["([^"]+)"\] \}')
+_APART = "`shared-environment = false`"
+"""What the resolver's hint says that would help."""
 WORKSPACE = "pypm-workspace.toml"
 PYTHON = ">=3.11"
 """What a manifest that is made says where nobody said anything, as `pypm init` does."""
@@ -107,7 +109,7 @@ def import_(world: World, options: ImportOptions) -> ImportReport:
     if (plan.root / LOCK).exists() and not options.force:
         raise AlreadyLocked(LOCK)
     pins = pins_of_all(projects)
-    workspace, locked = _locked(world, plan, pins)
+    plan, workspace, locked = _locked(world, plan, pins)
     texts = dict(plan.texts)
     if not options.dry_run:
         write_all(world, workspace, texts, locked, None)
@@ -127,6 +129,16 @@ class _Plan:
     root: Path
     texts: tuple[tuple[str, str], ...]
     lost: tuple[Lost, ...]
+    settings: Settings | None = None
+    """What the workspace's file says, where several projects get one."""
+
+    def apart(self, why: str) -> _Plan:
+        """The same with an environment for each member, *why* being that they do not fit into one."""
+        assert self.settings is not None
+        text = workspace_file(replace(self.settings, shared_environment=False))
+        reason = f"false, so that each member has an environment of its own: {why}"
+        lost = Lost(WORKSPACE, "shared-environment", reason)
+        return _Plan(self.root, (*self.texts[:-1], (WORKSPACE, text)), (*self.lost, lost))
 
 
 def _projects(world: World, folder: Path, options: ImportOptions) -> tuple[Project, ...]:
@@ -164,22 +176,28 @@ def _allowed(options: ImportOptions) -> tuple[NormalizedName, ...]:
     return tuple(sorted({names.normalize(name) for name in options.allow_build}))
 
 
-def _locked(world: World, plan: _Plan, pins: Pins) -> tuple[Workspace, Locked]:
+def _locked(world: World, plan: _Plan, pins: Pins) -> tuple[_Plan, Workspace, Locked]:
+    """The lock of *plan*; of one where the members are apart, as they were with the other tool, if they
+    cannot be locked for one environment and can be so."""
     workspace = discover(plan.root, edited=dict(plan.texts))
     for warning in workspace.warnings:
         world.listener(warning)
     with open_tools(world, workspace) as tools:
         try:
             locking = Locking(preferences=pins.versions, commits=pins.commits)
-            return workspace, lock_workspace(tools, workspace, locking)
+            return plan, workspace, lock_workspace(tools, workspace, locking)
         except CannotResolve as error:
             if (plan.root / WORKSPACE).exists():
                 raise
-            raise replace(error, hints=_hints(error.hints, pins)) from None
+            if plan.settings is None or not any(_APART in hint for hint in error.hints):
+                raise replace(error, hints=_hints(error.hints, pins, workspace)) from None
+            why = error.summary
+    return _locked(world, plan.apart(why), pins)
 
 
-def _hints(hints: Iterable[str], pins: Pins) -> tuple[str, ...]:
-    """*hints* for a workspace whose file is not there yet: what may be built is said on the command line."""
+def _hints(hints: Iterable[str], pins: Pins, workspace: Workspace) -> tuple[str, ...]:
+    """*hints* for a workspace whose file is not there yet: what may be built is said on the command line. And
+    what differs from the tool that is left: its indexes are not all asked for every name."""
     found = []
     for hint in hints:
         match = _build_hint.search(hint)
@@ -189,6 +207,12 @@ def _hints(hints: Iterable[str], pins: Pins) -> tuple[str, ...]:
         allowed = sorted({match[1], *pins.sdists})
         found.append(
             hint.replace(match[0], "pypm import" + "".join(f" --allow-build {name}" for name in allowed))
+        )
+    first = [index.name for index in workspace.settings.indexes if not (index.explicit or index.default)]
+    if first:
+        asked = " and ".join(first)
+        found.append(
+            f"a name that {asked} has is taken from there alone: leave out what is for some names only"
         )
     return tuple(found)
 
@@ -212,8 +236,9 @@ def _planned(
         texts, lost = _members(folder, projects, members)
         shared = replace(of_workspace(projects), build_allow=allowed)
         paths = tuple(project.folder for project in projects if project.folder != ".")
-        texts[WORKSPACE] = workspace_file(replace(_settings(shared), members=paths))
-        return _Plan(folder, tuple(texts.items()), lost)
+        settings = replace(_settings(shared), members=paths)
+        texts[WORKSPACE] = workspace_file(settings)
+        return _Plan(folder, tuple(texts.items()), lost, settings)
     return _alone(world, folder, own.found, allowed)
 
 

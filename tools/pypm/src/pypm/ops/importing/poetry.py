@@ -203,6 +203,10 @@ class _Reader:
         for key in ("keywords", "classifiers"):
             if table.get(key):
                 yield key, list(table[key])
+        if table.get("classifiers") and "classifiers" not in (*self.project, *_dynamic(self.document)):
+            self.lose(
+                "classifiers", "to those in [project] poetry-core adds none for the licence and Pythons"
+            )
         urls = {
             key.capitalize(): table[key]
             for key in ("homepage", "repository", "documentation")
