@@ -10,7 +10,7 @@ from pypm.ops.importing.comparing import compared
 from pypm.ops.importing.decoding import decoded
 from pypm.ops.importing.manifest import converted
 from pypm.ops.importing.poetry import read_poetry
-from pypm.ops.importing.records import CannotImport, Pins
+from pypm.ops.importing.records import CannotImport, Draft, Pins
 from pypm.ops.importing.repository import Project, below, of_workspace, pins_of_all
 from pypm_model.locks import Lock, LockedPackage, Manifest
 from pypm_model.names import normalize
@@ -177,3 +177,11 @@ def test_why_a_version_is_not_the_one_that_was_pinned() -> None:
         "c": "it has no wheel",
         "d": "kept where it can be had",
     }
+
+
+def test_line_ends_are_kept() -> None:
+    text = POETRY.format("a", 'b = "1"  # why').replace("\n", "\r\n")
+    result, _ = converted(text, read_poetry(tomllib.loads(text)), name="", requires_python="")
+    assert result.count("\r\n") == result.count("\n") > 5 and '    "b==1", # why\r\n' in result
+    same = "[project]\r\nname = 'a'\n"
+    assert converted(same, Draft("pyproject.toml"), name="", requires_python="") == (same, ())

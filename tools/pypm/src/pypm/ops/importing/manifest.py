@@ -28,7 +28,11 @@ def converted(text: str, draft: Draft, *, name: str, requires_python: str) -> tu
     """The manifest *text* (empty: there is none) with what *draft* says in place of the tables of Poetry and
     PDM that say it otherwise, and what there was no place for. *name* and *requires_python* are for a
     draft that has none. Everything outside of those tables stays as it is. Raises `CannotImport`."""
-    return shaped(MANIFEST, lambda: _converted(text, draft, name, requires_python))
+    plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    result, lost = shaped(MANIFEST, lambda: _converted(plain, draft, name, requires_python))
+    if result == plain:
+        return text, lost
+    return result.replace("\n", "\r\n") if "\r\n" in text else result, lost
 
 
 def _converted(text: str, draft: Draft, name: str, requires_python: str) -> tuple[str, tuple[Lost, ...]]:
