@@ -472,6 +472,8 @@ def test_locks_give_the_digests_they_know() -> None:
     [
         ("pyproject.toml", "[tool.poetry]\ndependencies = 3\n"),
         ("pyproject.toml", "[tool]\npoetry = 3\n"),
+        ("pyproject.toml", "tool = 3\n"),
+        ("pyproject.toml", "project = 3\n[tool.poetry]\n"),
         ("pyproject.toml", "[tool.poetry.group]\ndev = [1]\n"),
         ("pyproject.toml", "[tool.pdm]\ndev-dependencies = [1]\n"),
         ("Pipfile", "[packages]\na = 3\n"),
@@ -484,3 +486,9 @@ def test_a_file_of_another_shape_is_refused_by_name(file: str, text: str) -> Non
     files = {file: text} if file == "Pipfile" else {"pyproject.toml": "[dependency-groups]\n", file: text}
     with pytest.raises(CannotImport, match=f"^{file}: "):
         find(files.get, files, None)
+
+
+def test_a_manifest_of_another_shape_is_refused_by_name() -> None:
+    text = '[project]\nname = "a"\ndynamic = ["dependencies", []]\n[tool.poetry.dependencies]\nb = "1"\n'
+    with pytest.raises(CannotImport, match=r"^pyproject\.toml: is not of the shape"):
+        converted(text, poetry(text), name="x", requires_python="")

@@ -242,7 +242,7 @@ class Stage:
                 for line in filter(str.strip, body.splitlines()):
                     release(self.at(rest), line)
             case "project":
-                self._project(self.at(rest), body)
+                self._project(self.at(rest), self.filled(body))
             case "file":
                 target = self.at(rest)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -220,3 +220,12 @@ def test_what_cannot_be_repaired_is_refused_as_given(text: str) -> None:
 def test_deep_nesting_is_no_problem() -> None:
     text = f"foo; {'(' * 5000}os_name == 'nt'{')' * 5000}"
     assert to_text(parse(text)) == "foo; os_name == 'nt'"
+
+
+@pytest.mark.parametrize("url", ["https://[x", "file://x]/y", "https://[1::g]/a", "https://a\u2100b/"])
+def test_an_address_that_nobody_can_take_apart_is_none(url: str) -> None:
+    """``packaging`` takes it; whoever asks for its parts then fails."""
+    with pytest.raises(InvalidRequirement) as caught:
+        parse(f"a @ {url} ; python_version > '3'")
+    assert (caught.value.position, caught.value.reason) == (4, "that is no URL")
+    assert parse("a @ https://[1::2]/a\u00fc").url == "https://[1::2]/a\u00fc"

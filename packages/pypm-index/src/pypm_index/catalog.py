@@ -570,7 +570,7 @@ class Catalog:
 
     def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
         if isinstance(found, Direct):
-            self._ledger.settle(key, self._restated(found))
+            self._ledger.settle(key, self._restated(direct.from_root(found, self._root)))
             return
         # Of what only a build would tell: one that is said of a version says which it is as well.
         stated = next((one for one in self._stated.get(key.name, ()) if one.key.version), None)
@@ -616,7 +616,8 @@ class Catalog:
         waiting = self._builds.pop(key)
         try:
             fact = builds.built(waiting, self.cache, self._build_metadata, self._policy)
-            self._ledger.settle(key, self._restated(fact) if isinstance(fact, Direct) else fact)
+            found = direct.from_root(fact, self._root)
+            self._ledger.settle(key, self._restated(found) if isinstance(found, Direct) else found)
         except BaseException as error:
             self._ledger.fail(key, error)
 

@@ -7,11 +7,15 @@ built (`BuildPolicy.allow` is about sdists that an index offers).
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
+from urllib.parse import quote, unquote, urlsplit
 
 from pypm_index import filenames, metadata_text
 from pypm_index.addresses import filename_of, redacted, without_userinfo
@@ -31,11 +35,14 @@ from pypm_model.facts import Direct, DirectKey
 from pypm_model.markers.coverage import atoms
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import as_dict, record, replace
+from pypm_model.requirements import Requirement
 from pypm_model.sources import DirectSource, GitSource, PathSource, UrlSource
 from pypm_model.versions import is_valid, sort_key
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.sdist_archive import unpack_sdist
 from pypm_store.store import Store
+
+F = TypeVar("F")
 
 KIND = "direct-metadata"
 """Kind of a small fact: METADATA by pinned source."""
@@ -139,6 +146,31 @@ def look(key: DirectKey, place: Workplace) -> Direct | DirectNeedsBuild:
             return _at_commit(key, key.source, place)
         case PathSource():
             raise AssertionError("a path is always here")
+
+
+def from_root(fact: F, root: Path) -> F:
+    """*fact*; where it is of a folder or file of the user's, the absolute paths that its metadata names
+    (poetry-core writes those of path dependencies so) are relative to *root*, as the manifests' own are:
+    one place is one source, and a lock is the same on another machine."""
+    if not isinstance(fact, Direct) or not isinstance(fact.source, PathSource):
+        return fact
+    return replace(fact, requires=tuple(relative(each, root) for each in fact.requires))
+
+
+def relative(requirement: Requirement, root: Path) -> Requirement:
+    """*requirement*, with the absolute path it may have relative to *root*."""
+    parts = urlsplit(requirement.url)
+    path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
+        return requirement
+    if re.match(r"/[A-Za-z]:/", path):
+        path = path[1:]
+    try:
+        below = Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:  # on another drive
+        return requirement
+    fragment = f"#{parts.fragment}" if parts.fragment else ""
+    return requirement._replace(url=f"file:{quote(below)}{fragment}")
 
 
 def obtain(source: DirectSource, folder: Path, place: Workplace) -> Path:

@@ -24,6 +24,8 @@ from pypm_model.specifiers import merge
 
 Locate = Callable[[LockedPackage, Artifact], str]
 """Gives the address of a file, without credentials."""
+Place = Callable[[str], str]
+"""Gives a path of the lock, which is relative to the workspace's root, as it is from the exported file."""
 
 
 @record
@@ -96,6 +98,7 @@ def to_pylock(
     editable: bool = True,
     members: bool = True,
     unbuilt: Collection[NormalizedName] = (),
+    place: Place = str,
 ) -> str:
     """The text of `pylock.toml`: deterministic, packages in the lock's order.
 
@@ -118,7 +121,7 @@ def to_pylock(
         if package.manifest is not None and (not members or package.name in unbuilt):
             continue
         if inside != FALSE and package.name != ROOT:
-            entries.append(_entry(package, _spell(text(inside, region), spelled), locate, editable))
+            entries.append(_entry(package, _spell(text(inside, region), spelled), locate, place, editable))
     head = ['lock-version = "1.0"']
     if lock.environments:
         head.append(f"environments = {_array(lock.environments)}")
@@ -168,7 +171,7 @@ def _spell(marker: str, spelled: dict[str, tuple[str, NormalizedName]]) -> str:
     return marker.replace("\0", "")
 
 
-def _entry(package: LockedPackage, marker: str, locate: Locate, editable: bool) -> str:
+def _entry(package: LockedPackage, marker: str, locate: Locate, place: Place, editable: bool) -> str:
     lines = ["[[packages]]", f"name = {_string(package.name)}"]
     if package.version:
         lines.append(f"version = {_string(package.version)}")
@@ -178,11 +181,11 @@ def _entry(package: LockedPackage, marker: str, locate: Locate, editable: bool) 
         lines.append(f"requires-python = {_string(package.requires_python)}")
     match package.source:
         case MemberSource(path):
-            lines.append(_table("directory", [("path", path), ("editable", editable)]))
+            lines.append(_table("directory", [("path", place(path)), ("editable", editable)]))
         case PathSource(path, as_editable, sha256) if not sha256:
-            lines.append(_table("directory", [("path", path), ("editable", as_editable)]))
+            lines.append(_table("directory", [("path", place(path)), ("editable", as_editable)]))
         case PathSource(path, _, sha256):
-            lines.append(_table("archive", [("path", path), ("hashes", sha256)]))
+            lines.append(_table("archive", [("path", place(path)), ("hashes", sha256)]))
         case UrlSource(url, subdirectory, sha256):
             lines.append(
                 _table("archive", [("url", url), ("subdirectory", subdirectory), ("hashes", sha256)])

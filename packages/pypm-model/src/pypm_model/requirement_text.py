@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pypm_model import marker_text, specifiers
+from pypm_model.later import later
 from pypm_model.marker_text import InvalidMarkerText
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.patterns import pattern
 from pypm_model.requirements import Requirement
 from pypm_model.specifiers import InvalidSpecifier
+
+if TYPE_CHECKING:
+    from urllib import parse as urls
+else:
+    urls = later("urllib.parse")  # few addresses need it
 
 
 class InvalidRequirement(ValueError):
@@ -25,6 +32,17 @@ class InvalidRequirement(ValueError):
         self.position = position
         self.reason = reason
         super().__init__(f"invalid requirement {text!r}: {reason} (column {position + 1})")
+
+
+def _is_url(text: str) -> bool:
+    """False for what nobody can take apart: a bracket too many, or a host that is no address."""
+    if text.isascii() and "[" not in text and "]" not in text:
+        return True
+    try:
+        urls.urlsplit(text)
+    except ValueError:
+        return False
+    return True
 
 
 _name = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -72,6 +90,8 @@ def _parse(text: str) -> Requirement:
         if match is None:
             raise InvalidRequirement(text, position, "expected an address after '@', then a blank and ';'")
         url = match[1]
+        if not _is_url(url):
+            raise InvalidRequirement(text, match.start(1), "that is no URL")
         position = match.end()
     elif position < len(text) and text[position] != ";":
         specifier, position = _specifier(text, position)

@@ -277,7 +277,7 @@ class Problem:
                 if requirement.url and requirement.name not in self.members:
                     if not _is_wanted(requirement.marker, extras.get(key.name, set())):
                         continue
-                    inner = DirectKey(requirement.name, direct_source(requirement.url))
+                    inner = self._as_met(DirectKey(requirement.name, direct_source(requirement.url)), found)
                     inside = both(where, parse(_without_extra(requirement.marker)))
                     if not disjoint(inside, self.where):
                         found.append((inner, inside))
@@ -302,6 +302,14 @@ class Problem:
                         known.update(requirement.extras)
                         grown = True
         return found
+
+    @staticmethod
+    def _as_met(inner: DirectKey, found: Iterable[tuple[DirectKey, Diagram]]) -> DirectKey:
+        """*inner*, or the same place as it was asked for before: by a member, say, who wants it editable."""
+        for key, _ in found:
+            if key.name == inner.name and same_place(inner.source, key.source):
+                return key
+        return inner
 
     def _asked(self, item: Item, wanted: Wanted) -> Diagram:
         """Where *item*, if it is active, makes the ask."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pypm.ops.exporting import Form, exported
@@ -11,8 +12,11 @@ from pypm.ops.opening import open_workspace
 from pypm.ops.partial import open_partly
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
-from pypm_model.records import record
+from pypm_model.events import Warned
+from pypm_model.records import record, replace
 from pypm_store.atomic import write_atomically
+
+_pylock_name = re.compile(r"pylock\.([^.]+\.)?toml")
 
 
 @record
@@ -32,7 +36,12 @@ def export(world: World, options: ExportOptions) -> str:
         locked = lock_workspace(tools, workspace, Locking(frozen=options.frozen))
         if locked.is_new:
             write_in_step(tools, workspace, locked)
-        text = exported(tools, workspace, locked.lock, options.form)
+        folder = (world.cwd / (options.output or "stdout")).resolve().parent
+        text = exported(tools, workspace, locked.lock, replace(options.form, folder=str(folder)))
     if options.output is not None:
+        name = Path(options.output).name
+        if options.form.form == "pylock.toml" and _pylock_name.fullmatch(name) is None:
+            message = f"other tools look for pylock.toml or pylock.NAME.toml, not for {name} (PEP 751)"
+            world.listener(Warned("pylock-name", message))
         write_atomically(Path(world.cwd) / options.output, text)
     return text

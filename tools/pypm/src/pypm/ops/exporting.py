@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -14,13 +15,14 @@ from pypm.ops.tools import Tools
 from pypm_index.addresses import without_userinfo
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
-from pypm_model.errors import Place, PypmError
+from pypm_model.errors import Place as Spot
+from pypm_model.errors import PypmError
 from pypm_model.lock_target import narrowed
 from pypm_model.lock_toml import InvalidToml, loads
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import Diagram, InvalidMarker, parse
 from pypm_model.names import NormalizedName
-from pypm_model.pylock import Locate, member_names, to_pylock, workspace_names
+from pypm_model.pylock import Locate, Place, member_names, to_pylock, workspace_names
 from pypm_model.records import record
 from pypm_model.requirements_file import to_requirements
 from pypm_model.sources import IndexSource
@@ -72,8 +74,8 @@ class ExportStale(PypmError):
         return "run `pypm lock`"
 
     @property
-    def places(self) -> tuple[Place, ...]:
-        return tuple(Place(file) for file in self.files)
+    def places(self) -> tuple[Spot, ...]:
+        return tuple(Spot(file) for file in self.files)
 
 
 @record
@@ -89,6 +91,9 @@ class Form:
     """False: only what members need from elsewhere."""
     target: str = ""
     """The name of a target, or a marker: only what the selection needs there. Empty: all the lock is for."""
+    folder: str = ""
+    """Where the file lies, as an absolute path; empty: at the workspace's root. Paths in a pylock file are
+    relative to it. Those in a requirements file are relative to where pip runs: the root."""
 
 
 def form_of(file: str) -> str:
@@ -118,7 +123,8 @@ def _for_target(tools: Tools, workspace: Workspace, lock: Lock, form: Form) -> L
 
 def _form_in_step(workspace: Workspace, file: str) -> Form:
     """What *file* of ``[lock] export`` is to hold."""
-    return Form(form_of(file), target=dict(workspace.settings.lock_targets).get(file, ""))
+    folder = str((Path(workspace.root) / file).parent)
+    return Form(form_of(file), target=dict(workspace.settings.lock_targets).get(file, ""), folder=folder)
 
 
 def write_with_exports(tools: Tools, workspace: Workspace, locked: Locked) -> tuple[str, ...]:
@@ -210,7 +216,20 @@ def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: 
         editable=form.editable,
         members=form.members,
         unbuilt=_unbuilt(workspace),
+        place=_place(Path(workspace.root), form.folder),
     )
+
+
+def _place(root: Path, folder: str) -> Place:
+    def place(path: str) -> str:
+        if PurePath(path).is_absolute():
+            return path
+        try:
+            return Path(os.path.relpath(root / path, folder)).as_posix()
+        except ValueError:  # on another drive
+            return (root / path).as_posix()
+
+    return place if folder and Path(folder) != root else str
 
 
 def _unbuilt(workspace: Workspace) -> frozenset[NormalizedName]:

@@ -43,7 +43,7 @@ def stale_folders(root: str, lock: Lock, members: Collection[NormalizedName] | N
                 continue
         if sourced is None:
             sourced = _sourced(root)
-        found += _stale(package, Path(root) / path, sourced)
+        found += _stale(package, Path(root), path, sourced)
     return found
 
 
@@ -53,13 +53,13 @@ def _sourced(root: str) -> Sourced:
     return DirectSources(Path(root))
 
 
-def _stale(package: LockedPackage, folder: Path, sourced: Sourced) -> Iterable[Stale]:
-    from pypm_index import metadata_text
+def _stale(package: LockedPackage, root: Path, path: str, sourced: Sourced) -> Iterable[Stale]:
+    from pypm_index import direct, metadata_text
     from pypm_index.sdist_metadata import of_pyproject
     from pypm_resolver.files import lower_bound
 
     try:
-        text = (folder / _MANIFEST).read_bytes()
+        text = (root / path / _MANIFEST).read_bytes()
     except OSError:
         return ()
     # A dynamic version is left to the backend; what is asked for can be judged all the same.
@@ -68,11 +68,12 @@ def _stale(package: LockedPackage, folder: Path, sourced: Sourced) -> Iterable[S
         return ()
     assert isinstance(package.source, PathSource)
     try:
-        requires, _ = metadata_text.requirements(sourced(folder, package.source, headers.requires_dist))
+        requires, _ = metadata_text.requirements(sourced(root / path, package.source, headers.requires_dist))
     except PypmError:
         return ()  # locking again tells what is wrong with it
     least = lower_bound(metadata_text.requires_python(headers))
-    return stale_folder(package, headers.version, map(to_text, requires), least)
+    texts = (to_text(direct.relative(each, root) if each.url else each) for each in requires)
+    return stale_folder(package, headers.version, texts, least)
 
 
 def _needed(lock: Lock, members: Collection[NormalizedName]) -> frozenset[NormalizedName]:

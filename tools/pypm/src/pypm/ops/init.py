@@ -173,6 +173,17 @@ def _patterns(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def projects_below(folder: Path) -> tuple[str, ...]:
+    """The folders that `_patterns` finds, by their paths from *folder*."""
+    found = {
+        each.relative_to(folder).as_posix()
+        for pattern in _patterns(folder)
+        for each in folder.glob(pattern)
+        if (each / MANIFEST).is_file()
+    }
+    return tuple(sorted(found))
+
+
 def _python_of(folder: Path) -> str | None:
     """The range that the members of the workspace above share, if they all state the same."""
     for above in (folder, *folder.parents):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 from pypm.ops.importing.manifest import MANIFEST
 from pypm.ops.importing.pdm import read_pdm, read_pdm_lock
@@ -13,17 +14,17 @@ from pypm.ops.importing.pipenv import read_pipfile, read_pipfile_lock
 from pypm.ops.importing.poetry import read_poetry
 from pypm.ops.importing.poetry_lock import read_poetry_lock
 from pypm.ops.importing.pylock import read_pylock_pins
-from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read
-from pypm.ops.importing.requirements import group_of, read_requirements
+from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read, shaped
+from pypm.ops.importing.requirements import groups_of, read_requirements
 from pypm.ops.importing.uv_lock import read_uv_lock
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError
-from pypm_model.records import record
+from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement
 
-T = TypeVar("T")
-
 PIPFILE = "Pipfile"
+LOCK = "pypm.lock"
+REQUIREMENTS = "requirements"
 LOCKS: dict[str, Callable[[str, str], Pins]] = {
     "uv.lock": read_uv_lock,
     "poetry.lock": read_poetry_lock,
@@ -39,12 +40,16 @@ class NothingToImport(PypmError):
 
     code: ClassVar[str] = "nothing-to-import"
     exit: ClassVar[int] = 2
+    manifest: str = ""
+    """The one that is here, and is good as it is."""
 
     def __str__(self) -> str:
         return "there is nothing to import here"
 
     @property
     def hint(self) -> str:
+        if self.manifest:
+            return f"{self.manifest} is good as it is: `pypm lock` locks it"
         return f"known are {', '.join(LOCKS)}, Pipfile, requirements.txt, Poetry's and PDM's pyproject.toml"
 
 
@@ -73,6 +78,8 @@ class Found:
     """None: the manifest is good as it is."""
     pins: Pins | None
     lost: tuple[Lost, ...]
+    is_project: bool = True
+    """Whether something says what is asked for."""
 
 
 @record
@@ -88,22 +95,41 @@ class Named:
 def find(read: Read, names: Iterable[str], file: str | None) -> Found:
     """What there is to import: from *file*, or from the files *names* of the folder. The manifest is read in
     any case. Raises `NothingToImport`, `CannotImport`, `NoManifest`."""
+    found = look(read, names, file)
+    if found.draft is None and found.pins is None:
+        raise NothingToImport(MANIFEST if found.is_project else "")
+    if not found.is_project:
+        raise NoManifest(found.pins.file if found.pins is not None else MANIFEST)
+    return found
+
+
+def files_for_import(folder: Path) -> list[str]:
+    """The files of *folder* that `find` can be told of, those in a folder ``requirements`` among them."""
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    if (folder / REQUIREMENTS).is_dir():
+        names += [
+            f"{REQUIREMENTS}/{path.name}" for path in (folder / REQUIREMENTS).iterdir() if path.is_file()
+        ]
+    return names
+
+
+def look(read: Read, names: Iterable[str], file: str | None) -> Found:
+    """What `find` gives, also where that is nothing. Raises `CannotImport`."""
     document = _document(read(MANIFEST))
-    named = _asked_for(read, file) if file is not None else _there(sorted(names), document)
-    draft, pins, others = _draft(read, document, named)
+    there = sorted(names)
+    named = shaped(MANIFEST, lambda: _asked_for(read, file) if file is not None else _there(there, document))
+    draft, pins, others = shaped(MANIFEST, lambda: _draft(read, document, named))
     used = [each.file for each in (draft, pins) if each is not None]
+    used += draft.read if draft is not None else ()
     if pins is None and named.locks:
         lock = named.locks[0]
         reader = LOCKS.get(posixpath.basename(lock), read_pylock_pins)
-        pins = _shaped(lock, lambda: reader(read(lock) or "", lock))
+        pins = shaped(lock, lambda: reader(read(lock) or "", lock))
         used.append(lock)
         others += [Lost(other, "-", "is not read; name it to import it") for other in named.locks[1:]]
-    if draft is None and pins is None:
-        raise NothingToImport()
-    if draft is None and not _says_what_it_wants(document):
-        raise NoManifest(pins.file if pins is not None else MANIFEST)
     lost = (*(draft.lost if draft else ()), *(pins.lost if pins else ()), *others)
-    return Found(tuple(dict.fromkeys(used)), draft, pins, tuple(dict.fromkeys(lost)))
+    is_project = draft is not None or _says_what_it_wants(document)
+    return Found(tuple(dict.fromkeys(used)), draft, pins, tuple(dict.fromkeys(lost)), is_project)
 
 
 def _draft(
@@ -112,14 +138,14 @@ def _draft(
     """The manifest in our words, if it must be converted or made, with the pins of requirements files."""
     tool = document.get("tool", {})
     if "poetry" in tool or "pdm" in tool or _says_what_it_wants(document):
-        convert = read_poetry if "poetry" in tool else read_pdm if "pdm" in tool else None
-        draft = None if convert is None else _shaped(MANIFEST, lambda: convert(document))
+        draft = shaped(MANIFEST, lambda: _converted(document, imported=read(LOCK) is not None))
         unread = [Lost(PIPFILE, "-", "is not read: the manifest says what is asked for")]
         others = unread if read(PIPFILE) is not None else []
         if named.locks or not named.requirements:
             return draft, None, others
         asked, pins = read_requirements(read, named.requirements)
-        return draft, pins, [*others, *asked.lost, *_not_asked(document, asked, draft)]
+        others += [*asked.lost, *_not_asked(document, asked, draft)]
+        return _with_places(draft, asked), pins, others
     own = [
         Lost(name, "-", "tells how the project is built: that is not taken over, see [build-system]")
         for name in ("setup.py", "setup.cfg")
@@ -127,18 +153,29 @@ def _draft(
     ]
     pipfile = read(PIPFILE)
     if pipfile is not None:
-        return _shaped(PIPFILE, lambda: read_pipfile(pipfile)), None, own
+        return shaped(PIPFILE, lambda: read_pipfile(pipfile, read=read)), None, own
     if named.requirements:
         return *read_requirements(read, named.requirements), own
     return None, None, []
 
 
-def _shaped(file: str, read: Callable[[], T]) -> T:
-    """What *read* gives. A file with a text where its tool writes a table is no fault of ours: it is told."""
-    try:
-        return read()
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CannotImport(file, f"is not of the shape that its tool gives it ({error})") from error
+def _with_places(draft: Draft | None, asked: Draft) -> Draft:
+    """*draft* with the indexes, links and constraints that requirements files have beside it."""
+    mine = draft or Draft(MANIFEST)
+    return replace(
+        mine,
+        read=asked.read,
+        indexes=(*mine.indexes, *asked.indexes),
+        constraints=(*mine.constraints, *asked.constraints),
+        find_links=(*mine.find_links, *asked.find_links),
+    )
+
+
+def _converted(document: Mapping[str, Any], *, imported: bool) -> Draft | None:
+    tool = document.get("tool", {})
+    if "poetry" in tool:
+        return read_poetry(document, imported=imported)
+    return read_pdm(document) if "pdm" in tool else None
 
 
 def _says_what_it_wants(document: Mapping[str, Any]) -> bool:
@@ -163,10 +200,12 @@ def _asked_for(read: Read, file: str) -> Named:
 
 def _there(names: list[str], document: Mapping[str, Any]) -> Named:
     """The files *names* that can be imported; of several locks first the one of the manifest's own tool."""
-    groups = [(name, group) for name in names if (group := group_of(name)) is not None]
+    # Where the manifest says what is asked for, a folder of requirements is somebody else's.
+    own_only = _says_what_it_wants(document) or {"poetry", "pdm"} & document.get("tool", {}).keys()
+    groups = groups_of(name for name in names if not (own_only and "/" in name))
     own = [lock for tool, lock in _own.items() if tool in document.get("tool", {})]
     locks = [name for name in dict.fromkeys([*own, *LOCKS]) if name in names]
-    return Named(tuple(sorted(groups, key=lambda pair: pair[1])), tuple(locks))
+    return Named(groups, tuple(locks))
 
 
 def _not_asked(document: Mapping[str, Any], asked: Draft, converted: Draft | None) -> Iterator[Lost]:
@@ -181,7 +220,8 @@ def _not_asked(document: Mapping[str, Any], asked: Draft, converted: Draft | Non
             *(e for _, e in converted.groups),
         ]
     known = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
-    for text in (*asked.dependencies, *(text for _, texts in asked.groups for text in texts)):
+    own = () if "dependencies" in project.get("dynamic", ()) else asked.dependencies
+    for text in (*own, *(text for _, texts in asked.groups for text in texts)):
         if isinstance(text, str) and _name(text) not in known:
             yield Lost(asked.file, text, "the manifest does not ask for it; add it with `pypm add`")
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pypm.ops.importing.addresses import index_address
 from pypm.ops.importing.records import Draft, Lost, NewIndex, Pins, Source, commit_of, pins_of
 from pypm.ops.importing.toml_text import packages
 from pypm_model import versions
-from pypm_model.names import NormalizedName, normalize
+from pypm_model.names import NormalizedName, is_valid, normalize
+from pypm_model.patterns import pattern
 from pypm_model.requests import Preference
 from pypm_model.requirement_text import InvalidRequirement, parse, to_text
 from pypm_model.sources import GitSource
 
 CONVERTED = ("dev-dependencies", "source")
 """Keys of ``[tool.pdm]`` that are replaced; the others stay where they are."""
-_told = {"scripts": "write them as [tool.pypm.tasks]; they stay where they are, for pdm"}
+_here = pattern(
+    r"(?P<name>[\w.-]+)(?P<extras>\s*\[[^\]]*\])?\s*@\s*file:///\$\{PROJECT_ROOT\}/(?P<path>[^;\s#]+)"
+)
+"""A dependency in a folder of the project."""
 
 
 def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
@@ -25,6 +30,7 @@ def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
     commits: dict[NormalizedName, list[GitSource]] = {}
+    sdists = []
     lost = []
     for package in packages(text, file):
         name, version = package["name"], package.get("version")
@@ -42,16 +48,20 @@ def read_pdm_lock(text: str, file: str = "pdm.lock") -> Pins:
             found.setdefault(normalize(name), []).append(Preference(version, marker=str(marker)))
             files = package.get("files", ())
             hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
+            places = [str(each.get("file") or each.get("url", "")) for each in files]
+            if files and not any(place.partition("#")[0].endswith(".whl") for place in places):
+                sdists.append(normalize(name))
     several = {name: each for name, each in found.items() if len({one.version for one in each}) > 1}
     # One version has an entry for each set of extras, and is for everywhere its name is asked for.
     found |= {name: [Preference(each[0].version)] for name, each in found.items() if name not in several}
-    return pins_of(file, found, lost, hashes, commits)
+    return pins_of(file, found, lost, hashes, commits, sdists)
 
 
 def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft | None:
     """What of ``[tool.pdm]`` is to be written otherwise; None if nothing is."""
     table: Mapping[str, Any] = document["tool"]["pdm"]
-    lost = [Lost(file, f"tool.pdm.{key}", reason) for key, reason in _told.items() if key in table]
+    lost: list[Lost] = []
+    tasks = tuple(_tasks(table.get("scripts", {}), file, lost))
     groups: list[tuple[str, tuple[str, ...]]] = []
     sources: dict[str, tuple[Source, ...]] = {}
     for group, entries in table.get("dev-dependencies", {}).items():
@@ -59,13 +69,14 @@ def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft
         for entry in entries:
             editable = re.fullmatch(r"-e\s+(?:file:///\$\{PROJECT_ROOT\}/)?(.+?)#egg=([\w.-]+)", entry)
             if editable is None:
-                texts.append(entry)
+                texts.append(_named(entry, sources))
             elif "://" in editable[1]:
                 lost.append(Lost(file, f"tool.pdm.dev-dependencies.{group}", f"{entry!r} is left out"))
             else:
                 texts.append(editable[2])
                 sources[editable[2]] = ({"path": editable[1], "editable": True},)
         groups.append((normalize(group), tuple(texts)))
+    respelled = tuple(_respelled(document.get("project", {}), sources))
     indexes = []
     for entry in table.get("source", ()):
         name = str(entry.get("name", ""))
@@ -100,18 +111,61 @@ def read_pdm(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft
     installed: list[str] = [normalize(str(name)) for name in document.get("dependency-groups", {})]
     installed += [name for name, _ in groups if name not in installed]
     default_groups = None if set(installed) <= {"dev"} else tuple(installed)
-    if not (groups or indexes or lost or overrides or excludes or default_groups):
+    # A project that is not distributed is not built either.
+    package = False if table.get("distribution") is False and "build-system" in document else None
+    said = groups or indexes or lost or overrides or excludes or default_groups or respelled or tasks
+    if not said and package is None:
         return None
     return Draft(
         file=file,
         groups=tuple(groups),
         sources=tuple(sources.items()),
+        respelled=respelled,
         default_groups=default_groups,
+        tasks=tasks,
+        package=package,
         indexes=tuple(indexes),
         overrides=tuple(overrides),
         excludes=excludes,
         lost=tuple(lost),
     )
+
+
+def _named(text: str, sources: dict[str, tuple[Source, ...]]) -> str:
+    """The requirement *text* without the folder it has after its name, which goes to *sources*."""
+    match = _here.match(text)
+    if match is None:
+        return text
+    name = match["name"]
+    sources[name] = ({"path": match["path"]},)
+    return f"{name}{(match['extras'] or '').strip()}{text[match.end() :].rstrip()}"
+
+
+def _respelled(
+    project: Mapping[str, Any], sources: dict[str, tuple[Source, ...]]
+) -> Iterator[tuple[str, str]]:
+    """Requirements of ``[project]`` and how they are to be written."""
+    for texts in (project.get("dependencies", ()), *project.get("optional-dependencies", {}).values()):
+        for text in texts:
+            found = _named(text, sources)
+            if found != text:
+                yield text, found
+
+
+def _tasks(scripts: Mapping[str, Any], file: str, lost: list[Lost]) -> Iterator[tuple[str, str]]:
+    """The scripts that are one command; the others, and what is set for them, are told."""
+    for name, script in scripts.items():
+        key = f"tool.pdm.scripts.{name}"
+        command = script.get("cmd") if isinstance(script, Mapping) else script
+        if name == "_":
+            lost.append(Lost(file, key, "is for pdm alone: tasks have an `env` of their own"))
+        elif isinstance(command, str | list) and is_valid(name):
+            more = sorted(script.keys() - {"cmd", "help"}) if isinstance(script, Mapping) else []
+            if more:
+                lost.append(Lost(file, key, f"its {', '.join(more)} is for pdm alone"))
+            yield name, command if isinstance(command, str) else shlex.join(map(str, command))
+        else:
+            lost.append(Lost(file, key, "is for pdm alone: write a command as [tool.pypm.tasks]"))
 
 
 def _is_name(text: str) -> bool:

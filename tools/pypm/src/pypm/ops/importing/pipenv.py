@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pypm.ops.importing import constraints
-from pypm.ops.importing.addresses import index_address, is_default_index
-from pypm.ops.importing.records import CannotImport, Draft, Lost, NewIndex, Pins, Source, pins_of
+from pypm.ops.importing.addresses import file_address, index_address, is_default_index, repository_address
+from pypm.ops.importing.local import name_in
+from pypm.ops.importing.records import CannotImport, Draft, Lost, NewIndex, Pins, Read, Source, pins_of
 from pypm.ops.importing.toml_text import tables
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
 from pypm_model.requests import Preference
 
+_digest = pattern(r"[0-9a-f]{7}")
 _own = {"source", "packages", "dev-packages", "requires", "scripts", "pipenv"}
 _fields = (
     "os_name", "sys_platform", "platform_machine", "platform_python_implementation", "platform_release",
@@ -45,15 +49,16 @@ def read_pipfile_lock(text: str, file: str = "Pipfile.lock") -> Pins:
     return pins_of(file, found, lost, hashes)
 
 
-def read_pipfile(text: str, file: str = "Pipfile") -> Draft:
-    """The project that the file describes."""
-    return _Reader(tables(text, file), file).draft()
+def read_pipfile(text: str, file: str = "Pipfile", read: Read = lambda path: None) -> Draft:
+    """The project that the file describes; *read* gives the files of projects it has from folders."""
+    return _Reader(tables(text, file), file, read).draft()
 
 
 class _Reader:
-    def __init__(self, document: Mapping[str, Any], file: str) -> None:
+    def __init__(self, document: Mapping[str, Any], file: str, read: Read) -> None:
         self.document = document
         self.file = file
+        self.read = read
         self.lost: list[Lost] = []
         self.sources: dict[str, list[Source]] = {}
 
@@ -124,7 +129,21 @@ class _Reader:
                 continue
             conditions = [f"{field} {table[field]}" for field in _fields if field in table]
             marker = constraints.all_of(*conditions, str(table.get("markers", "")))
-            source = self.source(table)
+            source = self.source(table, key)
+            if source is None and any(kind in table for kind in ("hg", "svn", "bzr")):
+                self.lose(key, "is in a repository that is not git; left out")
+                continue
+            path = str(source.get("path", "")) if source is not None else ""
+            if path and posixpath.normpath(path) == ".":
+                self.lose(key, "is the project itself, which is always there; left out")
+                continue
+            if path:
+                # Pipenv's key for what comes from a path is often a digest of the path.
+                named = name_in(self.read, posixpath.normpath(path))
+                if named is None and _digest.fullmatch(name):
+                    self.lose(key, f"{path} does not tell its name; add it with `pypm add`")
+                    continue
+                name = named or name
             if source is not None:
                 entry = {**source, **({"marker": marker} if marker else {})}
                 self.sources.setdefault(name, []).append(entry)
@@ -132,16 +151,23 @@ class _Reader:
             specifier = "" if source is not None and "index" not in source else wanted.specifier
             yield f"{name}{extras}{specifier}" + (f"; {marker}" if marker else "")
 
-    def source(self, table: Mapping[str, Any]) -> Source | None:
+    def source(self, table: Mapping[str, Any], key: str) -> Source | None:
         if table.get("git"):
+            address, reason = repository_address(str(table["git"]))
+            if reason:
+                self.lose(key, reason)
             ref = {"rev": table["ref"]} if table.get("ref") else {}
             folder = {"subdirectory": table["subdirectory"]} if table.get("subdirectory") else {}
-            return {"git": str(table["git"]).removeprefix("git+"), **ref, **folder}
+            return {"git": address, **ref, **folder}
         if table.get("path"):
             return {"path": table["path"], **({"editable": True} if table.get("editable") else {})}
         if table.get("file"):
-            remote = "://" in str(table["file"])
-            return {"url": table["file"]} if remote else {"path": table["file"]}
+            if "://" not in str(table["file"]):
+                return {"path": table["file"]}
+            address, reason = file_address(str(table["file"]))
+            if reason:
+                self.lose(key, reason)
+            return {"url": address}
         if table.get("index") and table["index"] != "pypi":
             return {"index": table["index"]}
         return None

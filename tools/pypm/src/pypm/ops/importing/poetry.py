@@ -7,26 +7,60 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pypm.ops.importing import constraints
-from pypm.ops.importing.addresses import index_address
+from pypm.ops.importing.addresses import file_address, index_address, repository_address
 from pypm.ops.importing.records import Draft, Lost, NewIndex, Source
-from pypm_model import names
+from pypm_model import names, requirement_text, specifiers
 from pypm_model.patterns import pattern
-from pypm_workspace.direct_reference import git_url
+from pypm_model.requirement_text import InvalidRequirement
 
 _person = pattern(r"\s*(?P<name>[^<]*?)\s*(?:<(?P<email>[^>]+)>)?\s*")
 
-KEPT = ("packages", "include", "exclude", "build")
-"""Keys that poetry-core reads from ``[tool.poetry]`` beside a ``[project]`` too: they stay where they are."""
-BACKEND = (("requires", ["poetry-core>=2.0,<3"]), ("build-backend", "poetry.core.masonry.api"))
+_KEPT = ("packages", "include", "exclude", "build")
+_DYNAMIC = ("version", "description", "readme", "authors", "maintainers", "keywords", "classifiers")
+_ASKED = ("dependencies", "optional-dependencies", "requires-python")
+"""What is written into ``[project]`` although that leaves it to the backend."""
+_CORE = "poetry-core>=2.0,<3"
+"""poetry-core reads ``[project]`` from its version 2 on."""
+_BACKEND = "poetry.core.masonry.api"
+_OLD_BACKENDS = ("poetry.masonry.api", "")
 _known = {
     "name", "version", "description", "license", "authors", "maintainers", "readme", "homepage", "repository",
     "documentation", "keywords", "classifiers", "urls", "scripts", "extras", "plugins", "dependencies",
-    "dev-dependencies", "group", "source", "package-mode", *KEPT,
+    "dev-dependencies", "group", "source", "package-mode", *_KEPT,
 }  # fmt: skip
 
 
-def read_poetry(document: Mapping[str, Any], file: str = "pyproject.toml") -> Draft:
-    """The draft for the manifest *document*, which has a ``[tool.poetry]``."""
+def stays(document: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether what stands at *path* below ``[tool.poetry]`` of *document* is read by poetry-core beside a
+    ``[project]`` too: what says of which files the project is, what ``[project]`` calls dynamic, and
+    scripts that are files."""
+    table = document.get("tool", {}).get("poetry", {})
+    match path:
+        case ("scripts",):
+            return any(_is_file(value) for value in table["scripts"].values())
+        case ("scripts", name):
+            return _is_file(table["scripts"][name])
+        case (key,):
+            return key in _KEPT or (key in _DYNAMIC and key in _dynamic(document))
+        case _:
+            return True
+
+
+def _dynamic(document: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(document.get("project", {}).get("dynamic", ()))
+
+
+def _is_file(script: Any) -> bool:
+    return isinstance(script, Mapping) and script.get("type") == "file"
+
+
+def read_poetry(
+    document: Mapping[str, Any], file: str = "pyproject.toml", *, imported: bool = False
+) -> Draft:
+    """The draft for the manifest *document*, which has a ``[tool.poetry]``. One that was *imported* before
+    has groups that are ours, unless Poetry's table has more than an import leaves in it."""
+    if imported and all(stays(document, (key,)) for key in document["tool"]["poetry"]):
+        return Draft(file)
     return _Reader(document, file).draft()
 
 
@@ -48,15 +82,21 @@ class _Reader:
             if key not in _known:
                 self.lose(key, "is Poetry's own, left out")
         main = dict(table.get("dependencies", {}))
+        dynamic = _dynamic(self.document)
         python = self.python(main.pop("python", "")) if not self.project.get("requires-python") else ""
         # With a [project] of its own, Poetry's table only says where its dependencies come from.
         enriches = "dependencies" in self.project
+        known = self.project_names() if enriches else frozenset[str]()
         optional: dict[str, list[str]] = {}
         dependencies: list[str] = []
         for name, value in main.items():
             for entry in value if isinstance(value, list) else [value]:
                 text = self.requirement(name, entry, f"dependencies.{name}", sourced_only=enriches)
-                if text is None or enriches:
+                if text is None:
+                    continue
+                if enriches:
+                    if names.normalize(name) not in known:
+                        self.lose(f"dependencies.{name}", "[project] does not ask for it; left out")
                     continue
                 if isinstance(entry, Mapping) and entry.get("optional"):
                     optional.setdefault(names.normalize(name), []).append(text)
@@ -68,13 +108,18 @@ class _Reader:
             name=str(table.get("name", "")),
             version=str(table.get("version", "")),
             requires_python=python,
-            more=tuple((key, value) for key, value in self.more() if key not in self.project),
+            more=tuple(
+                (key, value)
+                for key, value in self.more()
+                if key not in self.project and not (key in _DYNAMIC and key in dynamic)
+            ),
             dependencies=tuple(dependencies),
             extras=tuple(self.extras(optional)),
             groups=groups,
             sources=tuple((name, tuple(found)) for name, found in self.sources.items()),
             default_groups=defaults,
-            build=() if self.document.get("build-system") and not self.poetry_built() else self.build(),
+            undynamic=tuple(key for key in _ASKED if key in dynamic and self.says(key)),
+            build=self.build(),
             package=False
             if table.get("package-mode") is False and self.document.get("build-system")
             else None,
@@ -82,12 +127,48 @@ class _Reader:
             lost=tuple(self.lost),
         )
 
-    def poetry_built(self) -> bool:
-        return "poetry" in str(self.document.get("build-system", {}).get("build-backend", ""))
+    def says(self, key: str) -> bool:
+        """Whether Poetry's tables have what is *key* in ``[project]``."""
+        main = self.table.get("dependencies", {})
+        if key == "requires-python":
+            return "python" in main
+        return "dependencies" in self.table if key == "dependencies" else "extras" in self.table
+
+    def project_names(self) -> frozenset[str]:
+        """The names that ``[project]`` asks for."""
+        lists = [self.project["dependencies"], *self.project.get("optional-dependencies", {}).values()]
+        found = set()
+        for text in (text for texts in lists for text in texts):
+            match = re.match(r"\s*([\w.-]+)", text)
+            found.add(names.normalize(match[1]) if match else "")
+        return frozenset(found)
 
     def build(self) -> tuple[tuple[str, Any], ...]:
-        """poetry-core reads ``[project]`` from its version 2 on."""
-        return () if self.table.get("package-mode") is False else BACKEND
+        """The keys of ``[build-system]`` that must change: what else the build needs, and a backend that
+        only goes by poetry-core, stay."""
+        system = self.document.get("build-system")
+        if self.table.get("package-mode") is False:
+            return ()
+        if not system:
+            return (("requires", [_CORE]), ("build-backend", _BACKEND))
+        requires = [self.build_requirement(str(each)) for each in system.get("requires", ())]
+        backend = str(system.get("build-backend", ""))
+        changed: list[tuple[str, Any]] = []
+        if requires != system.get("requires"):
+            changed.append(("requires", list(dict.fromkeys(requires))))
+        if backend in _OLD_BACKENDS and _CORE in requires:
+            changed.append(("build-backend", _BACKEND))
+        return tuple(changed)
+
+    def build_requirement(self, text: str) -> str:
+        """*text*, or poetry-core's version 2 if it asks for Poetry or for a poetry-core that may be older."""
+        try:
+            found = requirement_text.parse(text)
+        except InvalidRequirement:
+            return text
+        old = any(specifiers.contains(found.specifier, version) for version in ("1.0.0", "1.4.0", "1.9.1"))
+        poetry = found.name == "poetry" or (found.name == "poetry-core" and old)
+        return _CORE if poetry else text
 
     def python(self, text: Any) -> str:
         if not isinstance(text, str) or not text:
@@ -107,11 +188,11 @@ class _Reader:
         if table.get("description"):
             yield "description", table["description"]
         readme = table.get("readme")
-        if isinstance(readme, list):
+        if isinstance(readme, list) and "readme" not in _dynamic(self.document):
             for other in readme[1:]:
                 self.lose("readme", f"{other} is left out: a project has one readme")
             readme = readme[0] if readme else None
-        if readme:
+        if isinstance(readme, str) and readme:
             yield "readme", readme
         if table.get("license"):
             yield "license", {"text": table["license"]}
@@ -122,6 +203,10 @@ class _Reader:
         for key in ("keywords", "classifiers"):
             if table.get(key):
                 yield key, list(table[key])
+        if table.get("classifiers") and "classifiers" not in (*self.project, *_dynamic(self.document)):
+            self.lose(
+                "classifiers", "to those in [project] poetry-core adds none for the licence and Pythons"
+            )
         urls = {
             key.capitalize(): table[key]
             for key in ("homepage", "repository", "documentation")
@@ -152,9 +237,11 @@ class _Reader:
                 and value.get("type", "console") == "console"
                 and (found := value.get("reference") or value.get("callable"))
             ):
+                if value.get("extras"):
+                    self.lose(f"scripts.{name}", "its extras are left out: a script is always there")
                 yield name, str(found)
-            else:
-                self.lose(f"scripts.{name}", "is a file, not a function; left out")
+            elif not _is_file(value):
+                self.lose(f"scripts.{name}", "is no function; left out")
 
     def extras(self, optional: Mapping[str, list[str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
         used = set()
@@ -175,6 +262,9 @@ class _Reader:
         found: dict[str, list[Any]] = {}
         optional = set()
         tables = dict(self.table.get("group", {}))
+        # Those that [dependency-groups] has are groups of Poetry's too.
+        for group in self.document.get("dependency-groups", {}):
+            found.setdefault(names.normalize(group), [])
         old = self.table.get("dev-dependencies")
         if old:
             for name, value in old.items():
@@ -238,7 +328,10 @@ class _Reader:
             refs = {ref: table[ref] for ref in ("branch", "tag", "rev") if table.get(ref)}
             if table.get("develop"):
                 self.lose(key, "develop: a repository is not installed editable")
-            return {"git": git_url(table["git"]), **refs, **subdirectory}
+            address, reason = repository_address(table["git"])
+            if reason:
+                self.lose(key, reason)
+            return {"git": address, **refs, **subdirectory}
         if table.get("path"):
             if subdirectory:
                 return {"path": f"{table['path']}/{table['subdirectory']}"}
@@ -246,7 +339,10 @@ class _Reader:
         if table.get("file"):
             return {"path": table["file"]}
         if table.get("url"):
-            return {"url": table["url"], **subdirectory}
+            address, reason = file_address(str(table["url"]))
+            if reason:
+                self.lose(key, reason)
+            return {"url": address, **subdirectory}
         if table.get("source") and names.normalize(table["source"]) != "pypi":
             return {"index": table["source"]}
         return None

@@ -19,6 +19,7 @@ def read_poetry_lock(text: str, file: str = "poetry.lock") -> Pins:
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
     commits: dict[NormalizedName, list[GitSource]] = {}
+    sdists = []
     lost = []
     for package in packages(text, file):
         name, kind = package["name"], package.get("source", {}).get("type", "")
@@ -38,7 +39,9 @@ def read_poetry_lock(text: str, file: str = "poetry.lock") -> Pins:
             found.setdefault(normalize(name), []).append(Preference(version, marker=markers))
             files = package.get("files", ())
             hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
-    return pins_of(file, found, lost, hashes, commits)
+            if files and not any(str(each.get("file", "")).endswith(".whl") for each in files):
+                sdists.append(normalize(name))
+    return pins_of(file, found, lost, hashes, commits, sdists)
 
 
 def _commit(source: Mapping[str, str]) -> GitSource | None:

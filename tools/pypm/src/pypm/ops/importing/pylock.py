@@ -14,6 +14,7 @@ def read_pylock_pins(text: str, file: str = "pylock.toml") -> Pins:
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
     commits: dict[NormalizedName, list[GitSource]] = {}
+    sdists = []
     lost = []
     for package in read_pylock(text, file).packages:
         if package.folder is not None:
@@ -38,4 +39,6 @@ def read_pylock_pins(text: str, file: str = "pylock.toml") -> Pins:
             found.setdefault(package.name, []).append(Preference(package.version, marker=marker))
             files = [*package.wheels, *([package.sdist] if package.sdist else [])]
             hashes.setdefault(package.name, []).extend(f"sha256:{each.sha256}" for each in files)
-    return pins_of(file, found, lost, hashes, commits)
+            if package.sdist is not None and not package.wheels:
+                sdists.append(package.name)
+    return pins_of(file, found, lost, hashes, commits, sdists)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pypm_model import versions
 from pypm_model.errors import Place, PypmError
@@ -41,6 +41,17 @@ class CannotImport(PypmError):
         return (Place(self.file),)
 
 
+T = TypeVar("T")
+
+
+def shaped(file: str, read: Callable[[], T]) -> T:
+    """What *read* gives. A file with a text where its tool writes a table is no fault of ours: it is told."""
+    try:
+        return read()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CannotImport(file, f"is not of the shape that its tool gives it ({error})") from error
+
+
 @record
 class Lost:
     """Something that could not be carried over as it was, and what became of it."""
@@ -66,6 +77,8 @@ class Pins:
     """The sha256 of the files it knows of a name, where it knows any."""
     commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
     """Where it has branches and tags of repositories, by what comes from there."""
+    sdists: tuple[NormalizedName, ...] = ()
+    """Names that it has a version of without a wheel: sorted."""
 
 
 @record
@@ -84,6 +97,8 @@ class Draft:
 
     file: str
     """What it was made from."""
+    read: tuple[str, ...] = ()
+    """Further files that it was made from."""
     name: str = ""
     version: str = ""
     requires_python: str = ""
@@ -96,6 +111,10 @@ class Draft:
     default_groups: tuple[str, ...] | None = None
     """None: as usual."""
     tasks: tuple[tuple[str, str], ...] = ()
+    respelled: tuple[tuple[str, str], ...] = ()
+    """Requirements of a ``[project]`` that is there, and how they are to be written."""
+    undynamic: tuple[str, ...] = ()
+    """Keys that ``[project]`` calls dynamic, and that are written there now."""
     build: tuple[tuple[str, Any], ...] = ()
     """Keys of ``[build-system]``."""
     package: bool | None = None
@@ -105,12 +124,21 @@ class Draft:
     overrides: tuple[str, ...] = ()
     excludes: tuple[NormalizedName, ...] = ()
     find_links: tuple[str, ...] = ()
+    build_allow: tuple[NormalizedName, ...] = ()
+    """Whose sdists may be built."""
     lost: tuple[Lost, ...] = ()
 
     @property
     def is_of_workspace(self) -> bool:
         """Whether something of it belongs into the workspace's file."""
-        return bool(self.indexes or self.constraints or self.overrides or self.excludes or self.find_links)
+        return bool(
+            self.indexes
+            or self.constraints
+            or self.overrides
+            or self.excludes
+            or self.find_links
+            or self.build_allow
+        )
 
 
 def pins_of(
@@ -119,6 +147,7 @@ def pins_of(
     lost: Iterable[Lost] = (),
     hashes: Mapping[NormalizedName, Iterable[str]] = MappingProxyType({}),
     commits: Mapping[NormalizedName, Iterable[GitSource]] = MappingProxyType({}),
+    sdists: Iterable[NormalizedName] = (),
 ) -> Pins:
     """*found* as `Pins`: of each name the versions that are any, each with its region once; of *hashes*
     (``sha256:...``) those that pypm knows."""
@@ -133,7 +162,7 @@ def pins_of(
         if known:
             digests.append((name, frozenset(known)))
     at = tuple((name, tuple(commits[name])) for name in sorted(commits))
-    return Pins(file, tuple(pins), tuple(lost), tuple(digests), at)
+    return Pins(file, tuple(pins), tuple(lost), tuple(digests), at, tuple(sorted(set(sdists))))
 
 
 def commit_of(url: str, ref: str, commit: str, subdirectory: str = "") -> GitSource | None:

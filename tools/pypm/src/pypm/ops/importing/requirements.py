@@ -5,21 +5,28 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from pypm.ops.importing.addresses import index_address, is_default_index
+from pypm.ops.importing.addresses import file_address, index_address, is_default_index, repository_address
+from pypm.ops.importing.local import name_in
 from pypm.ops.importing.records import CannotImport, Draft, Lost, NewIndex, Pins, Read, Source, pins_of
+from pypm_index.addresses import redacted
 from pypm_model import requirement_text
-from pypm_model.names import NormalizedName, normalize
+from pypm_model.names import NormalizedName, is_valid, normalize
 from pypm_model.patterns import pattern
 from pypm_model.records import record
 from pypm_model.requests import Preference
 from pypm_model.requirement_text import InvalidRequirement
+from pypm_model.requirements import Requirement
 
 _comment = pattern(r"(?:^|\s)#.*")
 _hash = pattern(r"\s--hash[= ](\S+)")
 _option = pattern(r"(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s+|(?<=^-[a-zA-Z]))?(.*)", re.DOTALL)
 _egg = pattern(r"[#&]egg=([\w.-]+)(?:\[([\w.,\s-]*)\])?")
+_repository = pattern(r"(git|hg|svn|bzr)\+")
+_conda = pattern(r"file://.*/work(?:/.*)?")
+"""Where conda's packages were built, on another machine: what `pip freeze` says of them."""
+_archives = (".whl", ".tar.gz", ".zip", ".tgz", ".tar.bz2")
 _pinned = pattern(r"===?([^*,\s]+)")
 _long = {
     "-r": "--requirement",
@@ -84,20 +91,28 @@ class Reader:
                 self._requirement(line, line.text, constraint)
 
     def lose(self, line: Line, reason: str) -> None:
-        self.lost.append(Lost(line.file, f"line {line.number}", reason))
+        self.lost.append(Lost(line.file, f"line {line.number}", redacted(reason)))
 
     def _option(self, line: Line, constraint: bool, skip: frozenset[str]) -> None:
         match = _option.match(line.text)
-        assert match is not None, "it begins with a dash"
+        if match is None:
+            self.lose(line, f"`{line.text}` is left out")
+            return
         word, value = _long.get(match[1], match[1]), match[2].strip()
+        if word == "--editable":
+            self._requirement(
+                line, _unquoted(value)[0] if value[:1] in "'\"" else value, constraint, editable=True
+            )
+            return
+        value, more = _unquoted(value)
         below = posixpath.normpath(posixpath.join(posixpath.dirname(line.file), value))
         match word:
+            case "--requirement" | "--constraint" if "://" in value:
+                self.lose(line, f"`{value}` is not read: copy it beside this file, and import again")
             case "--requirement":
                 self.file(below, constraint=constraint, skip=skip)
             case "--constraint":
                 self.file(below, constraint=True, skip=skip)
-            case "--editable":
-                self._requirement(line, value, constraint, editable=True)
             case "--index-url" | "--extra-index-url":
                 url, reason = index_address(value)
                 if reason:
@@ -111,17 +126,22 @@ class Reader:
                             line, "this index is asked before the default one, and alone for what it has"
                         )
             case "--find-links":
-                self.find_links.append(value if "://" in value else below)
+                url, reason = file_address(value)
+                if reason:
+                    self.lose(line, reason)
+                self.find_links.append(url if "://" in value else below)
             case _:
                 self.lose(line, f"`{line.text}` is left out")
+                return
+        if more.startswith("-"):
+            self._option(Line(line.file, line.number, more), constraint, skip)
 
     def _requirement(self, line: Line, text: str, constraint: bool, *, editable: bool = False) -> None:
         named = re.match(r"[A-Za-z0-9][\w.-]*\s*(\[[^\]]*\])?\s*@", text)
         if not named and (editable or "://" in text.partition(";")[0] or re.match(r"[./]|\w:\\", text)):
             self._unnamed(line, text, editable, constraint)
             return
-        words = shlex.split(text) if " --" in text else [text]
-        if len(words) > 1 and any(word.startswith("--") for word in words):
+        if " --" in text:
             text = text.partition(" --")[0].strip()
             self.lose(line, "options of a single requirement are left out")
         try:
@@ -129,10 +149,36 @@ class Reader:
         except InvalidRequirement as error:
             self.lose(line, f"{text!r} is no requirement ({error.reason}); left out")
             return
+        if found.name == "pkg-resources" and found.specifier == "==0.0.0":
+            self.lose(line, f"{text} is no package: some systems' pip lists it; left out")
+            return
+        if found.url:
+            said = self._as_said(line, found)
+            if said is None:
+                return
+            found = said
         match = _pinned.fullmatch(found.specifier)
         version = match[1] if match else ""
         told = requirement_text.to_text(found)
         self.asked.append(Asked(line, told, found.name, version, found.marker, None, constraint))
+
+    def _as_said(self, line: Line, found: Requirement) -> Requirement | None:
+        """*found*, which has an address, as a manifest may say it; None if it may not."""
+        if _conda.fullmatch(found.url):
+            self.lose(
+                line, f"was built by conda in {found.url}, which is not here: its name alone is asked for"
+            )
+            return found._replace(url="")
+        kind = _repository.match(found.url)
+        if kind and kind[1] != "git":
+            self.lose(line, f"{found.name} is in a repository that is not git; left out")
+            return None
+        if "ssh://" in found.url:
+            return found
+        plain, reason = file_address(found.url)
+        if reason:
+            self.lose(line, reason)
+        return found._replace(url=plain)
 
     def _unnamed(self, line: Line, text: str, editable: bool, constraint: bool) -> None:
         """An address or a folder without a name before it."""
@@ -142,13 +188,22 @@ class Reader:
         where = re.sub(r"\[[\w.,\s-]+\]$", "", address.partition("#")[0])
         subdirectory = re.search(r"[#&]subdirectory=([^&]+)", address)
         source: dict[str, str | bool]
+        reason = ""
+        kind = _repository.match(where)
+        if kind and kind[1] != "git":
+            self.lose(line, f"`{text}` is in a repository that is not git; left out")
+            return
         if where.startswith("git+"):
             head, at, ref = where.removeprefix("git+").rpartition("@")
             with_ref = bool(at) and "/" not in ref.partition("/")[0] and head.count("/") > 2
-            source = {"git": head if with_ref else where.removeprefix("git+")}
+            plain, reason = repository_address(head if with_ref else where.removeprefix("git+"))
+            source = {"git": plain}
             source |= {"rev": ref} if with_ref else {}
+            if editable:
+                self.lose(line, "a repository is not installed editable")
         elif "://" in where and not where.startswith("file:"):
-            source = {"url": where}
+            plain, reason = file_address(where)
+            source = {"url": plain}
         else:
             path = where.removeprefix("file://").removeprefix("file:")
             if not posixpath.isabs(path):
@@ -156,6 +211,8 @@ class Reader:
             source = {"path": path} | ({"editable": True} if editable else {})
         if subdirectory:
             source["subdirectory"] = subdirectory[1]
+        if reason:
+            self.lose(line, reason)
         name = egg[1] if egg else self._name_at(str(source.get("path", "")), where)
         if name is None:
             self.lose(line, f"`{text}` does not tell its name; add it with `pypm add`")
@@ -172,12 +229,25 @@ class Reader:
         if path == ".":
             return "."
         file = posixpath.basename(where)
-        for ending in (".whl", ".tar.gz", ".zip"):
-            if file.endswith(ending):
-                return re.split(r"-(?=\d)", file, maxsplit=1)[0]
-        manifest = self._read(f"{path}/pyproject.toml") if path else None
-        found = re.search(r"""^name\s*=\s*["']([\w.-]+)["']""", manifest or "", re.MULTILINE)
-        return found[1] if found else None
+        if file.endswith(_archives):
+            # ``main.zip`` has no name in it.
+            name, dash, _ = (
+                re.split(r"(-)(?=\d)", file, maxsplit=1) if re.search(r"-\d", file) else (file, "", "")
+            )
+            return name if dash else None
+        return name_in(self._read, path) if path else None
+
+
+def _unquoted(value: str) -> tuple[str, str]:
+    """The first word of *value*, without its quotes, and what stands after it."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return value, ""
+    if len(words) < 2:
+        return "".join(words), ""
+    after = re.match(r"""\s*(?:'[^']*'|"[^"]*"|[^\s'"])+\s+(.*)""", value, re.DOTALL)
+    return words[0], after[1].strip() if after else ""
 
 
 def lines(text: str, file: str) -> Iterator[Line]:
@@ -229,20 +299,28 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
     sources: dict[str, tuple[Source, ...]] = {}
     indexes: dict[str, NewIndex] = {}
     find_links: list[str] = []
-    # A group's file that includes the project's own asks for nothing new by that.
-    own = frozenset(path for path, group in files if not group)
+    # A group's file that includes what the project's own do asks for nothing new by that.
+    own: set[str] = set()
+    seen: list[str] = []
     for path, group in files:
         source_file = re.sub(r"\.txt$", ".in", path)
+        skip = (
+            frozenset(own | {re.sub(r"\.txt$", ".in", each) for each in own}) if group else frozenset[str]()
+        )
+        if path in skip:
+            continue
         compiled = Reader(read)
-        compiled.file(path, skip=own if group else frozenset())
+        compiled.file(path, skip=skip)
         readers = [compiled]
         asking = compiled
         if source_file != path and read(source_file) is not None:
             asking = Reader(read)
-            base = frozenset(re.sub(r"\.txt$", ".in", each) for each in own) | own
-            asking.file(source_file, skip=base if group else frozenset())
+            asking.file(source_file, skip=skip)
             readers.append(asking)
+        if not group:
+            own.update(*(reader.files for reader in readers))
         for reader in readers:
+            seen += reader.files
             lost += reader.lost
             find_links += reader.find_links
             indexes |= {index.url: index for index in reader.indexes}
@@ -260,6 +338,7 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
             lists.setdefault(group, []).append(each.text)
     draft = Draft(
         file=files[0][0],
+        read=tuple(dict.fromkeys(seen)),
         dependencies=tuple(dict.fromkeys(lists.get("", ()))),
         groups=tuple((group, tuple(dict.fromkeys(found))) for group, found in lists.items() if group),
         sources=tuple(sources.items()),
@@ -271,10 +350,41 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
     return draft, pins_of(files[0][0], pins, (), hashes)
 
 
+_OWN_IN_FOLDER = ("requirements", "base", "common", "main", "core", "default", "production", "prod")
+"""What the file of the project's own dependencies may be called in a folder of requirements files."""
+_named = (
+    pattern(r"requirements[-_.]([\w.-]+)\.(?:txt|in)"),
+    pattern(r"([\w.-]+)[-_.]requirements\.(?:txt|in)"),
+    pattern(r"requirements/([\w.-]+)\.(?:txt|in)"),
+)
+
+
+def groups_of(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The requirements files among *names*, each with the group it is for, that of the project's own
+    requirements (whose group is empty) first. What is compiled stands for its source, and files of
+    constraints ask for nothing. Without a ``requirements.txt`` a folder ``requirements`` has the own ones."""
+    found = {name: group for name in names if (group := group_of(name)) is not None}
+    found = {
+        name: group
+        for name, group in found.items()
+        if re.sub(r"\.in$", ".txt", name) == name or re.sub(r"\.in$", ".txt", name) not in found
+    }
+    if "" not in found.values():
+        for own in _OWN_IN_FOLDER:
+            inside = [f"requirements/{own}{ending}" for ending in (".txt", ".in")]
+            chosen = [name for name in inside if name in found]
+            if chosen:
+                found[chosen[0]] = ""
+                break
+    return tuple(sorted(found.items(), key=lambda pair: (pair[1], pair[0])))
+
+
 def group_of(file: str) -> str | None:
     """The group that a file of this name is for: empty for the project's own requirements; None if it is
     no requirements file by its name."""
-    if file == "requirements.txt":
+    if file in ("requirements.txt", "requirements.in"):
         return ""
-    match = re.fullmatch(r"requirements[-_.](\w+)\.txt|(\w+)[-_]requirements\.txt", file)
-    return normalize(match[1] or match[2]) if match else None
+    if "constraint" in file:
+        return None
+    match = next((match for each in _named if (match := each.fullmatch(file))), None)
+    return normalize(match[1]) if match and is_valid(match[1]) else None

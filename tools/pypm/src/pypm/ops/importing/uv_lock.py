@@ -18,6 +18,7 @@ def read_uv_lock(text: str, file: str = "uv.lock") -> Pins:
     found: dict[NormalizedName, list[Preference]] = {}
     hashes: dict[NormalizedName, list[str]] = {}
     commits: dict[NormalizedName, list[GitSource]] = {}
+    sdists = []
     lost = []
     for package in packages(text, file):
         name, source = package["name"], package.get("source", {})
@@ -38,7 +39,9 @@ def read_uv_lock(text: str, file: str = "uv.lock") -> Pins:
             found.setdefault(normalize(name), []).append(Preference(version, marker=marker))
             files = [*package.get("wheels", ()), *([package["sdist"]] if "sdist" in package else [])]
             hashes.setdefault(normalize(name), []).extend(each.get("hash", "") for each in files)
-    return pins_of(file, found, lost, hashes, commits)
+            if "sdist" in package and not package.get("wheels"):
+                sdists.append(normalize(name))
+    return pins_of(file, found, lost, hashes, commits, sdists)
 
 
 def _commit(address: str) -> GitSource | None:
