@@ -26,6 +26,7 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     for text, places in error.story:
         lines.append(f"  {text}")
         lines += [f"      {style(str(place), 'blue')}" for place in places]
+    lines += [f"  | {line}".rstrip() for line in error.printed]
     lines += [f"  {style('help', 'cyan')}: {each}" for each in error.helps]
     return "\n".join(lines) + "\n"
 
