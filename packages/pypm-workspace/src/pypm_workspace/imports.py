@@ -20,7 +20,7 @@ from pypm_workspace import f_strings
 TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
 
-FORMAT = 4
+FORMAT = 5
 """Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
@@ -57,13 +57,14 @@ class Imported(NamedTuple):
 
     @property
     def is_optional(self) -> bool:
-        """The code goes on without it: in a ``try`` that catches `ImportError`, under a ``suppress``, or
-        only asked for."""
+        """The code goes on without it: in a ``try`` that catches `ImportError`, under a ``suppress``, only
+        asked for, or reached only where such a ``try`` or question has found it."""
         return bool(self.circumstances & OPTIONAL)
 
     @property
     def is_probed(self) -> bool:
-        """It is only asked whether it is there (``find_spec``, ``importorskip``)."""
+        """It is only asked whether it is there (``find_spec``, ``importorskip``), or it comes after an
+        ``importorskip`` of its package."""
         return bool(self.circumstances & PROBED)
 
     @property
@@ -191,8 +192,18 @@ class _Walker:
         self._calls = calls
         self._aliases: dict[str, str] = {}
         """Functions that import by the names they have here: ``import_module as load``."""
+        self._found: dict[str, int] = {}
+        """Packages that are there where the walk has got to, or it would not have: what is imported of
+        them has these circumstances, too."""
+        self._flags: dict[str, frozenset[str]] = {}
+        """Names that say whether packages are there: ``HAS_NUMPY``, ``numpy = None``."""
 
     def walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
+        before = self._found
+        self._walk(body, bits, pythons, instead)
+        self._found = before
+
+    def _walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         for node in body:
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -233,8 +244,32 @@ class _Walker:
         here, there = _typing_test(node.test)
         if _asks_platform(node.test):
             bits |= ELSEWHERE
+        before, asked = self._found, self._asked(node.test)
+        if asked:
+            self._found = before | dict.fromkeys(asked, OPTIONAL)
         self.walk(node.body, bits | here, _narrowed(pythons, then), instead)
         self.walk(node.orelse, bits | there, _narrowed(pythons, other), instead)
+        if not _leaves(node.body):
+            self._found = before
+
+    def _asked(self, test: ast.expr) -> frozenset[str]:
+        """The packages whose presence *test* asks for."""
+        if not self._flags and not self._calls:
+            return frozenset()
+        found: set[str] = set()
+        for part in ast.walk(test):
+            if isinstance(part, ast.Name):
+                found |= self._flags.get(part.id, frozenset())
+            elif isinstance(part, ast.Call) and self._name(part) == "find_spec":
+                match _first_argument(part):
+                    case ast.Constant(str(text)):
+                        found.add(_package(text))
+        return frozenset(found)
+
+    def _name(self, call: ast.Call) -> str:
+        """What is called, by the name it has where it is from."""
+        name = _called(call.func)
+        return self._aliases.get(name, name)
 
     def _attempts(self, node: Any, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         """A ``try``: what it imports is optional if a failure is caught; what is imported then stands in."""
@@ -242,11 +277,18 @@ class _Walker:
         begin = len(self.found)
         self.walk(node.body, bits | (OPTIONAL if catching else 0), pythons, instead)
         tried = tuple(one.module for one in self.found[begin:] if not one.level)
+        packages = frozenset(map(_package, tried))
+        if packages:
+            for handler in catching:
+                for name in _assigned(handler.body):
+                    self._flags[name] = self._flags.get(name, frozenset()) | packages
         for handler in node.handlers:
             stands_in = (*instead, *tried) if handler in catching else instead
             self.walk(handler.body, bits, pythons, stands_in)
         self.walk(node.orelse, bits | (OPTIONAL if catching else 0), pythons, instead)
         self.walk(node.finalbody, bits, pythons, instead)
+        if packages and catching and all(_leaves(handler.body) for handler in catching):
+            self._found = self._found | dict.fromkeys(packages, OPTIONAL)
 
     def _look(self, node: ast.stmt, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         """Imports by calls, in the expressions of a statement itself."""
@@ -262,13 +304,24 @@ class _Walker:
                 continue
             for part in ast.walk(child):
                 if isinstance(part, ast.Call) and (value := _first_argument(part)) is not None:
-                    name = _called(part.func)
-                    name = self._aliases.get(name, name)
+                    name = self._name(part)
                     if name in _importing or name in _probing:
                         more = OPTIONAL | PROBED if name in _probing else 0
                         if name == "resolve_name":
                             value = _without_object(part.func, value)
                         self._constant(part, value, bits | more, pythons, instead)
+                        if name in _probing:
+                            self._probed(node, name, value)
+
+    def _probed(self, node: ast.stmt, name: str, value: ast.expr) -> None:
+        """What a question in *node* says of all that comes after it."""
+        match value:
+            case ast.Constant(str(text)) if name == "importorskip":
+                if isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)):
+                    self._found = self._found | {_package(text): OPTIONAL | PROBED}
+            case ast.Constant(str(text)):
+                for flag in _assigned([node]):
+                    self._flags[flag] = self._flags.get(flag, frozenset()) | {_package(text)}
 
     def _constant(
         self, node: ast.expr, value: ast.expr, bits: int, pythons: str, instead: tuple[str, ...]
@@ -285,6 +338,8 @@ class _Walker:
         pythons: str,
         instead: tuple[str, ...],
     ) -> None:
+        if self._found:
+            bits |= self._found.get(_package(module), 0)
         self.found.append(Imported(module, names, node.lineno, node.col_offset + 1, bits, pythons, instead))
 
 
@@ -325,6 +380,33 @@ def _catches(kind: ast.expr | None) -> bool:
     if kind is None:
         return True
     return any(_called(one) in _caught for one in (kind.elts if isinstance(kind, ast.Tuple) else [kind]))
+
+
+_ending = frozenset(("exit", "_exit", "skip", "fail", "abort"))
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether what stands after *body* is not reached through it."""
+    match body[-1]:
+        case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
+            return True
+        case ast.Expr(ast.Call(function)):
+            return _called(function) in _ending
+        case _:
+            return False
+
+
+def _assigned(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """The names that statements give values to."""
+    for node in body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    yield target.id
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _suppresses(context: ast.expr) -> bool:
