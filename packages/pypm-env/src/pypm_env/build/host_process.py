@@ -101,10 +101,11 @@ def call_hook(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def print_theirs(error: BaseException) -> None:
-    """Prints the traceback of *error* without the frames of this file it came through: of a log's last
-    lines, few are shown."""
+    """Prints the traceback of *error* without the frames of this file and of importing that it came through
+    first: of a log's last lines, few are shown."""
+    ours = (print_theirs.__code__.co_filename, import_module.__code__.co_filename, "<frozen importlib.")
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == print_theirs.__code__.co_filename:
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(ours):
         frames = frames.tb_next
     traceback.print_exception(type(error), error, frames)
 

@@ -9,6 +9,7 @@ from pypm.ops.checks.finding import Finding, Remedy
 from pypm.ops.checks.sources import BUILD, SHIPPED
 from pypm.ops.checks.subject import Subject
 from pypm.ops.checks.uses import Use, loaded_at_import
+from pypm_model import markers, specifiers
 from pypm_model.errors import Place
 from pypm_model.names import NormalizedName, is_valid, normalize
 from pypm_model.requirement_text import to_text
@@ -65,6 +66,8 @@ class _Judge:
 
     def _judged(self, use: Use, uses: list[Use]) -> Finding | None:
         if any(self._may_use(use, name) for name in use.providers):
+            return None
+        if use.imported.pythons and not self._is_reached(use.imported.pythons):
             return None
         if self._subject.ignores(self._member, (*use.providers, use.module, use.module.partition(".")[0])):
             return None
@@ -128,6 +131,11 @@ class _Judge:
         }
         return any(module not in missing and not self._is_late_standard(module) for module in tried)
 
+    def _is_reached(self, pythons: str) -> bool:
+        """Whether any Python that the member is for is one of *pythons*."""
+        merged = specifiers.merge(self._member.requires_python, pythons)
+        return markers.requires_python(merged) != markers.FALSE
+
     def _is_late_standard(self, module: str) -> bool:
         if not is_standard(module):
             return False
@@ -136,6 +144,8 @@ class _Judge:
 
     def _unknown(self, use: Use, uses: list[Use]) -> Finding | None:
         """Nothing that is known has the module: what nobody has looked into may have it."""
+        if use.file.kind != SHIPPED and self._subject.sources[self._member.name].has_beside(use.module):
+            return None  # of its own: who runs the file puts a folder on the path
         spare = self._spare(use, uses)
         if any(name in self._elsewhere for name in spare) and use.imported.is_elsewhere:
             return None
