@@ -129,6 +129,7 @@ GUARDS = (
     "def f():\n    try:\n        from aa import b\n    except ImportError:\n        return\n    {0}\n",
     "try:\n    import aa\nexcept ImportError:\n    HAS = False\nelse:\n    HAS = True\nif HAS:\n    {0}\n",
     "try:\n    import aa\nexcept ImportError:\n    aa = None\nif aa is not None and x:\n    {0}\n",
+    "try:\n    import aa\n    HAS = True\nexcept ImportError:\n    import bb\nif HAS:\n    {0}\n",
     "if find_spec('aa.b'):\n    {0}\n",
     "if importlib.util.find_spec('aa') is None:\n    raise RuntimeError\n{0}\n",
     "HAS = find_spec('aa') is not None\ndef f():\n    if not HAS:\n        return\n    {0}\n",
@@ -157,6 +158,30 @@ def test_what_comes_after_a_failed_import_has_ended_the_code_is_optional(guard: 
 )
 def test_what_is_reached_without_it_is_not_optional(source: str) -> None:
     assert not facts_of(source.encode(), 11).imports[-1].is_optional
+
+
+@pytest.mark.parametrize(
+    ("before", "test", "pythons"),
+    [
+        ("PY_3_14_PLUS = sys.version_info[:2] >= (3, 14)", "PY_3_14_PLUS", ">=3.14"),
+        ("NEW = sys.version_info >= (3, 12)", "not NEW", "<3.12"),
+        ("PY312 = sys.version_info < (3, 12)", "PY312 and x", "<3.12"),
+        ("from compat import PY314", "PY314", ">=3.14"),
+        ("import compat", "compat.IS_PYTHON_3_9_OR_LATER", ">=3.9"),
+        ("from six import PY3, PY32", "PY3 or PY32", ""),
+        ("PY311 = x", "PY311_OK", ""),
+    ],
+)
+def test_names_of_pythons(before: str, test: str, pythons: str) -> None:
+    found = facts_of(f"{before}\nif {test}:\n    import a\n".encode(), 11).imports
+    assert found[-1].pythons == pythons
+
+
+def test_pytests_own_plugins_have_short_names() -> None:
+    source = b"pytest_plugins = ['pytester', 'mine.capture', 'xdist']\n"
+    assert [one.module for one in facts_of(source, 11).imports] == [
+        "_pytest.pytester", "mine.capture", "xdist",
+    ]  # fmt: skip
 
 
 def test_after_importorskip_a_package_is_only_asked_for() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pypm_model import specifiers
@@ -20,7 +20,7 @@ from pypm_workspace import f_strings
 TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
 
-FORMAT = 5
+FORMAT = 6
 """Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
@@ -31,6 +31,24 @@ _probing = ("find_spec", "importorskip")
 _importing = ("import_module", "__import__", "resolve_name")
 _caught = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
 _platforms = frozenset(("platform", "name", "system", "machine", "implementation"))
+_since = pattern(
+    r"_?(?:IS_)?PY(?:THON)?_?3_?(\d{1,2})(?:_?(?:PLUS|GTE|OR_(?:ABOVE|GREATER|HIGHER|LATER|NEWER)))?"
+)
+_FIRST_NAMED = 6
+"""The first minor version that code still asks for by such names."""
+_plugins = frozenset(
+    (
+        "pytester",
+        "pytester_assertions",
+        "legacypath",
+        "tmpdir",
+        "monkeypatch",
+        "recwarn",
+        "logging",
+        "capture",
+    )
+)
+"""What pytest has as plugins under these names and as modules in ``_pytest``."""
 _word = pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -197,6 +215,8 @@ class _Walker:
         them has these circumstances, too."""
         self._flags: dict[str, frozenset[str]] = {}
         """Names that say whether packages are there: ``HAS_NUMPY``, ``numpy = None``."""
+        self._versions: dict[str, tuple[str, str]] = {}
+        """Names that say which Python runs: ``PY_3_14_PLUS = sys.version_info >= (3, 14)``."""
 
     def walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         before = self._found
@@ -216,6 +236,10 @@ class _Walker:
                     if alias.asname and alias.name in (*_importing, *_probing):
                         self._aliases[alias.asname] = alias.name
                 continue
+            if isinstance(node, ast.Assign):
+                tests = _version_tests(node.value, self._versions)
+                if any(tests):
+                    self._versions |= dict.fromkeys(_assigned([node]), tests)
             if self._calls:
                 self._look(node, bits, pythons, instead)
             match node:
@@ -240,7 +264,7 @@ class _Walker:
                     self._attempts(node, bits, pythons, instead)
 
     def _branches(self, node: ast.If, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
-        then, other = _version_tests(node.test)
+        then, other = _version_tests(node.test, self._versions)
         here, there = _typing_test(node.test)
         if _asks_platform(node.test):
             bits |= ELSEWHERE
@@ -251,6 +275,11 @@ class _Walker:
         self.walk(node.orelse, bits | there, _narrowed(pythons, other), instead)
         if not _leaves(node.body):
             self._found = before
+
+    def _flag(self, node: ast.stmt, packages: frozenset[str]) -> None:
+        """From here on, what *node* assigns to says whether *packages* are there."""
+        for name in _assigned([node]):
+            self._flags[name] = self._flags.get(name, frozenset()) | packages
 
     def _asked(self, test: ast.expr) -> frozenset[str]:
         """The packages whose presence *test* asks for."""
@@ -279,9 +308,9 @@ class _Walker:
         tried = tuple(one.module for one in self.found[begin:] if not one.level)
         packages = frozenset(map(_package, tried))
         if packages:
-            for handler in catching:
-                for name in _assigned(handler.body):
-                    self._flags[name] = self._flags.get(name, frozenset()) | packages
+            bodies = (node.body, node.orelse, *[handler.body for handler in catching])
+            for statement in (statement for body in bodies for statement in body if _is_flag(statement)):
+                self._flag(statement, packages)
         for handler in node.handlers:
             stands_in = (*instead, *tried) if handler in catching else instead
             self.walk(handler.body, bits, pythons, stands_in)
@@ -297,7 +326,9 @@ class _Walker:
             named = any(isinstance(target, ast.Name) and target.id == "pytest_plugins" for target in targets)
             if named and node.value is not None:
                 for part in ast.walk(node.value):
-                    if isinstance(part, ast.Constant):
+                    if isinstance(part, ast.Constant) and part.value in _plugins:
+                        self._add(part, f"_pytest.{part.value}", (), bits, pythons, instead)
+                    elif isinstance(part, ast.Constant):
                         self._constant(part, part, bits, pythons, instead)
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
@@ -320,8 +351,7 @@ class _Walker:
                 if isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)):
                     self._found = self._found | {_package(text): OPTIONAL | PROBED}
             case ast.Constant(str(text)):
-                for flag in _assigned([node]):
-                    self._flags[flag] = self._flags.get(flag, frozenset()) | {_package(text)}
+                self._flag(node, frozenset((_package(text),)))
 
     def _constant(
         self, node: ast.expr, value: ast.expr, bits: int, pythons: str, instead: tuple[str, ...]
@@ -396,6 +426,15 @@ def _leaves(body: list[ast.stmt]) -> bool:
             return False
 
 
+def _is_flag(node: ast.stmt) -> bool:
+    """Whether *node* gives a name the value of a flag, or none."""
+    match node:
+        case ast.Assign(value=ast.Constant(value)) | ast.AnnAssign(value=ast.Constant(value)):
+            return value is None or isinstance(value, bool)
+        case _:
+            return False
+
+
 def _assigned(body: Iterable[ast.stmt]) -> Iterator[str]:
     """The names that statements give values to."""
     for node in body:
@@ -444,16 +483,17 @@ def _asks_platform(test: ast.expr) -> bool:
     )
 
 
-def _version_tests(test: ast.expr) -> tuple[str, str]:
-    """The Pythons for which *test* holds, and for which it does not; empty: not told by it."""
+def _version_tests(test: ast.expr, known: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """The Pythons for which *test* holds, and for which it does not; empty: not told by it. *known* is this
+    of names; others are gone by as they are called everywhere (``PY312``, ``compat.PY_3_12_PLUS``)."""
     match test:
         case ast.UnaryOp(ast.Not(), operand):
-            then, other = _version_tests(operand)
+            then, other = _version_tests(operand, known)
             return other, then
         case ast.BoolOp(ast.And(), values):
-            return _all(then for then, _ in map(_version_tests, values)), ""
+            return _all(_version_tests(value, known)[0] for value in values), ""
         case ast.BoolOp(ast.Or(), values):
-            return "", _all(other for _, other in map(_version_tests, values))
+            return "", _all(_version_tests(value, known)[1] for value in values)
         case ast.Compare(ast.Subscript(value, ast.Constant(0)), [operator], [ast.Constant(int() as major)]):
             return _bounds(operator, str(major), str(major + 1)) if _is_version(value) else ("", "")
         case ast.Compare(left, [operator], [ast.Tuple(elements)]):
@@ -464,6 +504,12 @@ def _version_tests(test: ast.expr) -> tuple[str, str]:
             text = ".".join(map(str, parts))
             # The tuple of a release is longer than (3, 11), so greater: > is >=, and <= is <.
             return _bounds(operator, text, text)
+        case ast.Name(name) if name in known:
+            return known[name]
+        case ast.Name(name) | ast.Attribute(attr=name):
+            found = _since.fullmatch(name)
+            minor = int(found[1]) if found else 0
+            return (f">=3.{minor}", f"<3.{minor}") if minor >= _FIRST_NAMED else ("", "")
         case _:
             return "", ""
 

@@ -3,7 +3,7 @@ their names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -51,7 +51,10 @@ def of_tree(tree: Tree) -> Contents:
     return Contents(
         _told_apart(tree.import_names, tree.files, lambda path: tree.site / path),
         tuple(top.name.removesuffix(_stubs) for top in tree.top_level if top.name.endswith(_stubs)),
-        tuple(point.name for point in tree.entry_points if point.group in _commands),
+        (
+            *[point.name for point in tree.entry_points if point.group in _commands],
+            *[_command(path) for path in tree.scripts],
+        ),
         is_plugin=any(point.group not in _commands for point in tree.entry_points),
         is_open=any(top.name.endswith(".pth") for top in tree.top_level),
     )
@@ -80,6 +83,15 @@ def _is_shared(place: Callable[[str], Path], module: str) -> bool:
     except OSError:
         return False
     return _namespace.search(text) is not None
+
+
+def _command(path: str) -> str:
+    """What is typed to run the file *path*: programs that are no console scripts, too, as ruff is."""
+    return path.rpartition("/")[2].removesuffix(".exe")
+
+
+def _in_scripts(path: str) -> bool:
+    return path.startswith("../") and path.rpartition("/")[0].endswith(("/bin", "/Scripts"))
 
 
 def _trees(tools: Tools, package: LockedPackage) -> Iterator[Tree]:
@@ -144,7 +156,12 @@ def _of_distribution(one: Distribution) -> Contents:
     return Contents(
         tuple(sorted(modules)),
         tuple(sorted({f.partition("/")[0].removesuffix(_stubs) for f in files if f"{_stubs}/" in f})),
-        tuple(sorted(point.name for point in one.entry_points if point.group in _commands)),
+        tuple(
+            sorted(
+                {point.name for point in one.entry_points if point.group in _commands}
+                | {_command(file) for file in files if _in_scripts(file)}
+            )
+        ),
         is_plugin=bool(groups.keys() - set(_commands)),
         is_open=any(file.endswith(".pth") and "/" not in file for file in files),
     )

@@ -151,6 +151,8 @@ class _Judge:
             return None
         top = use.module.partition(".")[0]
         place = self._place(use)
+        if top.startswith("_") and (use.imported.pythons or use.imported.is_elsewhere):
+            return None  # a part of some Python's own
         if use.imported.is_optional:
             if spare or top.startswith("_"):
                 # It may be there; what begins so is no distribution's: the platform has it or not.

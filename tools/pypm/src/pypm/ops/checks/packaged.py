@@ -17,10 +17,11 @@ _not_found = (
 
 
 def packaged(
-    manifest: Mapping[str, Any], backend: str, name: str, heads: Collection[str]
+    manifest: Mapping[str, Any], backend: str, name: str, heads: Collection[str], packages: Collection[str]
 ) -> frozenset[str] | None:
-    """Those of *heads*, the names of modules and packages in the project's folder, that the wheel of the
-    project *name* has; None where the settings of *backend* do not tell."""
+    """Those of *heads*, the names of modules and folders in the project's folder, that the wheel of the
+    project *name* has; None where the settings of *backend* do not tell. *packages* are the heads that have
+    an ``__init__``."""
     module = name.replace("-", "_")
     tool = _table(manifest, "tool")
     match backend.partition(".")[0].partition(":")[0]:
@@ -30,6 +31,9 @@ def packaged(
             named = _of_hatch(_table(_table(tool, "hatch"), "build"), module)
         case "poetry":
             named = _of_poetry(_table(tool, "poetry").get("packages"), module)
+        case "pdm" if packages:
+            build = _table(_table(tool, "pdm"), "build")
+            named = _texts(build.get("includes")) or sorted(packages)
         case "uv_build":
             named = _texts(_table(_table(tool, "uv"), "build-backend").get("module-name")) or [module]
         case "setuptools" | "":

@@ -31,6 +31,7 @@ _author_folders = frozenset(
 _left_out = frozenset(("__pycache__", "node_modules", "site-packages"))
 _made = frozenset(("build", "dist"))
 """At the head of a member: what builds leave there."""
+_settings = (".cfg", ".ini", ".toml", ".yaml", ".yml")
 _other_sources = (".pyx", ".pxd", ".ipynb")
 _project = pattern(r"^\s*\[\s*(?:project|tool\s*\.\s*poetry)\s*\]", 8)
 _setup = pattern(r"\bsetup\(")
@@ -59,6 +60,21 @@ class MemberSources:
     roots: tuple[str, ...]
     """Folders that importing begins in, as it is installed; empty for the member's own."""
     manifest: Mapping[str, Any]
+
+    @property
+    def tool(self) -> Mapping[str, Any]:
+        """The settings of tools in its manifest."""
+        found: Mapping[str, Any] = _table(self.manifest, "tool")
+        return found
+
+    @cached_property
+    def settings(self) -> tuple[str, ...]:
+        """Files in its folder with the settings of tools, but for the manifest."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_file())
+        except OSError:
+            return ()
+        return tuple(name for name in names if name.endswith(_settings) and name != "pyproject.toml")
 
     @cached_property
     def contents(self) -> Contents:
@@ -256,8 +272,14 @@ def _packaged(
     """The names in the member's folder that are installed, where importing begins there and it is known."""
     if member.build is None or "" not in roots:
         return None
-    heads = {_head(path) for path, _, _ in found}
-    return packaged(manifest, member.build.backend, member.name, heads)
+    heads: set[str] = set()
+    packages: set[str] = set()
+    for path, _, _ in found:
+        heads.add(_head(path))
+        folder, _, rest = path.partition("/")
+        if rest == "__init__.py":
+            packages.add(folder)
+    return packaged(manifest, member.build.backend, member.name, heads, packages)
 
 
 def _head(path: str) -> str:
