@@ -130,6 +130,7 @@ GUARDS = (
     "try:\n    import aa\nexcept ImportError:\n    HAS = False\nelse:\n    HAS = True\nif HAS:\n    {0}\n",
     "try:\n    import aa\nexcept ImportError:\n    aa = None\nif aa is not None and x:\n    {0}\n",
     "try:\n    import aa\n    HAS = True\nexcept ImportError:\n    import bb\nif HAS:\n    {0}\n",
+    "if 'aa.b' in sys.modules:\n    {0}\n",
     "if find_spec('aa.b'):\n    {0}\n",
     "if importlib.util.find_spec('aa') is None:\n    raise RuntimeError\n{0}\n",
     "HAS = find_spec('aa') is not None\ndef f():\n    if not HAS:\n        return\n    {0}\n",

@@ -162,7 +162,7 @@ def facts_of(source: bytes, minor: int) -> SourceFacts:
     if newer is None and oldest < f_strings.NESTED <= newest:
         place = f_strings.nested(source)
         newer = Newer(f_strings.MESSAGE, *place) if place else None
-    walker = _Walker(any(name in source for name in _calls))
+    walker = _Walker(any(name in source for name in _calls), b"sys.modules" in source)
     try:
         walker.walk(tree.body, 0, "", ())
     except RecursionError as error:
@@ -205,9 +205,10 @@ def _told(error: BaseException) -> Newer:
 class _Walker:
     """Gathers imports from statements, with what holds around them."""
 
-    def __init__(self, calls: bool) -> None:
+    def __init__(self, calls: bool, looks_into_modules: bool) -> None:
         self.found: list[Imported] = []
         self._calls = calls
+        self._looks_into_modules = looks_into_modules
         self._aliases: dict[str, str] = {}
         """Functions that import by the names they have here: ``import_module as load``."""
         self._found: dict[str, int] = {}
@@ -283,7 +284,7 @@ class _Walker:
 
     def _asked(self, test: ast.expr) -> frozenset[str]:
         """The packages whose presence *test* asks for."""
-        if not self._flags and not self._calls:
+        if not self._flags and not self._calls and not self._looks_into_modules:
             return frozenset()
         found: set[str] = set()
         for part in ast.walk(test):
@@ -292,6 +293,12 @@ class _Walker:
             elif isinstance(part, ast.Call) and self._name(part) == "find_spec":
                 match _first_argument(part):
                     case ast.Constant(str(text)):
+                        found.add(_package(text))
+            elif isinstance(part, ast.Compare):
+                match part:
+                    case ast.Compare(
+                        ast.Constant(str(text)), [ast.In() | ast.NotIn()], [ast.Attribute(attr="modules")]
+                    ):
                         found.add(_package(text))
         return frozenset(found)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from pypm.ops.checks.finding import Finding, Remedy
-from pypm.ops.checks.sources import BUILD, SHIPPED
+from pypm.ops.checks.sources import BUILD, SHIPPED, is_vendored
 from pypm.ops.checks.subject import Subject
 from pypm.ops.checks.uses import Use, loaded_at_import
 from pypm_model import markers, specifiers
@@ -54,6 +54,8 @@ class _Judge:
         told: set[tuple[str, str]] = set()
         uses = [use for use in self._subject.uses(self._member) if use.is_foreign]
         for use in uses:
+            if is_vendored(use.file.path):
+                continue
             finding = self._judged(use, uses)
             if finding is None:
                 continue

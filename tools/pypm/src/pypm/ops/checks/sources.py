@@ -28,6 +28,7 @@ _author_folders = frozenset(
     ("docs", "doc", "examples", "example", "samples", "benchmarks", "benchmark", "scripts", "notebooks")
 )
 """At the head of a member."""
+_vendors = frozenset(("_vendor", "_vendored", "vendored"))
 _left_out = frozenset(("__pycache__", "node_modules", "site-packages"))
 _made = frozenset(("build", "dist"))
 """At the head of a member: what builds leave there."""
@@ -60,6 +61,11 @@ class MemberSources:
     roots: tuple[str, ...]
     """Folders that importing begins in, as it is installed; empty for the member's own."""
     manifest: Mapping[str, Any]
+
+    @cached_property
+    def vendors(self) -> tuple[str, ...]:
+        """Folders with copies of other projects, some of which are put on the path, as poetry-core does."""
+        return tuple(sorted(place for place in self._folders if place.rpartition("/")[2] in _vendors))
 
     @property
     def tool(self) -> Mapping[str, Any]:
@@ -325,7 +331,13 @@ def own_folders(sources: MemberSources, path: str) -> tuple[str, ...]:
         # Modules of one package see each other by the package's name alone.
         if above or not sources.is_package(folder):
             above.append(folder)
-    return (*above, *sources.roots, *sources.python_path)
+    return (*above, *sources.roots, *sources.python_path, *sources.vendors)
+
+
+def is_vendored(path: str) -> bool:
+    """Whether the file *path* is a copy of another project's, which its member answers for no more than for
+    what it installs."""
+    return not _vendors.isdisjoint(path.split("/")[:-1])
 
 
 def _patterns(texts: Iterable[Iterable[str]]) -> list[globs.Segments]:
