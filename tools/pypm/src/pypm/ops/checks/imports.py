@@ -22,6 +22,11 @@ from pypm_workspace.providers import Contents
 from pypm_workspace.standard_library import is_standard, minors, since, until
 
 _test_groups = ("test", "tests", "dev")
+_of_python_2 = frozenset(
+    ("__builtin__", "BaseHTTPServer", "ConfigParser", "Cookie", "cPickle", "cStringIO", "HTMLParser")
+    + ("httplib", "Queue", "SocketServer", "StringIO", "Tkinter", "urllib2", "urlparse", "xmlrpclib")
+)
+"""What it had under other names: no distribution is tried where these are."""
 _builders = frozenset(("setuptools", "pkg_resources", "wheel"))
 
 
@@ -75,8 +80,8 @@ class _Judge:
             return None
         if use.imported.is_probed or is_standard(use.module) or self._has_substitute(use, uses):
             return None
-        if use.file.kind == BUILD and use.module.partition(".")[0] in _builders:
-            return None  # there for a project without [build-system], whoever builds it
+        if not use.providers and self._is_of_build(use):
+            return None
         if not use.providers:
             return self._unknown(use, uses)
         name = use.providers[0]
@@ -104,7 +109,12 @@ class _Judge:
             waits = use.imported.is_optional or use.imported.is_late
             return waits or use.file.path not in self._loaded_files()
         asked = name in self._extras or name in self._groups or name in self._subject.root_groups
-        return asked or (use.file.kind == BUILD and name in self._build)
+        return asked or (_may_build(use) and name in self._build)
+
+    def _is_of_build(self, use: Use) -> bool:
+        """Whether it is what builds the member, which need not be locked, and is known by its name."""
+        top = use.module.partition(".")[0]
+        return _may_build(use) and is_valid(top) and normalize(top) in self._build
 
     @property
     def _everything(self) -> frozenset[NormalizedName]:
@@ -156,7 +166,7 @@ class _Judge:
         if top.startswith("_") and (use.imported.pythons or use.imported.is_elsewhere):
             return None  # a part of some Python's own
         if use.imported.is_optional:
-            if spare or top.startswith("_"):
+            if spare or top.startswith("_") or top in _of_python_2:
                 # It may be there; what begins so is no distribution's: the platform has it or not.
                 return None
             message = (
@@ -252,6 +262,12 @@ class _Judge:
     def _place(self, use: Use) -> Place:
         path = use.file.path if self._member.path == "." else f"{self._member.path}/{use.file.path}"
         return Place(path, use.imported.line, use.imported.column)
+
+
+def _may_build(use: Use) -> bool:
+    """Whether the file is run when its member is built: also what lies beside the manifest and is not shipped,
+    as what setup.py imports, and hatch_build.py."""
+    return use.file.kind == BUILD or (use.file.kind != SHIPPED and "/" not in use.file.path)
 
 
 def _is_vague(contents: Contents) -> bool:
