@@ -407,17 +407,18 @@ def described(line: str) -> tuple[str, str, dict[str, Any]]:
     ``sdist``, ``script`` (name of a console script that prints name and version), ``dynamic``
     (repeatable), ``yanked`` (the reason), ``uploaded``, ``sha256`` (a lie), ``module`` (dotted; in place of
     a package of the project's name; repeatable), ``plugin`` (a group of entry points it has one in), ``meta``
-    (a line of METADATA; repeatable), ``sbom`` (JSON: a bill of materials inside of the wheel).
+    (a line of METADATA; repeatable), ``sbom`` (JSON: a bill of materials inside of the wheel), ``shared`` (a
+    package that is a namespace by ``pkgutil``).
     """
     keys = r"requires=|extra:[\w-]+=|python=|tag=|sdist|script=|dynamic=|yanked=|uploaded=|sha256="
-    keys += "|module=|plugin=|meta=|sbom="
+    keys += "|module=|plugin=|meta=|sbom=|shared="
     head, *parts = re.split(rf";\s*(?={keys})", line)
     name, version = head.split()
     facts: dict[str, Any] = {"requires": [], "extras": {}, "requires_python": None, "dynamic": []}
     facts.update(
         tag="py3-none-any", sdist=False, script="", yanked="", uploaded="", sha256="", module=[], plugin=""
     )
-    facts.update(meta=[], sbom="")
+    facts.update(meta=[], sbom="", shared="")
     for part in parts:
         key, _, value = part.strip().partition("=")
         match key:
@@ -452,12 +453,16 @@ def release(folder: Path, line: str) -> Path:
         files={
             f"{module.replace('.', '/')}/__init__.py": _source(name, version)
             for module in facts["module"] or [package]
-        },
+        }
+        | ({f"{facts['shared']}/__init__.py": _NAMESPACE} if facts["shared"] else {}),
         entry_points=points or None,
         metadata_lines=facts["meta"],
         dist_info_files={"sboms/inside.cdx.json": facts["sbom"]} if facts["sbom"] else None,
         **common,
     )
+
+
+_NAMESPACE = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 
 
 def _source(name: str, version: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from kit.wheels import make_wheel, record, wheel_members, write_zip
 from pypm_store.archive import Limits, UnsafeArchive, WheelArchive, read_wheel_name
 from pypm_store.archive_rules import check_collisions, check_path
+from pypm_store.wheel_record import read_record
 
 NAME = "acme-1.0-py3-none-any.whl"
 INFO = "acme-1.0.dist-info"
@@ -485,6 +486,36 @@ def test_hashes_better_than_sha256_count(tmp_path: Path) -> None:
 
     with WheelArchive(rezip(tmp_path, change, relist=False)) as archive:
         assert {one.path: archive.read(one) for one in archive.placed}["acme/data.txt"] == b"hello\n"
+
+
+def _recorded(members: dict[str, bytes], digest: str) -> None:
+    own = f"{INFO}/RECORD"
+    lines = [line for line in members[own].decode().splitlines() if not line.startswith("acme/data.txt")]
+    members[own] = "\n".join([*lines, f"acme/data.txt,{digest},6"]).encode()
+
+
+@pytest.mark.parametrize("kind", ["sha256", "sha512"])
+def test_hashes_in_hexadecimal_are_read_and_told_as_they_should_be(tmp_path: Path, kind: str) -> None:
+    right, other = hashlib.new(kind, b"hello\n"), hashlib.new(kind, b"hullo\n")
+    good = rezip(
+        tmp_path / "good", lambda members: _recorded(members, f"{kind}={right.hexdigest()}"), relist=False
+    )
+    rows = read_record("acme.whl", f"{INFO}/RECORD", zipfile.ZipFile(good).read(f"{INFO}/RECORD").decode())
+    row = rows["acme/data.txt"]
+    assert row is not None and row.digest == right.digest()
+    assert row.text == f"{kind}={base64.urlsafe_b64encode(right.digest()).rstrip(b'=').decode()}"
+    with WheelArchive(good) as archive:
+        assert archive.read(next(one for one in archive.placed if one.path == "acme/data.txt")) == b"hello\n"
+    bad = rezip(
+        tmp_path / "bad", lambda members: _recorded(members, f"{kind}={other.hexdigest()}"), relist=False
+    )
+    assert rule_of(bad) == "record-mismatch"
+    none = rezip(
+        tmp_path / "none",
+        lambda members: _recorded(members, f"{kind}=" + "xy" * right.digest_size),
+        relist=False,
+    )
+    assert rule_of(none) == "record-unreadable"
 
 
 # -- .dist-info, WHEEL, names ------------------------------------------------------------------

@@ -94,6 +94,8 @@ def test_what_is_written_is_what_is_found(
             indent += " " * (depth + 4)
             bits |= one.bits
             pythons = one.pythons or pythons
+        if "importorskip" in form:
+            name = f"asked{len(lines)}.{name}"  # of its package, all that follows is optional
         lines.append(indent + form.format(name))
         column = len(indent) + max(0, *map(form.find, FUNCTIONS)) + 1
         expected.append(Imported(name, imported, len(lines), column, bits, pythons))
@@ -119,6 +121,73 @@ def test_what_stands_in_for_others_knows_for_whom(pairs: list[tuple[str, str]]) 
     assert last.instead_of == tuple(tried for tried, _ in pairs)
     assert not last.is_optional
     assert all(one.is_optional for one in tries)
+
+
+GUARDS = (
+    "try:\n    import aa\nexcept ImportError:\n    raise SystemExit('pip install aa') from None\n{0}\n",
+    "try:\n    import aa\nexcept ImportError:\n    sys.exit(1)\nfor x in y:\n    {0}\n",
+    "def f():\n    try:\n        from aa import b\n    except ImportError:\n        return\n    {0}\n",
+    "try:\n    import aa\nexcept ImportError:\n    HAS = False\nelse:\n    HAS = True\nif HAS:\n    {0}\n",
+    "try:\n    import aa\nexcept ImportError:\n    aa = None\nif aa is not None and x:\n    {0}\n",
+    "try:\n    import aa\n    HAS = True\nexcept ImportError:\n    import bb\nif HAS:\n    {0}\n",
+    "if 'aa.b' in sys.modules:\n    {0}\n",
+    "if find_spec('aa.b'):\n    {0}\n",
+    "if importlib.util.find_spec('aa') is None:\n    raise RuntimeError\n{0}\n",
+    "HAS = find_spec('aa') is not None\ndef f():\n    if not HAS:\n        return\n    {0}\n",
+)
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_what_comes_after_a_failed_import_has_ended_the_code_is_optional(guard: str) -> None:
+    for line in ("import aa.cc", "from aa.cc import dd", "def g(): import aa"):
+        assert facts_of(guard.format(line).encode(), 11).imports[-1].is_optional
+    other = facts_of(guard.format("import bb").encode(), 11).imports[-1]
+    assert other.module == "bb" and not other.is_optional
+    after = facts_of((guard.format("pass") + "def h():\n    import bb.aa\n").encode(), 11).imports[-1]
+    assert not after.is_optional
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try:\n    import aa\nexcept ImportError:\n    pass\nimport aa\n",
+        "try:\n    import aa\nexcept OSError:\n    raise\nimport aa\n",
+        "def f():\n    try:\n        import aa\n    except ImportError:\n        return\nimport aa\n",
+        "if find_spec('aa'):\n    pass\nimport aa\n",
+        "def f():\n    pytest.importorskip('aa')\nimport aa\n",
+    ],
+)
+def test_what_is_reached_without_it_is_not_optional(source: str) -> None:
+    assert not facts_of(source.encode(), 11).imports[-1].is_optional
+
+
+@pytest.mark.parametrize(
+    ("before", "test", "pythons"),
+    [
+        ("PY_3_14_PLUS = sys.version_info[:2] >= (3, 14)", "PY_3_14_PLUS", ">=3.14"),
+        ("NEW = sys.version_info >= (3, 12)", "not NEW", "<3.12"),
+        ("PY312 = sys.version_info < (3, 12)", "PY312 and x", "<3.12"),
+        ("from compat import PY314", "PY314", ">=3.14"),
+        ("import compat", "compat.IS_PYTHON_3_9_OR_LATER", ">=3.9"),
+        ("from six import PY3, PY32", "PY3 or PY32", ""),
+        ("PY311 = x", "PY311_OK", ""),
+    ],
+)
+def test_names_of_pythons(before: str, test: str, pythons: str) -> None:
+    found = facts_of(f"{before}\nif {test}:\n    import a\n".encode(), 11).imports
+    assert found[-1].pythons == pythons
+
+
+def test_pytests_own_plugins_have_short_names() -> None:
+    source = b"pytest_plugins = ['pytester', 'mine.capture', 'xdist']\n"
+    assert [one.module for one in facts_of(source, 11).imports] == [
+        "_pytest.pytester", "mine.capture", "xdist",
+    ]  # fmt: skip
+
+
+def test_after_importorskip_a_package_is_only_asked_for() -> None:
+    source = b"aa = pytest.importorskip('aa.b')\nfrom aa import c\ndef f():\n    import aa.d\nimport bb\n"
+    assert [one.is_probed for one in facts_of(source, 11).imports] == [True, True, True, False]
 
 
 def test_rows_bring_back_what_they_were_made_of() -> None:

@@ -320,8 +320,11 @@ def _lay_out(folder: Path, items: Sequence[Item], below: str, stdlib: Path) -> N
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(item.content.path.read_bytes())
             place.chmod(0o755)
-    (folder / below).parent.mkdir(parents=True, exist_ok=True)
-    (folder / below).symlink_to(stdlib)
+    # As it will be: without what is installed for this machine's interpreter, whose .pth would be believed.
+    (folder / below).mkdir(parents=True, exist_ok=True)
+    for entry in sorted(os.listdir(stdlib)):
+        if entry not in _LEFT_OUT and entry not in _NOT_TAKEN:
+            (folder / below / entry).symlink_to(stdlib / entry)
     (folder / isolation.CONFIG).write_text(isolation.CONFIG_TEXT, encoding="ascii")
 
 

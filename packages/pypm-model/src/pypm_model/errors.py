@@ -87,6 +87,11 @@ class PypmError(Exception):
         """Further lines in reading order, each with the places it speaks of; for most errors none."""
         return ()
 
+    @property
+    def printed(self) -> tuple[str, ...]:
+        """The last lines of what a program printed that failed here; for most errors none."""
+        return ()
+
     def to_json(self) -> dict[str, Any]:
         """The error as JSON-ready data: code, message, hint, places and the record's own fields."""
         own = {name: _plain(getattr(self, name)) for name in field_names(self.__class__)}

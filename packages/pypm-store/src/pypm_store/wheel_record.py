@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from binascii import Error as Base64Error
-from binascii import a2b_base64
+from binascii import a2b_base64, a2b_hex, b2a_base64
 
 from pypm_model.records import NamedTuple
 from pypm_store.archive_rules import UnsafeArchive
 
 _LENGTHS = {"sha256": 32, "sha384": 48, "sha512": 64}
 """Hashes that count: "sha256 or better"."""
+_URL_SAFE = str.maketrans("+/", "-_", "=")
 
 
 class Recorded(NamedTuple):
@@ -44,6 +45,10 @@ def read_record(file: str, own: str, text: str) -> dict[str, Recorded | None]:
             raise UnsafeArchive(
                 file, "record-weak-hash", path, f"RECORD has a hash of kind {algorithm!r} for it"
             )
+        if len(encoded) == 2 * length:
+            # Written in hexadecimal, as sphinx-theme-builder did for years; base64 of it is shorter.
+            digest = f"{algorithm}={_in_base64(encoded)}"
+            encoded = digest.partition("=")[2]
         try:
             # What `base64.urlsafe_b64decode` does, for thousands of rows.
             plain = encoded.replace("-", "+").replace("_", "/")
@@ -55,6 +60,15 @@ def read_record(file: str, own: str, text: str) -> dict[str, Recorded | None]:
             raise UnsafeArchive(file, "record-unreadable", path, "its row in RECORD cannot be read")
         rows[path] = Recorded(algorithm, value, number, digest)
     return rows
+
+
+def _in_base64(text: str) -> str:
+    """Hexadecimal digits as RECORD has to have them; empty if they are none."""
+    try:
+        value = a2b_hex(text)
+    except (Base64Error, ValueError):
+        return ""
+    return b2a_base64(value, newline=False).decode().translate(_URL_SAFE)
 
 
 def _rows(file: str, own: str, text: str) -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pypm_model import specifiers
@@ -20,7 +20,7 @@ from pypm_workspace import f_strings
 TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
 
-FORMAT = 4
+FORMAT = 6
 """Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
@@ -31,6 +31,24 @@ _probing = ("find_spec", "importorskip")
 _importing = ("import_module", "__import__", "resolve_name")
 _caught = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
 _platforms = frozenset(("platform", "name", "system", "machine", "implementation"))
+_since = pattern(
+    r"_?(?:IS_)?PY(?:THON)?_?3_?(\d{1,2})(?:_?(?:PLUS|GTE|OR_(?:ABOVE|GREATER|HIGHER|LATER|NEWER)))?"
+)
+_FIRST_NAMED = 6
+"""The first minor version that code still asks for by such names."""
+_plugins = frozenset(
+    (
+        "pytester",
+        "pytester_assertions",
+        "legacypath",
+        "tmpdir",
+        "monkeypatch",
+        "recwarn",
+        "logging",
+        "capture",
+    )
+)
+"""What pytest has as plugins under these names and as modules in ``_pytest``."""
 _word = pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 
 
@@ -57,13 +75,14 @@ class Imported(NamedTuple):
 
     @property
     def is_optional(self) -> bool:
-        """The code goes on without it: in a ``try`` that catches `ImportError`, under a ``suppress``, or
-        only asked for."""
+        """The code goes on without it: in a ``try`` that catches `ImportError`, under a ``suppress``, only
+        asked for, or reached only where such a ``try`` or question has found it."""
         return bool(self.circumstances & OPTIONAL)
 
     @property
     def is_probed(self) -> bool:
-        """It is only asked whether it is there (``find_spec``, ``importorskip``)."""
+        """It is only asked whether it is there (``find_spec``, ``importorskip``), or it comes after an
+        ``importorskip`` of its package."""
         return bool(self.circumstances & PROBED)
 
     @property
@@ -143,7 +162,7 @@ def facts_of(source: bytes, minor: int) -> SourceFacts:
     if newer is None and oldest < f_strings.NESTED <= newest:
         place = f_strings.nested(source)
         newer = Newer(f_strings.MESSAGE, *place) if place else None
-    walker = _Walker(any(name in source for name in _calls))
+    walker = _Walker(any(name in source for name in _calls), b"sys.modules" in source)
     try:
         walker.walk(tree.body, 0, "", ())
     except RecursionError as error:
@@ -186,13 +205,26 @@ def _told(error: BaseException) -> Newer:
 class _Walker:
     """Gathers imports from statements, with what holds around them."""
 
-    def __init__(self, calls: bool) -> None:
+    def __init__(self, calls: bool, looks_into_modules: bool) -> None:
         self.found: list[Imported] = []
         self._calls = calls
+        self._looks_into_modules = looks_into_modules
         self._aliases: dict[str, str] = {}
         """Functions that import by the names they have here: ``import_module as load``."""
+        self._found: dict[str, int] = {}
+        """Packages that are there where the walk has got to, or it would not have: what is imported of
+        them has these circumstances, too."""
+        self._flags: dict[str, frozenset[str]] = {}
+        """Names that say whether packages are there: ``HAS_NUMPY``, ``numpy = None``."""
+        self._versions: dict[str, tuple[str, str]] = {}
+        """Names that say which Python runs: ``PY_3_14_PLUS = sys.version_info >= (3, 14)``."""
 
     def walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
+        before = self._found
+        self._walk(body, bits, pythons, instead)
+        self._found = before
+
+    def _walk(self, body: Iterable[ast.stmt], bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         for node in body:
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -205,6 +237,10 @@ class _Walker:
                     if alias.asname and alias.name in (*_importing, *_probing):
                         self._aliases[alias.asname] = alias.name
                 continue
+            if isinstance(node, ast.Assign):
+                tests = _version_tests(node.value, self._versions)
+                if any(tests):
+                    self._versions |= dict.fromkeys(_assigned([node]), tests)
             if self._calls:
                 self._look(node, bits, pythons, instead)
             match node:
@@ -229,12 +265,47 @@ class _Walker:
                     self._attempts(node, bits, pythons, instead)
 
     def _branches(self, node: ast.If, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
-        then, other = _version_tests(node.test)
+        then, other = _version_tests(node.test, self._versions)
         here, there = _typing_test(node.test)
         if _asks_platform(node.test):
             bits |= ELSEWHERE
+        before, asked = self._found, self._asked(node.test)
+        if asked:
+            self._found = before | dict.fromkeys(asked, OPTIONAL)
         self.walk(node.body, bits | here, _narrowed(pythons, then), instead)
         self.walk(node.orelse, bits | there, _narrowed(pythons, other), instead)
+        if not _leaves(node.body):
+            self._found = before
+
+    def _flag(self, node: ast.stmt, packages: frozenset[str]) -> None:
+        """From here on, what *node* assigns to says whether *packages* are there."""
+        for name in _assigned([node]):
+            self._flags[name] = self._flags.get(name, frozenset()) | packages
+
+    def _asked(self, test: ast.expr) -> frozenset[str]:
+        """The packages whose presence *test* asks for."""
+        if not self._flags and not self._calls and not self._looks_into_modules:
+            return frozenset()
+        found: set[str] = set()
+        for part in ast.walk(test):
+            if isinstance(part, ast.Name):
+                found |= self._flags.get(part.id, frozenset())
+            elif isinstance(part, ast.Call) and self._name(part) == "find_spec":
+                match _first_argument(part):
+                    case ast.Constant(str(text)):
+                        found.add(_package(text))
+            elif isinstance(part, ast.Compare):
+                match part:
+                    case ast.Compare(
+                        ast.Constant(str(text)), [ast.In() | ast.NotIn()], [ast.Attribute(attr="modules")]
+                    ):
+                        found.add(_package(text))
+        return frozenset(found)
+
+    def _name(self, call: ast.Call) -> str:
+        """What is called, by the name it has where it is from."""
+        name = _called(call.func)
+        return self._aliases.get(name, name)
 
     def _attempts(self, node: Any, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         """A ``try``: what it imports is optional if a failure is caught; what is imported then stands in."""
@@ -242,11 +313,18 @@ class _Walker:
         begin = len(self.found)
         self.walk(node.body, bits | (OPTIONAL if catching else 0), pythons, instead)
         tried = tuple(one.module for one in self.found[begin:] if not one.level)
+        packages = frozenset(map(_package, tried))
+        if packages:
+            bodies = (node.body, node.orelse, *[handler.body for handler in catching])
+            for statement in (statement for body in bodies for statement in body if _is_flag(statement)):
+                self._flag(statement, packages)
         for handler in node.handlers:
             stands_in = (*instead, *tried) if handler in catching else instead
             self.walk(handler.body, bits, pythons, stands_in)
         self.walk(node.orelse, bits | (OPTIONAL if catching else 0), pythons, instead)
         self.walk(node.finalbody, bits, pythons, instead)
+        if packages and catching and all(_leaves(handler.body) for handler in catching):
+            self._found = self._found | dict.fromkeys(packages, OPTIONAL)
 
     def _look(self, node: ast.stmt, bits: int, pythons: str, instead: tuple[str, ...]) -> None:
         """Imports by calls, in the expressions of a statement itself."""
@@ -255,20 +333,32 @@ class _Walker:
             named = any(isinstance(target, ast.Name) and target.id == "pytest_plugins" for target in targets)
             if named and node.value is not None:
                 for part in ast.walk(node.value):
-                    if isinstance(part, ast.Constant):
+                    if isinstance(part, ast.Constant) and part.value in _plugins:
+                        self._add(part, f"_pytest.{part.value}", (), bits, pythons, instead)
+                    elif isinstance(part, ast.Constant):
                         self._constant(part, part, bits, pythons, instead)
         for child in ast.iter_child_nodes(node):
             if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
                 continue
             for part in ast.walk(child):
                 if isinstance(part, ast.Call) and (value := _first_argument(part)) is not None:
-                    name = _called(part.func)
-                    name = self._aliases.get(name, name)
+                    name = self._name(part)
                     if name in _importing or name in _probing:
                         more = OPTIONAL | PROBED if name in _probing else 0
                         if name == "resolve_name":
                             value = _without_object(part.func, value)
                         self._constant(part, value, bits | more, pythons, instead)
+                        if name in _probing:
+                            self._probed(node, name, value)
+
+    def _probed(self, node: ast.stmt, name: str, value: ast.expr) -> None:
+        """What a question in *node* says of all that comes after it."""
+        match value:
+            case ast.Constant(str(text)) if name == "importorskip":
+                if isinstance(node, (ast.Expr, ast.Assign, ast.AnnAssign)):
+                    self._found = self._found | {_package(text): OPTIONAL | PROBED}
+            case ast.Constant(str(text)):
+                self._flag(node, frozenset((_package(text),)))
 
     def _constant(
         self, node: ast.expr, value: ast.expr, bits: int, pythons: str, instead: tuple[str, ...]
@@ -285,6 +375,8 @@ class _Walker:
         pythons: str,
         instead: tuple[str, ...],
     ) -> None:
+        if self._found:
+            bits |= self._found.get(_package(module), 0)
         self.found.append(Imported(module, names, node.lineno, node.col_offset + 1, bits, pythons, instead))
 
 
@@ -327,6 +419,42 @@ def _catches(kind: ast.expr | None) -> bool:
     return any(_called(one) in _caught for one in (kind.elts if isinstance(kind, ast.Tuple) else [kind]))
 
 
+_ending = frozenset(("exit", "_exit", "skip", "fail", "abort"))
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether what stands after *body* is not reached through it."""
+    match body[-1]:
+        case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
+            return True
+        case ast.Expr(ast.Call(function)):
+            return _called(function) in _ending
+        case _:
+            return False
+
+
+def _is_flag(node: ast.stmt) -> bool:
+    """Whether *node* gives a name the value of a flag, or none."""
+    match node:
+        case ast.Assign(value=ast.Constant(value)) | ast.AnnAssign(value=ast.Constant(value)):
+            return value is None or isinstance(value, bool)
+        case _:
+            return False
+
+
+def _assigned(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """The names that statements give values to."""
+    for node in body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    yield target.id
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
 def _suppresses(context: ast.expr) -> bool:
     return (
         isinstance(context, ast.Call)
@@ -362,16 +490,17 @@ def _asks_platform(test: ast.expr) -> bool:
     )
 
 
-def _version_tests(test: ast.expr) -> tuple[str, str]:
-    """The Pythons for which *test* holds, and for which it does not; empty: not told by it."""
+def _version_tests(test: ast.expr, known: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """The Pythons for which *test* holds, and for which it does not; empty: not told by it. *known* is this
+    of names; others are gone by as they are called everywhere (``PY312``, ``compat.PY_3_12_PLUS``)."""
     match test:
         case ast.UnaryOp(ast.Not(), operand):
-            then, other = _version_tests(operand)
+            then, other = _version_tests(operand, known)
             return other, then
         case ast.BoolOp(ast.And(), values):
-            return _all(then for then, _ in map(_version_tests, values)), ""
+            return _all(_version_tests(value, known)[0] for value in values), ""
         case ast.BoolOp(ast.Or(), values):
-            return "", _all(other for _, other in map(_version_tests, values))
+            return "", _all(_version_tests(value, known)[1] for value in values)
         case ast.Compare(ast.Subscript(value, ast.Constant(0)), [operator], [ast.Constant(int() as major)]):
             return _bounds(operator, str(major), str(major + 1)) if _is_version(value) else ("", "")
         case ast.Compare(left, [operator], [ast.Tuple(elements)]):
@@ -382,6 +511,12 @@ def _version_tests(test: ast.expr) -> tuple[str, str]:
             text = ".".join(map(str, parts))
             # The tuple of a release is longer than (3, 11), so greater: > is >=, and <= is <.
             return _bounds(operator, text, text)
+        case ast.Name(name) if name in known:
+            return known[name]
+        case ast.Name(name) | ast.Attribute(attr=name):
+            found = _since.fullmatch(name)
+            minor = int(found[1]) if found else 0
+            return (f">=3.{minor}", f"<3.{minor}") if minor >= _FIRST_NAMED else ("", "")
         case _:
             return "", ""
 

@@ -38,6 +38,10 @@ class BuildFailed(PypmError):
     def hint(self) -> str | None:
         return self.advice
 
+    @property
+    def printed(self) -> tuple[str, ...]:
+        return self.output
+
 
 @record
 class Tail:

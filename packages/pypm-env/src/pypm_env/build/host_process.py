@@ -87,17 +87,27 @@ def call_hook(call: dict[str, Any]) -> dict[str, Any]:
     """What the hook answers, as a part of the answer to the parent."""
     module = call["backend"].partition(":")[0]
     if call["backend_path"]:
-        folders = [os.path.join(call["cwd"], folder) for folder in call["backend_path"]]
+        folders = [os.path.normpath(os.path.join(call["cwd"], folder)) for folder in call["backend_path"]]
         sys.meta_path.insert(0, BackendPathFinder(folders, module))
     try:
         backend = load(call["backend"])
     except (ImportError, AttributeError, BackendMissing) as error:
-        traceback.print_exc()
+        print_theirs(error)
         return {"unavailable": one_line(error)}
     hook = getattr(backend, call["hook"], None)
     if hook is None:
         return {"missing": True}
     return {"value": hook(*call["arguments"])}
+
+
+def print_theirs(error: BaseException) -> None:
+    """Prints the traceback of *error* without the frames of this file and of importing that it came through
+    first: of a log's last lines, few are shown."""
+    ours = (print_theirs.__code__.co_filename, import_module.__code__.co_filename, "<frozen importlib.")
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(ours):
+        frames = frames.tb_next
+    traceback.print_exception(type(error), error, frames)
 
 
 def one_line(error: BaseException) -> str:
@@ -142,7 +152,7 @@ def run_child(call: dict[str, Any], result: int, wants_modules: bool, folders: t
             answer["patterns"] = late_patterns(compiled)
         line = json.dumps(answer)
     except BaseException as error:
-        traceback.print_exc()
+        print_theirs(error)
         line = json.dumps({"raised": one_line(error)})
     try:
         # The end of an ordinary process, without tearing the interpreter down (5 ms and more).

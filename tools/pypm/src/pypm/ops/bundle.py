@@ -76,6 +76,8 @@ class BundleReport:
     members: tuple[str, ...]
     packages: int
     libraries: tuple[str, ...]
+    time_zones: str
+    """The version of tzdata that comes along; empty: zones are those of the machine it runs on."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON-ready data."""
@@ -92,6 +94,7 @@ class BundleReport:
             "members": list(self.members),
             "packages": self.packages,
             "libraries": list(self.libraries),
+            "time-zones": self.time_zones or None,
         }
 
 
@@ -159,7 +162,15 @@ def _written(found: Gathered, options: BundleOptions, packing: Packing) -> Bundl
     glibc = dotted(newest) if newest != (0, 0) else ""
     count = len(parts.distributions)
     return BundleReport(
-        summary, options.kind, version, parts.platform, glibc, members, count, parts.libraries
+        summary,
+        options.kind,
+        version,
+        parts.platform,
+        glibc,
+        members,
+        count,
+        parts.libraries,
+        parts.time_zones,
     )
 
 

@@ -39,10 +39,16 @@ from pypm_env.venv import base_python
 from pypm_model.environments import Environment
 from pypm_model.events import Warned
 from pypm_model.lock_errors import LockUnsound
-from pypm_model.lock_select import ChoicesExclude, select
+from pypm_model.lock_select import ChoicesExclude, python_release, select
 from pypm_model.locks import Lock, Pin, Root
+from pypm_model.names import normalize
 from pypm_model.records import record, replace
+from pypm_model.specifiers import contains
+from pypm_model.versions import sort_key
 from pypm_workspace.workspace import Workspace
+
+ZONES = normalize("tzdata")
+"""The distribution in which ``zoneinfo`` looks for what the machine does not have."""
 
 Kind = Literal["tree", "no-interpreter", "wheels"]
 
@@ -88,6 +94,11 @@ class Parts:
     """(path, the oldest glibc it runs with)."""
 
     @property
+    def time_zones(self) -> str:
+        """The version of the time zones that come along; empty for none."""
+        return next((file.pin.package.version for file in self.files if file.pin.package.name == ZONES), "")
+
+    @property
     def needed_glibc(self) -> tuple[int, int]:
         """The oldest glibc that all of it runs with; (0, 0) if it needs none."""
         return max((version for _, version in self.glibc), default=(0, 0))
@@ -126,6 +137,8 @@ def gathered(world: World, chosen: Chosen) -> Iterator[Gathered]:
         given = interpreter if target is None else _given(tools, chosen, target)
         environment = for_glibc(given.environment, chosen.glibc)
         pins = _pins(tools, workspace, locked.lock, environment, roots)
+        if chosen.kind == "tree":
+            pins = _with_time_zones(pins, locked.lock, environment)
         with tools.store.using():
             files = wheel_files(tools, pins, interpreter)
             if target is not None:
@@ -177,6 +190,25 @@ def _pins(
         if workspace.settings.shared_environment or len(roots) < 2:
             raise
         raise MembersApart(tuple(root.member for root in roots)) from None
+
+
+def _with_time_zones(pins: tuple[Pin, ...], lock: Lock, environment: Environment) -> tuple[Pin, ...]:
+    """*pins* with the zones that are locked for other platforms, which have none of their own: the standard
+    library falls back on them where a machine has no `/usr/share/zoneinfo`."""
+    if any(pin.package.name == ZONES for pin in pins):
+        return pins
+    found = [
+        (package, wheel)
+        for package in lock.packages
+        if package.name == ZONES
+        and (not package.requires_python or contains(package.requires_python, python_release(environment)))
+        for wheel in package.files
+        if wheel.filename.endswith("-none-any.whl")
+    ]
+    if not found:
+        return pins
+    package, wheel = max(found, key=lambda one: sort_key(one[0].version))
+    return tuple(sorted((*pins, Pin(package, (), wheel)), key=lambda pin: pin.package.name))
 
 
 def _parts(

@@ -8,6 +8,9 @@ import sys
 from pypm.cli.render.style import style
 from pypm_model.errors import Place, PypmError
 
+_LONGEST = 120
+"""Characters of a line that are shown."""
+
 
 def render_error(error: PypmError, *, json: bool = False) -> str:
     """The whole message, ending in a line break; with *json*, one line of JSON."""
@@ -26,6 +29,7 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     for text, places in error.story:
         lines.append(f"  {text}")
         lines += [f"      {style(str(place), 'blue')}" for place in places]
+    lines += [f"  | {line}".rstrip() for line in error.printed]
     lines += [f"  {style('help', 'cyan')}: {each}" for each in error.helps]
     return "\n".join(lines) + "\n"
 
@@ -71,12 +75,23 @@ def _place(place: Place, note: str) -> list[str]:
     if text is None:
         return [f"{head}: {note}" if note else head]
     number = str(place.line)
+    text, before = _around(text, max((place.column or 1) - 1, 0))
     lines = [head, f"  {number} | {text}"]
     if (place.column is not None and place.column > 0) or note:
-        indent = " " * max((place.column or 1) - 1, 0)
+        indent = " " * before
         caret = style("^" if place.column else "=", "red")
         lines.append(f"  {' ' * len(number)} | {indent}{caret} {note}".rstrip())
     return lines
+
+
+def _around(text: str, at: int) -> tuple[str, int]:
+    """A line, and how many of its characters come before *at*: of a long one (a list that a tool wrote), what
+    is around."""
+    if len(text) <= _LONGEST:
+        return text, at
+    begin = min(max(at - _LONGEST // 3, 0), len(text) - _LONGEST)
+    head, tail = ("..." if begin else ""), ("..." if begin + _LONGEST < len(text) else "")
+    return head + text[begin : begin + _LONGEST] + tail, at - begin + len(head)
 
 
 def _line_of(place: Place) -> str | None:

@@ -92,6 +92,8 @@ def command(
     elif not common.quiet:
         say(f"Wrote {output}: {size_text(report.summary.size)}, {_contents(report)}")
         say(f"sha256 {report.summary.sha256}")
+        if report.kind == "tree" and not report.time_zones:
+            say("Without time zones: where the machine has none, zoneinfo needs tzdata in the lock")
     return 0
 
 

@@ -3,7 +3,7 @@ their names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from pypm.ops.world import VENV
 from pypm_env.installed import inspect
 from pypm_model.locks import Lock, LockedPackage
 from pypm_model.names import NormalizedName, normalize
+from pypm_model.patterns import pattern
 from pypm_model.sources import MemberSource
 from pypm_store.import_names import import_names
 from pypm_store.tree import Tree
@@ -20,6 +21,9 @@ from pypm_workspace.workspace import Workspace
 
 _commands = ("console_scripts", "gui_scripts")
 _stubs = "-stubs"
+_namespace = pattern(r"^\s*__path__\s*=.*\bextend_path\(|\bdeclare_namespace\(\s*__name__\s*\)", 8)
+_LARGE = 2_000
+"""Bytes of an ``__init__`` that holds more than the lines which make a namespace."""
 
 
 def contents_of(
@@ -45,12 +49,49 @@ def contents_of(
 def of_tree(tree: Tree) -> Contents:
     """What an unpacked wheel says."""
     return Contents(
-        tree.import_names,
+        _told_apart(tree.import_names, tree.files, lambda path: tree.site / path),
         tuple(top.name.removesuffix(_stubs) for top in tree.top_level if top.name.endswith(_stubs)),
-        tuple(point.name for point in tree.entry_points if point.group in _commands),
+        (
+            *[point.name for point in tree.entry_points if point.group in _commands],
+            *[_command(path) for path in tree.scripts],
+        ),
         is_plugin=any(point.group not in _commands for point in tree.entry_points),
         is_open=any(top.name.endswith(".pth") for top in tree.top_level),
     )
+
+
+def _told_apart(
+    modules: Iterable[str], files: Iterable[str], place: Callable[[str], Path]
+) -> tuple[str, ...]:
+    """*modules*, with what lies in a namespace that an ``__init__`` makes (``pkgutil``, ``pkg_resources``) in
+    place of that namespace, which other distributions share: ``backports.tarfile``, not ``backports``.
+    *place* tells where one of *files* is."""
+    found = set(modules)
+    while shared := {f"{m.replace('.', '/')}/__init__.py" for m in found if _is_shared(place, m)}:
+        files = [file for file in files if file not in shared]
+        found = {*import_names("", files, "")}
+    return tuple(sorted(found))
+
+
+def _is_shared(place: Callable[[str], Path], module: str) -> bool:
+    """Whether *module* is a package that does nothing but let others put modules into it."""
+    file = place(f"{module.replace('.', '/')}/__init__.py")
+    try:
+        if not 0 < file.stat().st_size < _LARGE:
+            return False
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return _namespace.search(text) is not None
+
+
+def _command(path: str) -> str:
+    """What is typed to run the file *path*: programs that are no console scripts, too, as ruff is."""
+    return path.rpartition("/")[2].removesuffix(".exe")
+
+
+def _in_scripts(path: str) -> bool:
+    return path.startswith("../") and path.rpartition("/")[0].endswith(("/bin", "/Scripts"))
 
 
 def _trees(tools: Tools, package: LockedPackage) -> Iterator[Tree]:
@@ -109,12 +150,18 @@ def _of_distribution(one: Distribution) -> Contents:
     files = [file.as_posix() for file in one.files or ()]
     modules = set(import_names(one.read_text("METADATA") or "", files, ""))
     modules = {module for module in modules if not module.startswith("__editable__")}
+    modules = set(_told_apart(modules, files, lambda path: Path(str(one.locate_file(path)))))
     modules.update((one.read_text("top_level.txt") or "").split())
     groups = {point.group: point.name for point in one.entry_points}
     return Contents(
         tuple(sorted(modules)),
         tuple(sorted({f.partition("/")[0].removesuffix(_stubs) for f in files if f"{_stubs}/" in f})),
-        tuple(sorted(point.name for point in one.entry_points if point.group in _commands)),
+        tuple(
+            sorted(
+                {point.name for point in one.entry_points if point.group in _commands}
+                | {_command(file) for file in files if _in_scripts(file)}
+            )
+        ),
         is_plugin=bool(groups.keys() - set(_commands)),
         is_open=any(file.endswith(".pth") and "/" not in file for file in files),
     )

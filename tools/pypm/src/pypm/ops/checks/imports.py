@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from pypm.ops.checks.finding import Finding, Remedy
-from pypm.ops.checks.sources import BUILD, SHIPPED
+from pypm.ops.checks.sources import BUILD, SHIPPED, is_vendored
 from pypm.ops.checks.subject import Subject
 from pypm.ops.checks.uses import Use, loaded_at_import
+from pypm_model import markers, specifiers
 from pypm_model.errors import Place
 from pypm_model.names import NormalizedName, is_valid, normalize
 from pypm_model.requirement_text import to_text
@@ -21,6 +22,11 @@ from pypm_workspace.providers import Contents
 from pypm_workspace.standard_library import is_standard, minors, since, until
 
 _test_groups = ("test", "tests", "dev")
+_of_python_2 = frozenset(
+    ("__builtin__", "BaseHTTPServer", "ConfigParser", "Cookie", "cPickle", "cStringIO", "HTMLParser")
+    + ("httplib", "Queue", "SocketServer", "StringIO", "Tkinter", "urllib2", "urlparse", "xmlrpclib")
+)
+"""What it had under other names: no distribution is tried where these are."""
 _builders = frozenset(("setuptools", "pkg_resources", "wheel"))
 
 
@@ -53,6 +59,8 @@ class _Judge:
         told: set[tuple[str, str]] = set()
         uses = [use for use in self._subject.uses(self._member) if use.is_foreign]
         for use in uses:
+            if is_vendored(use.file.path):
+                continue
             finding = self._judged(use, uses)
             if finding is None:
                 continue
@@ -66,12 +74,14 @@ class _Judge:
     def _judged(self, use: Use, uses: list[Use]) -> Finding | None:
         if any(self._may_use(use, name) for name in use.providers):
             return None
+        if use.imported.pythons and not self._is_reached(use.imported.pythons):
+            return None
         if self._subject.ignores(self._member, (*use.providers, use.module, use.module.partition(".")[0])):
             return None
         if use.imported.is_probed or is_standard(use.module) or self._has_substitute(use, uses):
             return None
-        if use.file.kind == BUILD and use.module.partition(".")[0] in _builders:
-            return None  # there for a project without [build-system], whoever builds it
+        if not use.providers and self._is_of_build(use):
+            return None
         if not use.providers:
             return self._unknown(use, uses)
         name = use.providers[0]
@@ -99,7 +109,12 @@ class _Judge:
             waits = use.imported.is_optional or use.imported.is_late
             return waits or use.file.path not in self._loaded_files()
         asked = name in self._extras or name in self._groups or name in self._subject.root_groups
-        return asked or (use.file.kind == BUILD and name in self._build)
+        return asked or (_may_build(use) and name in self._build)
+
+    def _is_of_build(self, use: Use) -> bool:
+        """Whether it is what builds the member, which need not be locked, and is known by its name."""
+        top = use.module.partition(".")[0]
+        return _may_build(use) and is_valid(top) and normalize(top) in self._build
 
     @property
     def _everything(self) -> frozenset[NormalizedName]:
@@ -128,6 +143,11 @@ class _Judge:
         }
         return any(module not in missing and not self._is_late_standard(module) for module in tried)
 
+    def _is_reached(self, pythons: str) -> bool:
+        """Whether any Python that the member is for is one of *pythons*."""
+        merged = specifiers.merge(self._member.requires_python, pythons)
+        return markers.requires_python(merged) != markers.FALSE
+
     def _is_late_standard(self, module: str) -> bool:
         if not is_standard(module):
             return False
@@ -136,13 +156,17 @@ class _Judge:
 
     def _unknown(self, use: Use, uses: list[Use]) -> Finding | None:
         """Nothing that is known has the module: what nobody has looked into may have it."""
+        if use.file.kind != SHIPPED and self._subject.sources[self._member.name].has_beside(use.module):
+            return None  # of its own: who runs the file puts a folder on the path
         spare = self._spare(use, uses)
         if any(name in self._elsewhere for name in spare) and use.imported.is_elsewhere:
             return None
         top = use.module.partition(".")[0]
         place = self._place(use)
+        if top.startswith("_") and (use.imported.pythons or use.imported.is_elsewhere):
+            return None  # a part of some Python's own
         if use.imported.is_optional:
-            if spare or top.startswith("_"):
+            if spare or top.startswith("_") or top in _of_python_2:
                 # It may be there; what begins so is no distribution's: the platform has it or not.
                 return None
             message = (
@@ -238,6 +262,12 @@ class _Judge:
     def _place(self, use: Use) -> Place:
         path = use.file.path if self._member.path == "." else f"{self._member.path}/{use.file.path}"
         return Place(path, use.imported.line, use.imported.column)
+
+
+def _may_build(use: Use) -> bool:
+    """Whether the file is run when its member is built: also what lies beside the manifest and is not shipped,
+    as what setup.py imports, and hatch_build.py."""
+    return use.file.kind == BUILD or (use.file.kind != SHIPPED and "/" not in use.file.path)
 
 
 def _is_vague(contents: Contents) -> bool:

@@ -53,6 +53,8 @@ def _modules(subject: Subject, member: Member, supported: str) -> Iterator[Findi
         # A backport that is there has it.
         if use.providers or not has_changed(module) or imported.is_optional or use.is_typing:
             continue
+        if file.kind == BUILD and module.partition(".")[0] == "distutils":
+            continue  # setuptools brings it to whom it builds
         dotted = [module, *(f"{module}.{name}" for name in imported.names)]
         begin, end = max(map(since, dotted)), until(module)
         if not (begin or end) or (file.path, module) in told:

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pypm._verbs import VERSION
@@ -19,6 +19,7 @@ from pypm_workspace.standard_library import minors
 
 REMEMBERED = "imports"
 """Kind of a small fact: what the files of one member import."""
+_words = re.compile(rb"[A-Za-z_]\w*")
 _other_imports = re.compile(rb"\b(?:c?import|from)\s+([A-Za-z_]\w*)")
 
 
@@ -77,18 +78,28 @@ def facts_by_file(tools: Tools, every: Sequence[MemberSources]) -> list[dict[str
     return [{path: SourceFacts.from_row(row[3]) for path, row in kept.items()} for kept in rows]
 
 
-def words_by_member(sources: MemberSources) -> frozenset[str]:
-    """What is named in the texts of a member's sources, and imported in those that are no Python: names that
-    may be used without an import that is seen."""
+def words_named(sources: MemberSources, wanted: Collection[str]) -> frozenset[str]:
+    """Those of *wanted* that the texts of a member's sources name, or the settings of other tools beside its
+    manifest, or that are imported in sources that are no Python: names that may be used without an import
+    that is seen. Only files that have one of them in their
+    bytes are parsed."""
+    if not wanted:
+        return frozenset()
+    anywhere = re.compile(b"|".join(sorted(re.escape(word.encode()) for word in wanted)))
     found: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for file in sources.files:
-            if file.path.endswith(".py"):
-                found |= words_of(_bytes(sources, file.path))
+            if file.path.endswith(".py") and not found.issuperset(wanted):
+                data = _bytes(sources, file.path)
+                if anywhere.search(data):
+                    found |= words_of(data)
     for path in sources.others:
         found.update(name.decode() for name in _other_imports.findall(_bytes(sources, path)))
-    return frozenset(found)
+    told = [str({k: v for k, v in sources.tool.items() if k not in ("pypm", "uv")}).encode()]
+    told += [_bytes(sources, path) for path in sources.settings]
+    found.update(name.decode() for text in told for name in _words.findall(text))
+    return frozenset(found.intersection(wanted))
 
 
 def _bytes(sources: MemberSources, path: str) -> bytes:

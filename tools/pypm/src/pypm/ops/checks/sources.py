@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Any
 
+from pypm.ops.checks.packaged import packaged
 from pypm_model.patterns import pattern
 from pypm_model.records import NamedTuple, record
 from pypm_store.import_names import import_names
@@ -27,11 +28,14 @@ _author_folders = frozenset(
     ("docs", "doc", "examples", "example", "samples", "benchmarks", "benchmark", "scripts", "notebooks")
 )
 """At the head of a member."""
+_vendors = frozenset(("_vendor", "_vendored", "vendored"))
 _left_out = frozenset(("__pycache__", "node_modules", "site-packages"))
 _made = frozenset(("build", "dist"))
 """At the head of a member: what builds leave there."""
+_settings = (".cfg", ".ini", ".toml", ".yaml", ".yml")
 _other_sources = (".pyx", ".pxd", ".ipynb")
 _project = pattern(r"^\s*\[\s*(?:project|tool\s*\.\s*poetry)\s*\]", 8)
+_setup = pattern(r"\bsetup\(")
 
 
 class SourceFile(NamedTuple):
@@ -57,6 +61,26 @@ class MemberSources:
     roots: tuple[str, ...]
     """Folders that importing begins in, as it is installed; empty for the member's own."""
     manifest: Mapping[str, Any]
+
+    @cached_property
+    def vendors(self) -> tuple[str, ...]:
+        """Folders with copies of other projects, some of which are put on the path, as poetry-core does."""
+        return tuple(sorted(place for place in self._folders if place.rpartition("/")[2] in _vendors))
+
+    @property
+    def tool(self) -> Mapping[str, Any]:
+        """The settings of tools in its manifest."""
+        found: Mapping[str, Any] = _table(self.manifest, "tool")
+        return found
+
+    @cached_property
+    def settings(self) -> tuple[str, ...]:
+        """Files in its folder with the settings of tools, but for the manifest."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_file())
+        except OSError:
+            return ()
+        return tuple(name for name in names if name.endswith(_settings) and name != "pyproject.toml")
 
     @cached_property
     def contents(self) -> Contents:
@@ -108,6 +132,17 @@ class MemberSources:
                 return True
         return False
 
+    def has_beside(self, module: str) -> bool:
+        """Whether any folder with files that are not shipped has the dotted *module*'s package."""
+        return module.partition(".")[0] in self._names_beside
+
+    @cached_property
+    def _names_beside(self) -> frozenset[str]:
+        paths = [file.path for file in self.files if file.kind != SHIPPED]
+        packages = {path.rpartition("/")[0] for path in paths if path.endswith("/__init__.py")}
+        places = packages | {path.rpartition(".")[0] for path in paths}
+        return frozenset(place.rpartition("/")[2] for place in places)
+
     def is_package(self, folder: str) -> bool:
         """Whether *folder* has an ``__init__``."""
         return f"{folder}/__init__" in self._places
@@ -138,7 +173,7 @@ def sources_of(workspace: Workspace, member: Member) -> MemberSources:
     found = [one for one in found if not globs.covers(left_out, tuple(one[0].split("/")))]
     python = [one for one in found if not one[0].endswith(_other_sources)]
     roots = _roots(document, [path for path, _, _ in python])
-    kinds = _Kinds(member, roots, settings)
+    kinds = _Kinds(member, roots, settings, _packaged(member, document, roots, python))
     files = tuple(sorted(SourceFile(path, kinds.of(path), size, time) for path, size, time in python))
     others = tuple(sorted(path for path, _, _ in found if path.endswith(_other_sources)))
     return MemberSources(member, folder, files, others, roots, document)
@@ -180,19 +215,31 @@ def _is_foreign(names: set[str], folder: Path) -> bool:
     """Whether a folder is an environment, or another project that is no member: a template, a fixture."""
     if "pyvenv.cfg" in names:
         return True
-    if "pyproject.toml" not in names:
-        return False
+    marks = [("pyproject.toml", _project)]
+    if "__init__.py" not in names:
+        marks.append(("setup.py", _setup))  # in a package, it is a module of that name
+    return any(name in names and mark.search(_text(folder / name)) is not None for name, mark in marks)
+
+
+def _text(file: Path) -> str:
     try:
-        text = (folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return _project.search(text) is not None
+        return ""
 
 
 class _Kinds:
     """What each file of a member is for, by convention and by its settings."""
 
-    def __init__(self, member: Member, roots: tuple[str, ...], settings: Iterable[CheckSettings]) -> None:
+    def __init__(
+        self,
+        member: Member,
+        roots: tuple[str, ...],
+        settings: Iterable[CheckSettings],
+        heads: frozenset[str] | None,
+    ) -> None:
+        """*heads* are the names in the member's folder that are installed; None: nobody says."""
+        self._heads = heads
         self._tests = _patterns(each.tests for each in settings)
         self._backends = member.build.backend_path if member.build else ()
         self._roots = [root for root in roots if root]
@@ -218,9 +265,32 @@ class _Kinds:
             return DEVELOPMENT
         if any(_below(path, root) for root in self._roots):
             return SHIPPED
+        if self._heads is not None and _head(path) not in self._heads:
+            return DEVELOPMENT
         if folders and folders[0] in _author_folders:
             return DEVELOPMENT
         return SHIPPED if self._ships_all else DEVELOPMENT
+
+
+def _packaged(
+    member: Member, manifest: Mapping[str, Any], roots: tuple[str, ...], found: Iterable[tuple[str, int, int]]
+) -> frozenset[str] | None:
+    """The names in the member's folder that are installed, where importing begins there and it is known."""
+    if member.build is None or "" not in roots:
+        return None
+    heads: set[str] = set()
+    packages: set[str] = set()
+    for path, _, _ in found:
+        heads.add(_head(path))
+        folder, _, rest = path.partition("/")
+        if rest == "__init__.py":
+            packages.add(folder)
+    return packaged(manifest, member.build.backend, member.name, heads, packages)
+
+
+def _head(path: str) -> str:
+    """The name of the module or package in the member's folder that *path* is, or is in."""
+    return path.partition("/")[0].partition(".")[0]
 
 
 def _roots(manifest: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
@@ -261,7 +331,13 @@ def own_folders(sources: MemberSources, path: str) -> tuple[str, ...]:
         # Modules of one package see each other by the package's name alone.
         if above or not sources.is_package(folder):
             above.append(folder)
-    return (*above, *sources.roots, *sources.python_path)
+    return (*above, *sources.roots, *sources.python_path, *sources.vendors)
+
+
+def is_vendored(path: str) -> bool:
+    """Whether the file *path* is a copy of another project's, which its member answers for no more than for
+    what it installs."""
+    return not _vendors.isdisjoint(path.split("/")[:-1])
 
 
 def _patterns(texts: Iterable[Iterable[str]]) -> list[globs.Segments]:

@@ -153,8 +153,8 @@ class Subject:
         """The dependency of *member* (itself, if that is one) through which it has *name*, as locked."""
         begins = [
             asked.requirement.name
-            for _, _, asked in asked_by(member)
-            if asked.requirement.name in self.locked
+            for kind, _, asked in asked_by(member)
+            if kind != "build" and asked.requirement.name in self.locked
         ]
         via = {begin: begin for begin in begins if begin != member.name}
         todo = list(via)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding, Remedy
-from pypm.ops.checks.reading import words_by_member
+from pypm.ops.checks.reading import words_named
 from pypm.ops.checks.sources import SHIPPED
 from pypm.ops.checks.subject import Subject
 from pypm_model.requests import Origin
@@ -39,7 +39,7 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
     uses = [use for use in subject.uses(member) if use.is_foreign]
     imported = {name for use in uses for name in use.providers}
     is_riddle = any(not use.providers for use in uses)
-    words: frozenset[str] | None = None
+    suspects: list[tuple[str, str, Asked, frozenset[str]]] = []
     told: set[tuple[str, int]] = set()
     for kind, label, asked in asked_by(member):
         name = asked.requirement.name
@@ -58,11 +58,12 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
         if contents.is_guess and (is_riddle or name in subject.workspace.by_name):
             # It may have what nothing known has; a member without modules is there for what it asks for.
             continue
-        if words is None:
-            words = words_by_member(sources)
-        if any(module.partition(".")[0] in words for module in contents.modules):
-            continue
-        yield _finding(subject, member, kind, label, asked)
+        packages = frozenset(module.partition(".")[0] for module in contents.modules)
+        suspects.append((kind, label, asked, packages))
+    named = words_named(sources, frozenset().union(*[packages for *_, packages in suspects]))
+    for kind, label, asked, packages in suspects:
+        if named.isdisjoint(packages):
+            yield _finding(subject, member, kind, label, asked)
 
 
 def _finding(subject: Subject, member: Member, kind: str, label: str, asked: Asked) -> Finding:
