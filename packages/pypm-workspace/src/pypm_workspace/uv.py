@@ -297,7 +297,7 @@ def _build_requires(
         name = name_at(key, (*path, key), complaints)
         plain = entries
         if isinstance(entries, list):
-            plain = [e.get("requirement") if isinstance(e, dict) else e for e in entries]
+            plain = [e["requirement"] if isinstance(e, dict) and "requirement" in e else e for e in entries]
         asked = requirements_at({key: plain}, (*path, key), complaints)
         if name is not None:
             found.append((name, asked))
