@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +22,7 @@ from pypm_model.names import normalize
 from pypm_model.records import replace
 from pypm_model.requests import Conflict, Request
 from pypm_model.resolutions import Resolution, Unsolvable
+from pypm_model.sources import MemberSource
 from pypm_resolver.verify import verify
 
 APP = normalize("app")
@@ -79,25 +80,29 @@ def choices(sets: Sequence[Sequence[Sequence[str]]]) -> Iterator[tuple[list[str]
         yield [extra for extra, _ in chosen], [text for _, asks in chosen for text in asks]
 
 
-def selected(resolution: Resolution, where: dict[str, str], extras: Sequence[str]) -> dict[str, str]:
-    """What an installer takes from the lock for the member with *extras*."""
+def selected(
+    resolution: Resolution, where: dict[str, str], extras: Sequence[str], root: str = "app"
+) -> dict[str, str]:
+    """What an installer takes from the lock for the member *root* with *extras*."""
     by_name: dict[str, list[LockedPackage]] = {}
     for package in resolution.packages:
         by_name.setdefault(package.name, []).append(package)
-    flags = {"app", *(extra_flag(APP, normalize(extra)) for extra in extras)}
-    app = by_name["app"][0]
-    tables = dict(app.extras)
-    queue = [*app.dependencies, *(edge for extra in extras for edge in tables.get(normalize(extra), ()))]
+    flags = {root, *(extra_flag(normalize(root), normalize(extra)) for extra in extras)}
+    queue = [(by_name[root][0], tuple(map(normalize, extras)))]
+    seen = []
     chosen: dict[str, str] = {}
     while queue:
-        edge = queue.pop()
-        if not evaluate(parse(edge.marker), where, flags):
+        entry = package, wanted = queue.pop()
+        if entry in seen:
             continue
-        (target,) = [each for each in by_name[edge.name] if edge.version in ("", each.version)]
-        assert chosen.get(target.name, target.version) == target.version
-        if target.name not in chosen:
-            queue += target.dependencies
-        chosen[target.name] = target.version
+        seen.append(entry)
+        if not isinstance(package.source, MemberSource):
+            assert chosen.setdefault(package.name, package.version) == package.version
+        tables = dict(package.extras)
+        for edge in (*package.dependencies, *(edge for extra in wanted for edge in tables.get(extra, ()))):
+            if evaluate(parse(edge.marker), where, flags):
+                (target,) = [e for e in by_name[edge.name] if edge.version in ("", e.version)]
+                queue.append((target, edge.extras))
     return chosen
 
 
@@ -140,12 +145,81 @@ def test_every_combination_agrees_with_brute_force(
     assert (again.packages, again.splits) == (outcome.packages, outcome.splits)
 
 
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    universes,
+    st.lists(requirements, max_size=2),
+    sides,
+    st.lists(requirements, max_size=2),
+    st.booleans(),
+    st.sampled_from(["", "app", "app[x0a]"]),
+)
+def test_every_combination_of_members_apart_agrees_with_brute_force(
+    packages: dict[str, dict[str, list[str]]],
+    base: list[str],
+    sets: list[list[list[str]]],
+    others: list[str],
+    declared: bool,
+    sibling: str,
+) -> None:
+    """The same where nothing is installed with another member. Extras that turn out to exclude each other are
+    kept apart, as if that were declared."""
+    universe = Universe(packages)
+    ask = asked_of(base, sets, shared_environment=False)
+    zoo = member("zoo", [*others, sibling] if sibling else others, extras={"e": base})
+    ask = replace(ask, members=(*ask.members, zoo))
+    brought = {"": [], "app": base, "app[x0a]": [*base, *sets[0][0]]}[sibling]
+    if not declared:
+        ask = replace(ask, conflicts=())
+    outcome = universe.solve(ask)
+    if isinstance(outcome, Unsolvable):
+        found = [texts for _, texts in choices(sets)] if declared else _without_pairs(packages, base, sets)
+        every = [[*others, *base, *brought], *([*base, *texts] for texts in found)]
+        assert not all(oracle.satisfiable(packages, texts, where) for texts in every for where in EVERYWHERE)
+        return
+    assert isinstance(outcome, Resolution)
+    assert verify(ask, outcome, universe.facts()) == ()
+    apart = [{extra for _, extra, _ in conflict.items} for conflict in outcome.conflicts]
+    for extras, texts in choices(sets):
+        if any(len(one & set(extras)) > 1 for one in apart):
+            continue
+        for where in POINTS:
+            chosen = selected(outcome, where, extras)
+            assert oracle.needed(packages, [*base, *texts], chosen, where) == set(chosen)
+    for where in POINTS:
+        chosen = selected(outcome, where, [], "zoo")
+        assert oracle.needed(packages, [*others, *brought], chosen, where) == set(chosen)
+    again = relocked(universe, ask, outcome)
+    assert (again.packages, again.splits) == (outcome.packages, outcome.splits)
+
+
+def _without_pairs(
+    packages: dict[str, dict[str, list[str]]], base: list[str], sets: list[list[list[str]]]
+) -> Iterator[list[str]]:
+    """What every combination of extras asks for, but those with two that exclude each other."""
+
+    def fits(asks: Iterable[list[str]]) -> bool:
+        texts = [*base, *(text for one in asks for text in one)]
+        return all(oracle.satisfiable(packages, texts, where) for where in EVERYWHERE)
+
+    extras = [side for one in sets for side in one]
+    apart = [{i, j} for i, j in combinations(range(len(extras)), 2) if not fits((extras[i], extras[j]))]
+    for count in range(len(extras) + 1):
+        for some in combinations(range(len(extras)), count):
+            if not any(pair <= set(some) for pair in apart):
+                yield [text for i in some for text in extras[i]]
+
+
+EVERYWHERE = [oracle.environment(p, s) for p in ("3.11.4", "3.12.0") for s in ("linux", "win32")]
+
+
 def _everywhere(
     packages: dict[str, dict[str, list[str]]], base: list[str], sets: list[list[list[str]]]
 ) -> bool:
-    points = [oracle.environment(p, s) for p in ("3.11.4", "3.12.0") for s in ("linux", "win32")]
     return all(
-        oracle.satisfiable(packages, [*base, *texts], where) for _, texts in choices(sets) for where in points
+        oracle.satisfiable(packages, [*base, *texts], where)
+        for _, texts in choices(sets)
+        for where in EVERYWHERE
     )
 
 
@@ -178,6 +252,21 @@ def test_t15_pairs_that_have_nothing_to_do_with_each_other_cost_their_sum(member
         again = relocked(universe, ask, outcome)
         assert (again.packages, again.splits) == (outcome.packages, outcome.splits)
         assert again.steps <= outcome.steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("declared", [False, True])
+def test_t15_pairs_of_a_member_apart_cost_their_sum(declared: bool) -> None:
+    """Members that do not share an environment are no reason to solve all combinations of one of them."""
+    for count in (2, 4, 8, 12):
+        universe, ask = pairs(count, members=False)
+        alone = member("zoo", ["base", "p0<2"])
+        ask = replace(ask, members=(*ask.members, alone), shared_environment=False)
+        outcome = universe.solve(ask if declared else replace(ask, conflicts=()))
+        assert isinstance(outcome, Resolution)
+        assert verify(ask, outcome, universe.facts()) == ()
+        assert len(outcome.splits) <= 2 * count + 2
+        assert outcome.steps <= 8 * (count + 2) * (count + 1)
 
 
 def test_t15_pairs_that_clash_are_solved_together() -> None:

@@ -7,10 +7,10 @@ flags of `pypm_model.activation`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.dataflow import fixpoint
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
 from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse, requires_python
 from pypm_model.names import ROOT, NormalizedName
@@ -32,44 +32,37 @@ def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagr
 
     With *roots* these members, extras and groups are taken as chosen and no flag is left over from
     them; None: every member, extra and group is entered under its own flag. Packages that are never
-    reached are left out. Cost: one conjunction per edge and change, edges are walked again only
-    when their parent's diagram has grown.
+    reached are left out.
     """
     targets = _Targets(lock)
     chosen = None if roots is None else _flags(lock, roots := tuple(roots))
-    known: dict[Node, Diagram] = {}
-    queue: deque[Node] = deque()
+    extras = [dict(package.extras) for package in lock.packages]
 
-    def enter(node: Node, where: Diagram) -> None:
-        before = known.get(node, FALSE)
-        after = either(before, where)
-        if after != before:
-            known[node] = after
-            queue.append(node)
-
-    def follow(edges: Iterable[Edge], where: Diagram) -> None:
+    def leads_to(edges: Iterable[Edge]) -> Iterator[tuple[Node, Edge]]:
         for edge in edges:
-            marker = parse(edge.marker)
-            if chosen is not None and "dependency_groups" in edge.marker:
-                marker = assume(marker, chosen)
-            inside = both(where, marker)
-            if inside == FALSE:
-                continue
             for position in targets.of(edge):
-                enter((position, ""), inside)
-                for extra in edge.extras:
-                    enter((position, extra), inside)
+                for extra in ("", *edge.extras):
+                    yield (position, extra), edge
 
-    for position, extra, edges, where in _entries(lock, roots):
-        if edges is None:
-            enter((position, extra), where)
-        else:
-            follow(edges, where)
-    while queue:
-        position, extra = queue.popleft()
-        package = lock.packages[position]
-        edges = dict(package.extras).get(NormalizedName(extra), ()) if extra else package.dependencies
-        follow(edges, known[position, extra])
+    def edges(node: Node) -> list[tuple[Node, Edge]]:
+        position, extra = node
+        table = extras[position].get(NormalizedName(extra), ()) if extra else None
+        return list(leads_to(lock.packages[position].dependencies if table is None else table))
+
+    def flow(where: Diagram, edge: Edge, known: object = None) -> Diagram:
+        marker = parse(edge.marker)
+        if chosen is not None and "dependency_groups" in edge.marker:
+            marker = assume(marker, chosen)
+        return both(where, marker)
+
+    def entered() -> Iterator[tuple[Node, Diagram]]:
+        for position, extra, listed, where in _entries(lock, roots):
+            if listed is None:
+                yield (position, extra), where
+            for node, edge in leads_to(listed or ()):
+                yield node, flow(where, edge)
+
+    known = fixpoint(entered(), edges, flow)
     met: dict[int, Diagram] = {}
     for (position, _), where in known.items():
         met[position] = either(met.get(position, FALSE), where)

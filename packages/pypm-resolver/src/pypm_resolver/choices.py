@@ -7,9 +7,21 @@ nobody can choose is nothing to solve.
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, assume, both, hangs_on, implies
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    Diagram,
+    any_of,
+    assume,
+    both,
+    either,
+    flag,
+    flags,
+    implies,
+    minus,
+)
 from pypm_model.names import NormalizedName
-from pypm_resolver.problem import Item, ItemKey, Problem, flag_name
+from pypm_resolver.problem import Item, ItemKey, Problem
 
 
 def entered(problem: Problem, where: Diagram) -> dict[ItemKey, bool]:
@@ -17,15 +29,12 @@ def entered(problem: Problem, where: Diagram) -> dict[ItemKey, bool]:
     every one. Empty: nobody can choose anything in *where*."""
     if problem.request.shared_environment or len(problem.members) < 2:
         return {i.key: implies(where, i.flag) for i in problem.items.values() if _is_active(i, where)}
-    names = {item.key: flag_name(item.key) for item in problem.items.values()}
-    asked = [key for key, name in names.items() if hangs_on(where, name)]
-    nobody = assume(where, {names[key]: False for key in asked})
-    own: dict[NormalizedName, list[ItemKey]] = {}
-    for key in asked:
-        own.setdefault(key[0], []).append(key)
-    alone = {
-        member: assume(where, {names[key]: False for key in asked if key[0] != member}) for member in own
-    }
+    asked = flags(where) & problem.by_flag.keys()  # an old lock may have had others
+    nobody = assume(where, dict.fromkeys(asked, False))
+    own: dict[NormalizedName, set[str]] = {}
+    for name in asked:
+        own.setdefault(problem.by_flag[name][0], set()).add(name)
+    alone = {member: assume(where, dict.fromkeys(asked - mine, False)) for member, mine in own.items()}
     found = [item for item in problem.items.values() if _is_active(item, alone.get(item.key[0], nobody))]
     only = {item.key[0] for item in found}
     one = alone.get(only.pop(), nobody) if len(only) == 1 else None
@@ -36,7 +45,25 @@ def is_possible(problem: Problem, where: Diagram) -> bool:
     """Whether there is an environment in *where* for something that can be chosen."""
     if where == FALSE or problem.request.shared_environment:
         return where != FALSE
-    return bool(entered(problem, where))
+    known = problem.possible.get(where)
+    if known is None:
+        known = problem.possible[where] = bool(entered(problem, where))
+    return known
+
+
+def one_at_a_time(problem: Problem, *regions: Diagram) -> Diagram:
+    """What there is to choose where members share no environment, as far as it is about flags that *regions*
+    hang on: those of one member, or none of them."""
+    by_member: dict[NormalizedName, list[str]] = {}
+    asked = frozenset().union(*map(flags, regions)) & problem.by_flag.keys()
+    for name in sorted(asked):
+        by_member.setdefault(problem.by_flag[name][0], []).append(name)
+    nobody, one = TRUE, FALSE
+    for names in by_member.values():
+        active = any_of(map(flag, names))
+        one = either(minus(one, active), both(nobody, active))
+        nobody = minus(nobody, active)
+    return either(nobody, one)
 
 
 def _is_active(item: Item, where: Diagram) -> bool:

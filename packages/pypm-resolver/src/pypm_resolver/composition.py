@@ -29,7 +29,7 @@ from pypm_model.markers import (
 )
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_resolver.choices import may_meet
+from pypm_resolver.choices import entered, is_possible, may_meet
 from pypm_resolver.clusters import united
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import strict_region
@@ -128,6 +128,11 @@ class Family:
         """What was found for parts of all groups at once."""
         self.are_apart = False
         """Whether the groups are solved one by one: first all are tried together."""
+
+    @property
+    def holds_base(self) -> bool:
+        """Whether the base is a part of the region; else it only says what is there without the items."""
+        return both(self.where, self.base.where) != FALSE
 
     def without_others(self, problem: Problem, group: Group) -> Diagram:
         """The part of the region in which an item of *group* is active and none of another one."""
@@ -247,31 +252,32 @@ class _Composing:
     def _clash(self, where: Diagram) -> None:
         """Note that something is wrong in *where*: the groups without which it would not be."""
         where = both(where, self.family.where)
-        if where == FALSE:
+        if not is_possible(self.problem, where):
             return
         needed = []
         for position, flag in enumerate(self.flags):
             less = minus(where, flag)
-            if less == FALSE:
-                needed.append(position)
-            else:
+            if is_possible(self.problem, less):
                 where = less
+            else:
+                needed.append(position)
         # What a group alone has was found to be right; if this is not so, nothing is taken for granted.
         self.clusters.append(frozenset(needed if len(needed) > 1 else range(len(self.flags))))
 
     # The walk from the items, as an installer does it
 
     def walk(self) -> None:
-        for item in self.problem.items.values():
-            self._grow(("item", *item.key), 0, all_of((self.inside, item.flag, item.where)))
+        for begin in entered(self.problem, self.family.where):
+            item = self.problem.items[begin]
+            self._grow(("item", *begin), 0, all_of((self.inside, item.flag, item.where)))
         while self._open:
             key, index = self._open.pop()
             where = self.reach[key][index]
             if key[0] == "item":
                 if key[2]:
                     self._grow(("item", key[1], "", ""), 0, where)
-                entered = self.problem.items[NormalizedName(key[1]), key[2], key[3]]
-                self._follow(self.universe.of_item(entered), where)
+                item = self.problem.items[NormalizedName(key[1]), key[2], key[3]]
+                self._follow(self.universe.of_item(item), where)
                 continue
             package = self._package(NormalizedName(key[1]))
             extra = NormalizedName(key[2]) if key[0] == "extra" else None

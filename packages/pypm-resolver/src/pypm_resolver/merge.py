@@ -12,7 +12,7 @@ from pypm_model.requirement_text import to_text
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import MemberSource, PathSource
 from pypm_model.versions import sort_key
-from pypm_resolver.choices import is_possible
+from pypm_resolver.choices import is_possible, one_at_a_time
 from pypm_resolver.composition import Composed, Part
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
@@ -41,6 +41,7 @@ class _Merger:
         self.universe = universe
         self.problem = universe.problem
         self.parts = parts
+        self.are_apart = not self.problem.request.shared_environment and len(self.problem.members) > 1
         self.is_composed = any(isinstance(part, Composed) for part in parts)
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
         self.entries: dict[NormalizedName, list[int]] = {}
@@ -289,8 +290,16 @@ class _Merger:
             if extra is not None:
                 groups.setdefault(where, []).append(extra)
         for where, extras in groups.items():
-            if both(where, possible) != FALSE:
-                yield Edge(name, tuple(sorted(extras)), text(where, given), version, source)
+            if both(where, possible) == FALSE:
+                continue
+            marker = text(where, given)
+            if self.are_apart and "dependency_groups" in marker:
+                # What two members ask together nobody can choose: nothing is said of it.
+                within = both(given, one_at_a_time(self.problem, where, given))
+                if both(where, within) == FALSE:
+                    continue
+                marker = text(both(where, within), within)
+            yield Edge(name, tuple(sorted(extras)), marker, version, source)
 
 
 def _cells(part: Part, names: Sequence[NormalizedName]) -> list[tuple[tuple[int, ...], Diagram]]:

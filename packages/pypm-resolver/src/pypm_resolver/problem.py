@@ -8,7 +8,8 @@ an environment, and whatever takes part in a declared conflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.facts import DirectKey
@@ -99,10 +100,17 @@ class Problem:
         }
         self.locked: Diagram = parse(request.preferred_where) if request.preferred_where else FALSE
         """What the old lock was for."""
+        self.possible: dict[Diagram, bool] = {}
+        """What `pypm_resolver.choices.is_possible` has answered."""
         self._pins: dict[NormalizedName, tuple[Pin, ...]] | None = None
         self.direct: dict[NormalizedName, Diagram] = {}
         self.exact: dict[NormalizedName, list[tuple[str, Diagram]]] = {}
         self._index_asks()
+
+    @cached_property
+    def by_flag(self) -> Mapping[str, ItemKey]:
+        """The item of each flag, by its name as markers have it."""
+        return {normalize(flag_name(key)): key for key in self.items}
 
     # Items
 

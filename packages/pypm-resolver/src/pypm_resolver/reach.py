@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, Diagram, all_of, both, either, implies
-from pypm_resolver.graph import Graph
+from collections.abc import Iterator, Mapping
+
+from pypm_model.dataflow import fixpoint
+from pypm_model.markers import FALSE, Diagram, all_of, both, implies
+from pypm_resolver.graph import Edge, Graph
 
 
 def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
     """Where each node is needed, by what the present partial solution has chosen; *within* all of the region
     that is solved (None), a part of it, or, as if that were chosen there too, a wider one."""
     whole = graph.where if within is None else within
-    known: dict[int, Diagram] = {}
-    changed: list[int] = []
-
-    def grow(node: int, where: Diagram) -> None:
-        before = known.get(node, FALSE)
-        after = either(before, where) if before != FALSE else where
-        if after != before:
-            known[node] = after
-            changed.append(node)
-
-    for item in graph.problem.items.values():
-        if item.key not in graph.entered:
-            continue
-        if all_of((graph.where, item.flag, item.where)) == FALSE:
-            continue
-        where = all_of((whole, item.flag, item.where))
-        if where != FALSE:
-            grow(graph.node(("item", *item.key)), where)
     solver = graph.solver
-    while changed:
-        node = changed.pop()
-        where = known[node]
-        key = graph.keys[node]
-        if not solver.is_fixed(node):
-            continue
-        if key[0] == "item":
-            if key[2]:
-                grow(graph.node(("item", key[1], "", "")), where)
-            edges = graph.edges.get((node, 0), ())
-        else:
-            owner = graph.owner(node)
-            if not solver.is_fixed(owner):
+
+    def roots() -> Iterator[tuple[int, Diagram]]:
+        for item in graph.problem.items.values():
+            if item.key not in graph.entered or all_of((graph.where, item.flag, item.where)) == FALSE:
                 continue
-            edges = graph.edges.get((node, solver.bits[owner].bit_length() - 1), ())
-        for edge in edges:
-            needed = both(where, edge.marker)
-            for other in edge.joint:
-                needed = both(needed, known.get(other, FALSE))
-            if needed != FALSE:
-                grow(edge.target, needed)
-    return known
+            where = all_of((whole, item.flag, item.where))
+            if where != FALSE:
+                yield graph.node(("item", *item.key)), where
+
+    def edges(node: int) -> list[tuple[int, Edge | None]]:
+        if not solver.is_fixed(node):
+            return []
+        key = graph.keys[node]
+        if key[0] == "item":
+            found: list[tuple[int, Edge | None]] = [(e.target, e) for e in graph.edges.get((node, 0), ())]
+            # An extra comes with its member.
+            return [(graph.node(("item", key[1], "", "")), None), *found] if key[2] else found
+        owner = graph.owner(node)
+        if not solver.is_fixed(owner):
+            return []
+        slot = solver.bits[owner].bit_length() - 1
+        return [(edge.target, edge) for edge in graph.edges.get((node, slot), ())]
+
+    def flow(where: Diagram, edge: Edge | None, known: Mapping[int, Diagram]) -> Diagram:
+        if edge is None:
+            return where
+        needed = both(where, edge.marker)
+        for other in edge.joint:
+            needed = both(needed, known.get(other, FALSE))
+        return needed
+
+    return fixpoint(roots(), edges, flow)
 
 
 def scope(graph: Graph, node: int) -> Diagram:

@@ -188,15 +188,39 @@ class Regions:
             piece.family.together.append(solved)
         if not left:
             return
-        rest = _Piece(both(piece.where, active), frozenset(left), piece.family, piece.group)
-        if piece.family is None and self.problem.request.shared_environment:
-            groups = joined(self.problem, groups_of(self.problem, left))
-            if len(groups) > 1:
-                family = Family(piece.where, solved, groups)
-                rest = _Piece(rest.where, rest.first, family)
-                if piece.left and self._takes_apart(rest):
-                    return
-        self._open_parted(rest)
+        others = set(left)
+        if piece.family is None:
+            for where, items in self._multiplying(piece.where, left):
+                groups = joined(self.problem, groups_of(self.problem, items))
+                if len(groups) < 2:
+                    continue
+                family = Family(where, solved, groups)
+                rest = _Piece(both(where, self._any_active(items)), frozenset(items), family)
+                others -= rest.first
+                if not (piece.left and self._takes_apart(rest)):
+                    self._open_parted(rest)
+        if others:
+            where = both(piece.where, self._any_active(others))
+            if piece.family is None:
+                where = minus(where, self._any_active(set(left) - others))
+            self._open_parted(_Piece(where, frozenset(others), piece.family, piece.group))
+
+    def _multiplying(
+        self, where: Diagram, left: tuple[ItemKey, ...]
+    ) -> list[tuple[Diagram, tuple[ItemKey, ...]]]:
+        """Items among those *left* out in *where* of which many combinations may be chosen, with the part of
+        it in which they are: all of them where members share an environment, else those of each member."""
+        if self.problem.request.shared_environment:
+            return [(where, left)]
+        by_member: dict[NormalizedName, list[ItemKey]] = {}
+        for key in left:
+            by_member.setdefault(key[0], []).append(key)
+        found = []
+        for own in by_member.values():
+            if len(own) > 1:
+                others = self._any_active(key for key in left if key[0] != own[0][0])
+                found.append((minus(both(where, self._any_active(own)), others), tuple(own)))
+        return found
 
     def _open_parted(self, piece: _Piece) -> None:
         """Open *piece*, in the parts in which the old lock has it."""
@@ -253,12 +277,10 @@ class Regions:
                 self._forget([solved for group in clashing for solved in group.solved])
                 self._open_groups(family, family.join(found))
                 return None
-            mine = {id(each) for each in (family.base, *(s for group in groups for s in group.solved))}
-            parts = [
-                found if each is family.base else each
-                for each in parts
-                if each is family.base or id(each) not in mine
-            ]
+            mine = {id(each) for group in groups for each in group.solved}
+            parts = [each for each in parts if id(each) not in mine]
+            at = next(i for i, each in enumerate(parts) if each is family.base)
+            parts[at : at + family.holds_base] = [found]
         return tuple(parts)
 
     def _unserved(self) -> Impossible | None:

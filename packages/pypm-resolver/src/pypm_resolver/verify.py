@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import chain, combinations
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.dataflow import fixpoint
 from pypm_model.facts import Absent, Direct, Fact, FileClass, Listing, Metadata, NoMetadata
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import (
@@ -135,28 +136,19 @@ class _Check:
                     yield (position, extra, group), all_of((self.where, item.where, item.flag))
 
     def _walk(self) -> None:
-        changed: list[Node] = []
+        def edges(node: Node) -> list[tuple[Node, str]]:
+            found = [
+                ((position, extra, ""), edge.marker)
+                for edge in self._edges(node)
+                for position in self._targets(edge)
+                for extra in ("", *edge.extras)
+            ]
+            return [((node[0], "", ""), ""), *found] if node[1] else found
 
-        def grow(node: Node, where: Diagram) -> None:
-            before = self.reach.get(node, FALSE)
-            after = either(before, where)
-            if after != before:
-                self.reach[node] = after
-                changed.append(node)
+        def flow(where: Diagram, marker: str, known: object) -> Diagram:
+            return both(where, parse(marker)) if marker else where
 
-        for node, where in self._roots():
-            grow(node, where)
-        while changed:
-            node = changed.pop()
-            where = self.reach[node]
-            if node[1]:
-                grow((node[0], "", ""), where)
-            for edge in self._edges(node):
-                inside = both(where, parse(edge.marker))
-                for position in self._targets(edge):
-                    grow((position, "", ""), inside)
-                    for extra in edge.extras:
-                        grow((position, extra, ""), inside)
+        self.reach = fixpoint(self._roots(), edges, flow)
 
     def _edges(self, node: Node) -> tuple[Edge, ...]:
         package = self.packages[node[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from pypm_model.markers.diagram import (
     FALSE,
@@ -54,6 +55,13 @@ def hangs_on(d: Diagram, name: str) -> bool:
     return bool(support(d) >> _flag_number(name) & 1)
 
 
+def flags(d: Diagram) -> frozenset[str]:
+    """The names of the flags that *d* asks, normalised."""
+    found = [ORDER[n] for n in asked(d)]
+    return frozenset(v.literal for v in found if v.name == "dependency_groups" and v.literal)
+
+
+@lru_cache(maxsize=16384)
 def _flag_number(name: str) -> int:
     set_ = "dependency_groups"
     return number(Variable(SET_RANK + SETS.index(set_), set_, literal=normalize(name)))

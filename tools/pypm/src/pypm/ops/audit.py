@@ -9,7 +9,7 @@ from typing import Any
 from pypm.ops.auditing.known import Known, from_database, now
 from pypm.ops.auditing.passed_over import ignores_of
 from pypm.ops.auditing.states import states
-from pypm.ops.locking import LockMissing
+from pypm.ops.lock_faults import LockMissing
 from pypm.ops.opening import open_workspace
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection

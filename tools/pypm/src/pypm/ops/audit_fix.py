@@ -9,7 +9,8 @@ from pypm.ops.audit import AuditOptions, AuditReport, looked_at, vulnerabilities
 from pypm.ops.auditing.known import now
 from pypm.ops.auditing.passed_over import ignores_of
 from pypm.ops.in_step import write_in_step
-from pypm.ops.locking import Locked, Locking, LockMissing, lock_workspace
+from pypm.ops.lock_faults import LockMissing
+from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.opening import open_workspace
 from pypm.ops.releases import listings
 from pypm.ops.resolving import CannotResolve, ResolutionUndecided

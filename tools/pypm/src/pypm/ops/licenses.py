@@ -6,7 +6,7 @@ from typing import Any
 
 from pypm.ops.audit import Ways, chains_of
 from pypm.ops.describing import described
-from pypm.ops.locking import LockMissing
+from pypm.ops.lock_faults import LockMissing
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.view import current_lock

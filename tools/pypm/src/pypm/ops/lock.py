@@ -7,7 +7,8 @@ from typing import Any
 
 from pypm.ops.in_step import write_in_step
 from pypm.ops.known_fit import known_fit, note_fit
-from pypm.ops.locking import Locking, LockMissing, check_lock, lock_workspace, stale_error
+from pypm.ops.lock_faults import LockMissing, stale_error
+from pypm.ops.locking import Locking, check_lock, lock_workspace
 from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import open_workspace
 from pypm.ops.selection import Selection

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pypm.ops.git import Repository
-from pypm.ops.locking import LockMissing
+from pypm.ops.lock_faults import LockMissing
 from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import open_workspace
 from pypm.ops.world import LOCK, World

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from pypm.ops.locking import (
-    check_lock,
-    covered,
-    request_of,
-    stale_error,
-)
+from pypm.ops.completing import covered
+from pypm.ops.lock_faults import stale_error
+from pypm.ops.locking import check_lock, request_of
 from pypm.ops.opening import open_workspace
 from pypm.ops.regions import Regions
 from pypm.ops.resolving import run

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
+from pypm.ops.completing import complete, covered
 from pypm.ops.folders import stale_folders
+from pypm.ops.lock_faults import LockMissing, NothingCovered, UnknownUpgrade, stale_error
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.publishers import with_publishers
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
 from pypm.ops.world import LOCK
 from pypm_model import markers
-from pypm_model.artifacts import Artifact
-from pypm_model.errors import Place, PypmError
+from pypm_model.errors import PypmError
 from pypm_model.events import Warned
-from pypm_model.freshness import Stale, manifest_of, settings_of, stale
+from pypm_model.freshness import Stale, settings_of, stale
 from pypm_model.later import later
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_pins import Pins
 from pypm_model.lock_text import write
-from pypm_model.locks import Lock, LockedPackage, LockSettings
-from pypm_model.markers.coverage import WheelsFor
+from pypm_model.locks import Lock, LockSettings
 from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record, replace
-from pypm_model.requests import Ask, MemberRequest, Origin, Preference, Request
+from pypm_model.requests import Ask, Origin, Preference, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
-from pypm_model.respelling import kept_spelling, marker_texts
-from pypm_model.sources import GitSource, IndexSource, MemberSource
+from pypm_model.respelling import kept_spelling
+from pypm_model.sources import GitSource
 from pypm_store.atomic import write_atomically
 from pypm_workspace.asks import Backend
 from pypm_workspace.configuration import Written
@@ -43,8 +42,6 @@ else:
 
 _BOUNDS = Origin(ROOT, LOCK, "bounds")
 """Whose constraint a bound of `Locking` is: nothing in a manifest."""
-SHOWN = 4
-"""Differences of a member that are told in words; the others are counted."""
 
 
 @record
@@ -85,95 +82,6 @@ class Locked:
     def is_new(self) -> bool:
         """Whether the text differs from the file's."""
         return self.text != self.old_text
-
-
-class LockMissing(PypmError):
-    """There is no lock, and none may be made now."""
-
-    code: ClassVar[str] = "lock-missing"
-    file: str
-
-    def __str__(self) -> str:
-        return f"there is no {self.file}"
-
-    @property
-    def hint(self) -> str:
-        return "run `pypm lock` and commit the file"
-
-
-class LockStale(PypmError):
-    """The lock is not the one these manifests give, and must not be changed now."""
-
-    code: ClassVar[str] = "lock-stale"
-    file: str
-    reasons: tuple[tuple[Stale, Place], ...]
-    """Every difference and where it is; those of one member side by side."""
-
-    def __str__(self) -> str:
-        return f"{self.file} is not what the manifests give"
-
-    @property
-    def story(self) -> tuple[tuple[str, tuple[Place, ...]], ...]:
-        """One line for each stale member, and one for the workspace's settings."""
-        by_member = groupby(self.reasons, key=lambda reason: reason[0].member)
-        return tuple((_told(member, list(reasons)), ()) for member, reasons in by_member)
-
-    @property
-    def hint(self) -> str:
-        return "run `pypm lock`"
-
-    def to_json(self) -> dict[str, Any]:
-        reasons = [
-            {**stale.to_json(), "file": place.file, "line": place.line, "column": place.column}
-            for stale, place in self.reasons
-        ]
-        return {**super().to_json(), "reasons": reasons}
-
-
-def _told(member: str, reasons: Sequence[tuple[Stale, Place]]) -> str:
-    """The differences of one member in one line, with the place of the first that has a line."""
-    place = next((place for _, place in reasons if place.line), reasons[0][1])
-    clauses = [stale.clause for stale, _ in reasons[:SHOWN]]
-    if len(reasons) > SHOWN:
-        clauses.append(f"and {len(reasons) - SHOWN} more")
-    return f"{member or 'the workspace'} ({place}): {'; '.join(clauses)}"
-
-
-class NothingCovered(PypmError):
-    """All `environments` are of Pythons that no member is for: a lock of them would be empty."""
-
-    code: ClassVar[str] = "nothing-covered"
-    environments: tuple[str, ...]
-    requires_python: tuple[str, ...]
-    """Of the members, each once."""
-    place: Place
-
-    def __str__(self) -> str:
-        asked = " | ".join(self.environments)
-        return f"no member is for an environment of {asked}: requires-python is {self._pythons}"
-
-    @property
-    def _pythons(self) -> str:
-        return " and ".join(self.requires_python)
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        return (self.place,)
-
-    @property
-    def hint(self) -> str:
-        return "change `environments`, or what Python the members require"
-
-
-class UnknownUpgrade(PypmError):
-    """A package to be upgraded is not in the lock."""
-
-    code: ClassVar[str] = "unknown-upgrade"
-    exit: ClassVar[int] = 2
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"not in the lock: {', '.join(self.names)}"
 
 
 def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
@@ -358,125 +266,6 @@ def check_lock(
     )
     told += tuple(stale_folders(workspace.root, lock, members))
     return Judged(lock, told, unsound(tools.world, workspace.root, text, lock))
-
-
-def stale_error(workspace: Workspace, reasons: Iterable[Stale]) -> LockStale:
-    """The error that tells each reason with its place."""
-    settings = workspace.settings.file or "pyproject.toml"
-
-    def place(reason: Stale) -> Place:
-        return workspace.place(reason.origin) if reason.origin else Place(reason.file or settings)
-
-    return LockStale(LOCK, tuple((reason, place(reason)) for reason in reasons))
-
-
-def complete(
-    resolution: Resolution,
-    request: Request,
-    settings: LockSettings,
-    tools: Tools,
-    known: Mapping[str, Artifact],
-) -> Lock:
-    """*resolution* as a lock: with every file that a covered environment can use, and the manifests.
-    *known* are files of old locks by digest."""
-    region = covered(request)
-    usable = tools.retained.usable(region)
-    wanted = [
-        (package.name, package.version, package.source.index)
-        for package in resolution.packages
-        if isinstance(package.source, IndexSource)
-    ]
-    files = tools.catalog.all_files(wanted)
-    members = {member.name: member for member in request.members}
-    packages = []
-    for package in resolution.packages:
-        match package.source:
-            case IndexSource(index):
-                found = files[package.name, package.version, index]
-                if not all(file.sha256 for file in found):
-                    # The index gives no digests: the files themselves have to be looked at, once.
-                    found = tools.catalog.settle(package.name, package.version, index)
-                binaries = request.build.no_binary
-                kept = tools.retained.kept(
-                    (package.name, package.version, index),
-                    found,
-                    (region, binaries),
-                    lambda: _kept(package.name, found, usable, binaries),  # noqa: B023 (called at once)
-                )
-                if not kept:
-                    message = (
-                        f"{package.name} {package.version} has no file that any covered environment can use"
-                    )
-                    tools.world.listener(Warned("no-usable-file", message))
-                packages.append(replace(package, files=tuple(_merged(file, known) for file in kept)))
-            case MemberSource():
-                packages.append(_with_manifest(package, members[package.name]))
-            case _:
-                packages.append(package)
-    return Lock(
-        requires_python=_union_of_pythons(request),
-        environments=marker_texts(request.environments),
-        required_environments=marker_texts(request.required_environments),
-        settings=settings,
-        splits=resolution.splits,
-        packages=tuple(packages),
-    )
-
-
-def covered(request: Request) -> markers.Diagram:
-    """The environments a lock of *request* is for."""
-    pythons = markers.any_of(markers.requires_python(member.requires_python) for member in request.members)
-    if not request.environments:
-        return pythons
-    return markers.both(pythons, markers.any_of(map(markers.parse, request.environments)))
-
-
-def _with_manifest(package: LockedPackage, member: MemberRequest) -> LockedPackage:
-    return replace(package, version=member.version or "", manifest=manifest_of(member))
-
-
-def _kept(
-    name: NormalizedName, files: Sequence[Artifact], usable: WheelsFor, no_binary: Collection[str]
-) -> tuple[Artifact, ...]:
-    """Files of a release that some covered environment can use, sorted by name. A file without a sha256
-    cannot be locked."""
-    kept = []
-    for file in files:
-        if not file.sha256 or (file.yanked is not None and any(f.yanked is None for f in files)):
-            continue
-        if file.is_wheel and (name in no_binary or "*" in no_binary):
-            continue
-        if not (file.filename in usable if file.is_wheel else usable.is_built):
-            continue
-        kept.append(file.as_locked())
-    return tuple(sorted(kept, key=lambda file: file.filename))
-
-
-def _merged(file: Artifact, known: Mapping[str, Artifact]) -> Artifact:
-    """*file* with the facts this index does not give and another did before: a mirror without sizes
-    or upload times must not change the lock."""
-    if file.size is not None and file.uploaded and file.path:
-        return file
-    before = known.get(file.sha256)
-    if before is None:
-        return file
-    return replace(
-        file,
-        size=before.size if file.size is None else file.size,
-        uploaded=file.uploaded or before.uploaded,
-        path=file.path or before.path,
-    )
-
-
-def _union_of_pythons(request: Request) -> str:
-    """The least specifier that every member's range is within: its lowest bound, as an installer of
-    the whole workspace would state it."""
-    ranges = sorted({member.requires_python for member in request.members})
-    if len(ranges) == 1:
-        return ranges[0]
-    union = markers.any_of(map(markers.requires_python, ranges))
-    lower, upper = markers.python_bounds(union)
-    return ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
 
 
 def more_settings(workspace: Workspace) -> Mapping[str, str | tuple[str, ...]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pypm.ops.locking import Locking, LockMissing, lock_workspace
+from pypm.ops.lock_faults import LockMissing
+from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import open_workspace
 from pypm.ops.releases import listings, newest

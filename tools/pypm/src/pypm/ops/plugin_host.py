@@ -78,7 +78,7 @@ class Host:
         """The tables of the lock file."""
         text = lock_text(open_workspace(self._world))
         if text is None:
-            from pypm.ops.locking import LockMissing
+            from pypm.ops.lock_faults import LockMissing
 
             raise LockMissing(LOCK)
         from pypm_model.lock_text import read

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from pypm.ops.locking import LockStale
+from pypm.ops.lock_faults import LockStale
 from pypm_model.errors import Place, PypmError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pypm.ops.checks.finding import Finding
 from pypm.ops.checks.subject import Subject
 from pypm.ops.lock import problem_of
-from pypm.ops.locking import LockStale
+from pypm.ops.lock_faults import LockStale
 from pypm.ops.world import LOCK
 from pypm_model.errors import Place
 

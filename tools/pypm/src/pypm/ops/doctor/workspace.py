@@ -10,7 +10,7 @@ from pypm.ops.doctor.commands import git_of, run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.patient import NotKnown, Patient
 from pypm.ops.lock import problem_of
-from pypm.ops.locking import LockMissing
+from pypm.ops.lock_faults import LockMissing
 from pypm.ops.world import LOCK
 from pypm_model.errors import PypmError
 from pypm_workspace.errors import NoWorkspace
