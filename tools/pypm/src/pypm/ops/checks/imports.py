@@ -23,8 +23,10 @@ from pypm_workspace.standard_library import is_standard, minors, since, until
 
 _test_groups = ("test", "tests", "dev")
 _of_python_2 = frozenset(
-    ("__builtin__", "BaseHTTPServer", "ConfigParser", "Cookie", "cPickle", "cStringIO", "HTMLParser")
-    + ("httplib", "Queue", "SocketServer", "StringIO", "Tkinter", "urllib2", "urlparse", "xmlrpclib")
+    (
+        *("BaseHTTPServer", "ConfigParser", "Cookie", "HTMLParser", "Queue", "SocketServer", "StringIO"),
+        *("Tkinter", "__builtin__", "cPickle", "cStringIO", "httplib", "urllib2", "urlparse", "xmlrpclib"),
+    )
 )
 """What it had under other names: no distribution is tried where these are."""
 _builders = frozenset(("setuptools", "pkg_resources", "wheel"))
@@ -265,8 +267,8 @@ class _Judge:
 
 
 def _may_build(use: Use) -> bool:
-    """Whether the file is run when its member is built: also what lies beside the manifest and is not shipped,
-    as what setup.py imports, and hatch_build.py."""
+    """Whether the file is run when its member is built: also what lies beside the manifest and is not
+    shipped, as what setup.py imports, and hatch_build.py."""
     return use.file.kind == BUILD or (use.file.kind != SHIPPED and "/" not in use.file.path)
 
 
