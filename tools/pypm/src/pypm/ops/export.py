@@ -39,9 +39,9 @@ def export(world: World, options: ExportOptions) -> str:
         folder = (world.cwd / (options.output or "stdout")).resolve().parent
         text = exported(tools, workspace, locked.lock, replace(options.form, folder=str(folder)))
     if options.output is not None:
+        write_atomically(Path(world.cwd) / options.output, text)
         name = Path(options.output).name
         if options.form.form == "pylock.toml" and _pylock_name.fullmatch(name) is None:
             message = f"other tools look for pylock.toml or pylock.NAME.toml, not for {name} (PEP 751)"
             world.listener(Warned("pylock-name", message))
-        write_atomically(Path(world.cwd) / options.output, text)
     return text
