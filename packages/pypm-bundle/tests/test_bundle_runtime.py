@@ -34,4 +34,4 @@ def test_what_is_installed_for_the_interpreter_does_not_make_it_unmovable(tmp_pa
     polluted = replace(here, base_prefix=str(tmp_path / "prefix"), paths={**here.paths, "stdlib": str(own)})
     (tmp_path / "scratch").mkdir()
     found = runtime.basis(polluted, tmp_path / "scratch")
-    assert found.site_packages == here.layout.site_packages
+    assert Path(found.site_packages).parent == below  # Debian's has another name
