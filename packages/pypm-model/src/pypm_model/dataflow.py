@@ -7,29 +7,27 @@ and everything behind it as often.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from heapq import heappop, heappush
 from typing import TypeVar
 
-from pypm_model.markers import FALSE, Diagram, any_of, either
+from pypm_model.markers import FALSE, Diagram, any_of, both, either
 
 N = TypeVar("N", bound=Hashable)
-E = TypeVar("E")
-
-Edges = Callable[[N], list[tuple[N, E]]]
-"""The edges that leave a node: where each leads, and what `Flow` makes of it."""
-Flow = Callable[[Diagram, E, Mapping[N, Diagram]], Diagram]
-"""The part of a node's diagram that an edge lets through; it may look at what is known of other nodes so
-far. It has to be monotonic in both."""
+Edge = tuple[N, Diagram, tuple[N, ...]]
+"""Where an edge leads, the marker under which it does, and other nodes that have to be reached there too."""
 
 
-def fixpoint(roots: Iterable[tuple[N, Diagram]], edges: Edges[N, E], flow: Flow[E, N]) -> dict[N, Diagram]:
-    """Where each node is reached; those that are reached nowhere are left out. *roots* are nodes with where
-    they are reached from outside. In the order in which nodes were taken up first."""
+def fixpoint(roots: Iterable[tuple[N, Diagram]], edges: Callable[[N], list[Edge[N]]]) -> dict[N, Diagram]:
+    """Where each node is reached; those that are reached nowhere are left out.
+
+    *roots* are nodes with where they are reached from outside, *edges* gives those that leave a node; an edge
+    with other nodes has to leave each of them. In the order in which nodes were taken up first.
+    """
     given: dict[N, list[Diagram]] = {}
     for node, where in roots:
         given.setdefault(node, []).append(where)
-    leaving: dict[N, list[tuple[N, E]]] = {}
+    leaving: dict[N, list[Edge[N]]] = {}
     places = _places(given, edges, leaving)
     known: dict[N, Diagram] = {}
     queue = sorted((places[node], node) for node in given)
@@ -41,8 +39,10 @@ def fixpoint(roots: Iterable[tuple[N, Diagram]], edges: Edges[N, E], flow: Flow[
         if after == before:
             continue
         known[node] = after
-        for target, edge in leaving[node]:
-            where = flow(after, edge, known)
+        for target, marker, others in leaving[node]:
+            where = both(after, marker)
+            for other in others:
+                where = both(where, known.get(other, FALSE))
             if where == FALSE:
                 continue
             if target in given:
@@ -53,24 +53,23 @@ def fixpoint(roots: Iterable[tuple[N, Diagram]], edges: Edges[N, E], flow: Flow[
     return known
 
 
-def _places(roots: Iterable[N], edges: Edges[N, E], leaving: dict[N, list[tuple[N, E]]]) -> dict[N, int]:
+def _places(
+    roots: Iterable[N], edges: Callable[[N], list[Edge[N]]], leaving: dict[N, list[Edge[N]]]
+) -> dict[N, int]:
     """The place of each node in reverse postorder: before all that it leads to, but where edges go round.
     The edges that leave each are noted in *leaving*."""
     done: list[N] = []
-    path: list[tuple[N, Iterator[tuple[N, E]]]] = []
-
-    def enter(node: N) -> None:
-        leaving[node] = found = edges(node)
-        path.append((node, iter(found)))
-
     for root in roots:
-        if root not in leaving:
-            enter(root)
+        if root in leaving:
+            continue
+        leaving[root] = found = edges(root)
+        path = [(root, iter(found))]
         while path:
             node, rest = path[-1]
-            for target, _ in rest:
+            for target, _, _ in rest:
                 if target not in leaving:
-                    enter(target)
+                    leaving[target] = found = edges(target)
+                    path.append((target, iter(found)))
                     break
             else:
                 done.append(node)

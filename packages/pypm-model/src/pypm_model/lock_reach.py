@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.dataflow import Edge as Reaching
 from pypm_model.dataflow import fixpoint
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
 from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse, requires_python
@@ -38,31 +39,30 @@ def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagr
     chosen = None if roots is None else _flags(lock, roots := tuple(roots))
     extras = [dict(package.extras) for package in lock.packages]
 
-    def leads_to(edges: Iterable[Edge]) -> Iterator[tuple[Node, Edge]]:
+    def led_to(edges: Iterable[Edge]) -> list[Reaching[Node]]:
+        found: list[Reaching[Node]] = []
         for edge in edges:
+            marker = parse(edge.marker)
+            if chosen is not None and "dependency_groups" in edge.marker:
+                marker = assume(marker, chosen)
             for position in targets.of(edge):
-                for extra in ("", *edge.extras):
-                    yield (position, extra), edge
+                found += [((position, extra), marker, ()) for extra in ("", *edge.extras)]
+        return found
 
-    def edges(node: Node) -> list[tuple[Node, Edge]]:
+    def edges(node: Node) -> list[Reaching[Node]]:
         position, extra = node
-        table = extras[position].get(NormalizedName(extra), ()) if extra else None
-        return list(leads_to(lock.packages[position].dependencies if table is None else table))
-
-    def flow(where: Diagram, edge: Edge, known: object = None) -> Diagram:
-        marker = parse(edge.marker)
-        if chosen is not None and "dependency_groups" in edge.marker:
-            marker = assume(marker, chosen)
-        return both(where, marker)
+        if extra:
+            return led_to(extras[position].get(NormalizedName(extra), ()))
+        return led_to(lock.packages[position].dependencies)
 
     def entered() -> Iterator[tuple[Node, Diagram]]:
         for position, extra, listed, where in _entries(lock, roots):
             if listed is None:
                 yield (position, extra), where
-            for node, edge in leads_to(listed or ()):
-                yield node, flow(where, edge)
+            for node, marker, _ in led_to(listed or ()):
+                yield node, both(where, marker)
 
-    known = fixpoint(entered(), edges, flow)
+    known = fixpoint(entered(), edges)
     met: dict[int, Diagram] = {}
     for (position, _), where in known.items():
         met[position] = either(met.get(position, FALSE), where)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from pypm_model.dataflow import Edge as Reaching
 from pypm_model.dataflow import fixpoint
-from pypm_model.markers import FALSE, Diagram, all_of, both, implies
-from pypm_resolver.graph import Edge, Graph
+from pypm_model.markers import FALSE, TRUE, Diagram, all_of, both, implies
+from pypm_resolver.graph import Graph
 
 
 def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
@@ -23,29 +24,22 @@ def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
             if where != FALSE:
                 yield graph.node(("item", *item.key)), where
 
-    def edges(node: int) -> list[tuple[int, Edge | None]]:
+    def edges(node: int) -> list[Reaching[int]]:
         if not solver.is_fixed(node):
             return []
         key = graph.keys[node]
-        if key[0] == "item":
-            found: list[tuple[int, Edge | None]] = [(e.target, e) for e in graph.edges.get((node, 0), ())]
-            # An extra comes with its member.
-            return [(graph.node(("item", key[1], "", "")), None), *found] if key[2] else found
-        owner = graph.owner(node)
-        if not solver.is_fixed(owner):
-            return []
-        slot = solver.bits[owner].bit_length() - 1
-        return [(edge.target, edge) for edge in graph.edges.get((node, slot), ())]
+        slot = 0
+        if key[0] != "item":
+            owner = graph.owner(node)
+            if not solver.is_fixed(owner):
+                return []
+            slot = solver.bits[owner].bit_length() - 1
+        found = [(edge.target, edge.marker, edge.joint) for edge in graph.edges.get((node, slot), ())]
+        if key[0] == "item" and key[2]:  # an extra comes with its member
+            found.append((graph.node(("item", key[1], "", "")), TRUE, ()))
+        return found
 
-    def flow(where: Diagram, edge: Edge | None, known: Mapping[int, Diagram]) -> Diagram:
-        if edge is None:
-            return where
-        needed = both(where, edge.marker)
-        for other in edge.joint:
-            needed = both(needed, known.get(other, FALSE))
-        return needed
-
-    return fixpoint(roots(), edges, flow)
+    return fixpoint(roots(), edges)
 
 
 def scope(graph: Graph, node: int) -> Diagram:

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import chain, combinations
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
+from pypm_model.dataflow import Edge as Reaching
 from pypm_model.dataflow import fixpoint
 from pypm_model.facts import Absent, Direct, Fact, FileClass, Listing, Metadata, NoMetadata
 from pypm_model.locks import Edge, LockedPackage
@@ -136,19 +137,15 @@ class _Check:
                     yield (position, extra, group), all_of((self.where, item.where, item.flag))
 
     def _walk(self) -> None:
-        def edges(node: Node) -> list[tuple[Node, str]]:
-            found = [
-                ((position, extra, ""), edge.marker)
-                for edge in self._edges(node)
-                for position in self._targets(edge)
-                for extra in ("", *edge.extras)
-            ]
-            return [((node[0], "", ""), ""), *found] if node[1] else found
+        def edges(node: Node) -> list[Reaching[Node]]:
+            found: list[Reaching[Node]] = [((node[0], "", ""), TRUE, ())] if node[1] else []
+            for edge in self._edges(node):
+                marker = parse(edge.marker) if edge.marker else TRUE
+                for position in self._targets(edge):
+                    found += [((position, extra, ""), marker, ()) for extra in ("", *edge.extras)]
+            return found
 
-        def flow(where: Diagram, marker: str, known: object) -> Diagram:
-            return both(where, parse(marker)) if marker else where
-
-        self.reach = fixpoint(self._roots(), edges, flow)
+        self.reach = fixpoint(self._roots(), edges)
 
     def _edges(self, node: Node) -> tuple[Edge, ...]:
         package = self.packages[node[0]]
