@@ -74,6 +74,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, kind: type, name: str) -> list[int]
     return calls
 
 
+@pytest.mark.slow
 def test_a_chain_of_packages_takes_one_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     first = locked(stage)
     world = World(stage.root, {**stage.environ})

@@ -43,6 +43,7 @@ def test_a_folder_of_the_user_is_taken_and_none_of_a_tool(stage: Stage) -> None:
     assert done.stdout == f"{stage.home}/.local/bin/pypm\n"
 
 
+@pytest.mark.slow
 def test_it_starts_whatever_python_variables_say(stage: Stage) -> None:
     (stage.root / "pyproject.toml").write_text('[project]\nname = "alone"\nversion = "1"\n')
     done = link(stage, "a place/bin")

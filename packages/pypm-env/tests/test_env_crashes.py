@@ -161,9 +161,8 @@ class _Stop(BaseException):
 _STEPS = ["unlink", "link", "mkdir", "open", "rmdir", "replace"]
 
 
-@pytest.mark.parametrize(
-    "step", [step if step == "link" else pytest.param(step, marks=pytest.mark.slow) for step in _STEPS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", _STEPS)
 def test_stopped_at_every_kind_of_step(bench: Bench, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     sets = _sets(bench)
     expected = _expected(bench, sets)
