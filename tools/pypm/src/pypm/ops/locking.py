@@ -13,7 +13,6 @@ from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.publishers import with_publishers
 from pypm.ops.soundness import unsound
 from pypm.ops.tools import Tools
-from pypm.ops.uv_words import in_uvs_words
 from pypm.ops.world import LOCK
 from pypm_model import markers
 from pypm_model.errors import PypmError
@@ -190,6 +189,8 @@ def resolved(
         except CannotResolve as error:
             if not workspace.settings.of_uv:
                 raise
+            from pypm.ops.uv_words import in_uvs_words
+
             told = replace(error, hints=tuple(map(in_uvs_words, error.hints)))
             told.askers = error.askers
             raise told from None
