@@ -570,7 +570,7 @@ class Catalog:
 
     def _take_direct(self, key: DirectKey, found: Direct | DirectNeedsBuild) -> None:
         if isinstance(found, Direct):
-            self._ledger.settle(key, self._restated(direct.from_root(found, self._root)))
+            self._settle_direct(key, found)
             return
         # Of what only a build would tell: one that is said of a version says which it is as well.
         stated = next((one for one in self._stated.get(key.name, ()) if one.key.version), None)
@@ -578,16 +578,18 @@ class Catalog:
             self._builds[key] = found
         else:
             found.discard()
-            self._ledger.settle(key, self._restated(Direct(key, found.source, stated.key.version, (), ())))
+            self._settle_direct(key, Direct(key, found.source, stated.key.version, (), ()))
 
-    def _restated(self, direct: Direct) -> Direct:
-        """*direct* with what the user says of it."""
-        stated = self._stated_of(direct.key.name, direct.version)
+    def _settle_direct(self, key: DirectKey, fact: Direct) -> None:
+        """Answers *key* with what a source says, or what the user says of it instead."""
+        stated = self._stated_of(fact.key.name, fact.version)
         if stated is None:
-            return direct
-        return replace(
-            direct, requires=stated.requires, extras=stated.extras, requires_python=stated.requires_python
-        )
+            fact = direct.from_root(fact, self._root)
+        else:
+            fact = replace(
+                fact, requires=stated.requires, extras=stated.extras, requires_python=stated.requires_python
+            )
+        self._ledger.settle(key, fact)
 
     def _take_metadata(
         self, key: MetadataKey, row: FileRow, found: Metadata | NoMetadata | NeedsBuild
@@ -616,8 +618,10 @@ class Catalog:
         waiting = self._builds.pop(key)
         try:
             fact = builds.built(waiting, self.cache, self._build_metadata, self._policy)
-            found = direct.from_root(fact, self._root)
-            self._ledger.settle(key, self._restated(found) if isinstance(found, Direct) else found)
+            if isinstance(key, DirectKey) and isinstance(fact, Direct):
+                self._settle_direct(key, fact)
+            else:
+                self._ledger.settle(key, fact)
         except BaseException as error:
             self._ledger.fail(key, error)
 

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from pypm_index import filenames, metadata_text
@@ -41,8 +40,6 @@ from pypm_model.versions import is_valid, sort_key
 from pypm_store.metadata_cache import MetadataCache
 from pypm_store.sdist_archive import unpack_sdist
 from pypm_store.store import Store
-
-F = TypeVar("F")
 
 KIND = "direct-metadata"
 """Kind of a small fact: METADATA by pinned source."""
@@ -148,11 +145,11 @@ def look(key: DirectKey, place: Workplace) -> Direct | DirectNeedsBuild:
             raise AssertionError("a path is always here")
 
 
-def from_root(fact: F, root: Path) -> F:
+def from_root(fact: Direct, root: Path) -> Direct:
     """*fact*; where it is of a folder or file of the user's, the absolute paths that its metadata names
     (poetry-core writes those of path dependencies so) are relative to *root*, as the manifests' own are:
     one place is one source, and a lock is the same on another machine."""
-    if not isinstance(fact, Direct) or not isinstance(fact.source, PathSource):
+    if not isinstance(fact.source, PathSource):
         return fact
     return replace(fact, requires=tuple(relative(each, root) for each in fact.requires))
 

@@ -57,11 +57,7 @@ _DEPENDENCY_FIELDS = {"requires-dist", "requires-python", "provides-extra", "ver
 def read(data: bytes) -> Headers:
     """The fields in *data*. Never fails: what is not there is empty. Of a field that may occur once
     the first counts."""
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    end = _end.search(text)
-    block = text if end is None else text[: end.start()]
+    block, _ = _parts(data)
     single: dict[str, str] = {}
     requires: list[str] = []
     extras: list[str] = []
@@ -88,12 +84,18 @@ def read(data: bytes) -> Headers:
     )
 
 
+def _parts(data: bytes) -> tuple[str, str]:
+    """The fields, and what stands after them."""
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    end = _end.search(text)
+    return (text, "") if end is None else (text[: end.start()], text[end.start() :])
+
+
 def with_requirements(data: bytes, requires: Iterable[str]) -> bytes:
     """*data* with *requires* in the place of its own requirements."""
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    end = _end.search(text)
-    head, rest = (text[: end.start()], text[end.start() :]) if end else (text, "")
+    head, rest = _parts(data)
     kept = _field.sub(lambda field: "" if field[1].lower() == "requires-dist" else field[0], head)
     lines = [line for line in kept.split("\n") if line] + [f"Requires-Dist: {line}" for line in requires]
     return ("\n".join(lines) + "\n" + rest).encode()

@@ -58,3 +58,12 @@ class GitSource:
 Source = IndexSource | MemberSource | PathSource | UrlSource | GitSource
 DirectSource = PathSource | UrlSource | GitSource
 """A source with exactly one version: what is there."""
+
+
+def plain_url(url: str) -> str:
+    """The address without user name and password."""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        return url.partition("#")[0]  # a path relative to the root
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -27,7 +27,7 @@ from pypm_resolver.problem import Item, ItemKey, Problem
 def entered(problem: Problem, where: Diagram) -> dict[ItemKey, bool]:
     """The items that are active for some choice in *where*, in the problem's order: whether they are for
     every one. Empty: nobody can choose anything in *where*."""
-    if problem.request.shared_environment or len(problem.members) < 2:
+    if not problem.are_apart:
         return {i.key: implies(where, i.flag) for i in problem.items.values() if _is_active(i, where)}
     asked = flags(where) & problem.by_flag.keys()  # an old lock may have had others
     nobody = assume(where, dict.fromkeys(asked, False))

@@ -23,7 +23,7 @@ from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirements import Requirement
-from pypm_model.sources import GitSource, IndexSource, PathSource, UrlSource
+from pypm_model.sources import GitSource, IndexSource, PathSource, UrlSource, plain_url
 from pypm_model.targets import words
 from pypm_model.versions import sort_key
 from pypm_resolver.files import lower_bound
@@ -32,7 +32,7 @@ from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
 from pypm_resolver.package import Package
 from pypm_resolver.problem import flag_name
 from pypm_resolver.region import Region
-from pypm_resolver.wording import of_requirement, plain_url
+from pypm_resolver.wording import of_requirement
 
 
 @record

@@ -41,7 +41,6 @@ class _Merger:
         self.universe = universe
         self.problem = universe.problem
         self.parts = parts
-        self.are_apart = not self.problem.request.shared_environment and len(self.problem.members) > 1
         self.is_composed = any(isinstance(part, Composed) for part in parts)
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
         self.entries: dict[NormalizedName, list[int]] = {}
@@ -293,12 +292,13 @@ class _Merger:
             if both(where, possible) == FALSE:
                 continue
             marker = text(where, given)
-            if self.are_apart and "dependency_groups" in marker:
+            if self.problem.are_apart and "dependency_groups" in marker:
                 # What two members ask together nobody can choose: nothing is said of it.
                 within = both(given, one_at_a_time(self.problem, where, given))
-                if both(where, within) == FALSE:
+                inside = both(where, within)
+                if inside == FALSE:
                     continue
-                marker = text(both(where, within), within)
+                marker = text(inside, within)
             yield Edge(name, tuple(sorted(extras)), marker, version, source)
 
 

@@ -108,6 +108,11 @@ class Problem:
         self.exact: dict[NormalizedName, list[tuple[str, Diagram]]] = {}
         self._index_asks()
 
+    @property
+    def are_apart(self) -> bool:
+        """Whether there are members that are never installed together unless one depends on another."""
+        return not self.request.shared_environment and len(self.members) > 1
+
     @cached_property
     def by_flag(self) -> Mapping[str, ItemKey]:
         """The item of each flag, by its name as markers have it."""

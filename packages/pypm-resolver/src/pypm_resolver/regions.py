@@ -212,13 +212,10 @@ class Regions:
         it in which they are: all of them where members share an environment, else those of each member."""
         if self.problem.request.shared_environment:
             return [(where, left)]
-        by_member: dict[NormalizedName, list[ItemKey]] = {}
-        for key in left:
-            by_member.setdefault(key[0], []).append(key)
         found = []
-        for own in by_member.values():
+        for member, own in _by_member(left).items():
             if len(own) > 1:
-                others = self._any_active(key for key in left if key[0] != own[0][0])
+                others = self._any_active(key for key in left if key[0] != member)
                 found.append((minus(both(where, self._any_active(own)), others), tuple(own)))
         return found
 
@@ -343,9 +340,7 @@ class Regions:
     def _part(self, piece: _Piece, left: tuple[ItemKey, ...]) -> None:
         """Solve each member with items in *left* alone; the first item alone, if that is the same."""
         items = self.problem.items
-        members: dict[NormalizedName, list[ItemKey]] = {}
-        for key in left:
-            members.setdefault(NormalizedName(key[0]), []).append(key)
+        members = _by_member(left)
         if self.problem.request.shared_environment or len(members) < 2:
             self._cut(piece, items[left[0]].flag)
             return
@@ -365,6 +360,13 @@ class Regions:
         ranked.sort(key=lambda entry: _python_rank(entry[1]), reverse=not newest_first)
         ranked.sort(key=lambda entry: not self._is_late(entry[1]))
         return [piece for _, piece in ranked]
+
+
+def _by_member(keys: Iterable[ItemKey]) -> dict[NormalizedName, list[ItemKey]]:
+    found: dict[NormalizedName, list[ItemKey]] = {}
+    for key in keys:
+        found.setdefault(key[0], []).append(key)
+    return found
 
 
 def _python_rank(where: Diagram) -> tuple[str, str]:

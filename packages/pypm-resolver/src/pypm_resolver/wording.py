@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypm_model.requirements import Requirement
+from pypm_model.sources import plain_url
 
 
 def of_requirement(requirement: Requirement) -> str:
@@ -17,12 +18,3 @@ def of_requirement(requirement: Requirement) -> str:
     if requirement.marker and "extra" not in requirement.marker:
         text += f"; {requirement.marker}"
     return text
-
-
-def plain_url(url: str) -> str:
-    """The address without user name and password."""
-    scheme, slashes, rest = url.partition("://")
-    if not slashes:
-        return url.partition("#")[0]  # a path relative to the root
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

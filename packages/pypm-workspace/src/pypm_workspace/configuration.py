@@ -12,6 +12,9 @@ from pypm_model.records import NamedTuple, record, replace
 from pypm_model.requirements import Requirement
 from pypm_model.sources import Source
 
+UV_TOML = "uv.toml"
+"""A file beside the root's manifest that says what stands in ``[tool.uv]`` elsewhere, without the table."""
+
 _deciding = ("dependencies", "optional-dependencies", "requires-python")
 
 

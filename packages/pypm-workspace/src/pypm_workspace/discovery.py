@@ -15,7 +15,7 @@ from pypm_model.events import Warned
 from pypm_model.later import later
 from pypm_model.records import replace
 from pypm_workspace.checks import check
-from pypm_workspace.configuration import Member, Settings, Written, completed
+from pypm_workspace.configuration import UV_TOML, Member, Settings, Written, completed
 from pypm_workspace.errors import InvalidWorkspace, MemberOutsideRoot, MemberWithoutManifest, NoWorkspace
 from pypm_workspace.faults import Complaints, Fault, InvalidManifest
 from pypm_workspace.globs import Segments, covers, has_magic, is_absolute, name_matches, split
@@ -38,7 +38,6 @@ else:
 WORKSPACE = "pypm-workspace.toml"
 PROJECT = "pyproject.toml"
 UV_LOCK = "uv.lock"
-UV_TOML = "uv.toml"
 
 
 class Disk(Protocol):
@@ -190,7 +189,7 @@ class Discovery:
             self.faults.append(document)
             entry = Remembered(seen, digest, None, None)
         else:
-            complaints = Complaints(path, text, above=("tool", "uv") if path == UV_TOML else ())
+            complaints = Complaints(path, text, above=uv.UV if path == UV_TOML else ())
             member, settings = reader(document, path, complaints)
             self.faults += complaints.faults()
             warnings = tuple(Warned(code, str(fault)) for code, fault in complaints.warnings())

@@ -13,7 +13,9 @@ from pypm_model.markers import InvalidMarker
 from pypm_model.markers import parse as parse_marker
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
+from pypm_model.sources import plain_url
 from pypm_workspace.configuration import (
+    UV_TOML,
     Asked,
     ConflictItem,
     IndexSetting,
@@ -42,9 +44,6 @@ from pypm_workspace.stated_metadata import read_stated
 from pypm_workspace.toml_reading import Table
 
 UV: KeyPath = ("tool", "uv")
-UV_TOML = "uv.toml"
-"""A file beside the root's manifest that says what stands in ``[tool.uv]`` elsewhere, without the table. What
-it may say counts from there alone."""
 _in_file = (
     "indexes",
     "find_links",
@@ -61,6 +60,7 @@ _in_file = (
     "no_build",
     "no_binary",
 )
+"""Settings that count from `UV_TOML` alone, where there is one."""
 _not_in_file = (
     "workspace",
     "sources",
@@ -229,7 +229,9 @@ def read_indexes(uv: Table, file: str, complaints: Complaints) -> tuple[IndexSet
             continue
         if text_at(entry, (*path, "format"), complaints) == "flat" and _is_web(url):
             complaints.add(
-                (*path, "format"), f"a flat index on the web, such as {_shown(url)}, is not supported", _FLAT
+                (*path, "format"),
+                f"a flat index on the web, such as {plain_url(url)}, is not supported",
+                _FLAT,
             )
             continue
         if name is None:
@@ -255,18 +257,11 @@ def _is_web(url: str) -> bool:
     return url.startswith(("http://", "https://"))
 
 
-def _shown(url: str) -> str:
-    """*url* without user and password."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
 def _find_links(uv: Table, complaints: Complaints) -> tuple[str, ...]:
     found = texts_at(uv, (*UV, "find-links"), complaints)
     for item, url in enumerate(found):
         if _is_web(url):
-            told = f"a page of links on the web, {_shown(url)}, is not supported"
+            told = f"a page of links on the web, {plain_url(url)}, is not supported"
             complaints.add((*UV, "find-links", item), told, _FLAT)
     return found
 

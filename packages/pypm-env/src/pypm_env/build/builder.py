@@ -109,7 +109,7 @@ class Builder:
         remembered: Mapping[str, str] = {}
         if any(job.kind == "metadata" for job in wanted):
             keys = {
-                n: self._just_made.pop((job.folder, job.environment.identity), None) or self._made(job)
+                n: self._made_before(job)
                 for n, job in enumerate(wanted)
                 if job.kind == "metadata" and job.system
             }
@@ -182,6 +182,11 @@ class Builder:
             answers[n] if n in answers else answers[first[each]]  # type: ignore[index]
             for n, each in enumerate(classes)
         )
+
+    def _made_before(self, job: Job) -> Made | None:
+        """`_made`, as `requirements` has worked it out just before, if it had to."""
+        place = job.folder, job.environment.identity
+        return self._just_made[place] if place in self._just_made else self._made(job)
 
     def _known_requirements(
         self, jobs: Sequence[Job], classes: Sequence[tuple[str, ...] | None]

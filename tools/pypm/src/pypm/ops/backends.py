@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pypm.ops.provisioning import prepare_for
+from pypm.ops.provisioning import build_all
 from pypm.ops.tools import Tools
 from pypm_env.build.jobs import Described
-from pypm_env.build.sdist import Source, build_sources
+from pypm_env.build.sdist import Source
 from pypm_index import metadata_text
 from pypm_index.ports import BuildNeed
 from pypm_model.errors import PypmError
@@ -24,10 +24,7 @@ def backends_of(tools: Tools, workspace: Workspace) -> Mapping[NormalizedName, B
         Source(tools.root / member.path, "metadata", member.name, shown=member.file) for member in members
     ]
     with tools.store.using():
-        prepare = prepare_for(tools, tools.interpreter())
-        results = build_sources(
-            tools.builder, sources, prepare, tools.world.listener, besides=tools.build_besides
-        )
+        results = build_all(tools, sources, tools.interpreter())
     found = {}
     for member, result in zip(members, results, strict=True):
         if isinstance(result, PypmError):
@@ -47,10 +44,7 @@ def describe(tools: Tools, need: BuildNeed) -> bytes:
         need.folder, "metadata", need.name, need.version, need.digest, shown=f"{need.source}: pyproject.toml"
     )
     with tools.store.using():
-        prepare = prepare_for(tools, tools.interpreter())
-        (result,) = build_sources(
-            tools.builder, [source], prepare, tools.world.listener, besides=tools.build_besides
-        )
+        (result,) = build_all(tools, [source], tools.interpreter())
     if isinstance(result, PypmError):
         raise result
     assert isinstance(result, Described)

@@ -33,7 +33,7 @@ from pypm_workspace.configuration import Member
 if TYPE_CHECKING:
     from pypm_env.build.environment import BuildEnvironment
     from pypm_env.build.inputs import Kind
-    from pypm_env.build.jobs import Built
+    from pypm_env.build.jobs import Built, Result
     from pypm_env.build.sdist import Prepare, Source
 
 BUILD = NormalizedName("(build)")
@@ -205,6 +205,15 @@ def _digest(pin: Pin) -> str:
             return pin.file.sha256 if pin.file is not None else ""
 
 
+def build_all(tools: Tools, sources: Sequence[Source], interpreter: Interpreter) -> tuple[Result, ...]:
+    """What each of *sources* asks for, built for *interpreter* unless it is kept already; an error stands in
+    its source's place."""
+    from pypm_env.build.sdist import build_sources
+
+    prepare = prepare_for(tools, interpreter)
+    return build_sources(tools.builder, sources, prepare, tools.world.listener, besides=tools.build_besides)
+
+
 def prepare_for(tools: Tools, interpreter: Interpreter) -> Prepare:
     """`build_environment` for one interpreter, as the build side calls it."""
     return lambda requires: build_environment(tools, interpreter, requires)
@@ -317,16 +326,8 @@ def _built(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter)
     if not projects:
         return []
     from pypm_env.build.jobs import Built
-    from pypm_env.build.sdist import build_sources
 
-    sources = [project.source for project in projects]
-    results = build_sources(
-        tools.builder,
-        sources,
-        prepare_for(tools, interpreter),
-        tools.world.listener,
-        besides=tools.build_besides,
-    )
+    results = build_all(tools, [project.source for project in projects], interpreter)
     failures = [result for result in results if isinstance(result, PypmError)]
     if failures:
         raise failures[0]

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pypm.ops.checks.tables import table_at, texts_in
+
 _not_found = (
     *("ci", "bin", "debian", "doc", "docs", "documentation", "manpages", "news", "newsfragments"),
     *("changelog", "test", "tests", "unit_test", "unit_tests", "example", "examples", "scripts", "tools"),
@@ -23,21 +25,21 @@ def packaged(
     project *name* has; None where the settings of *backend* do not tell. *packages* are the heads that have
     an ``__init__``."""
     module = name.replace("-", "_")
-    tool = _table(manifest, "tool")
+    tool = table_at(manifest, "tool")
     match backend.partition(".")[0].partition(":")[0]:
         case "flit_core" | "flit":
-            named = _texts(_table(_table(tool, "flit"), "module").get("name")) or [module]
+            named = texts_in(table_at(table_at(tool, "flit"), "module").get("name")) or [module]
         case "hatchling":
-            named = _of_hatch(_table(_table(tool, "hatch"), "build"), module)
+            named = _of_hatch(table_at(table_at(tool, "hatch"), "build"), module)
         case "poetry":
-            named = _of_poetry(_table(tool, "poetry").get("packages"), module)
+            named = _of_poetry(table_at(tool, "poetry").get("packages"), module)
         case "pdm" if packages:
-            build = _table(_table(tool, "pdm"), "build")
-            named = _texts(build.get("includes")) or sorted(packages)
+            build = table_at(table_at(tool, "pdm"), "build")
+            named = texts_in(build.get("includes")) or sorted(packages)
         case "uv_build":
-            named = _texts(_table(_table(tool, "uv"), "build-backend").get("module-name")) or [module]
+            named = texts_in(table_at(table_at(tool, "uv"), "build-backend").get("module-name")) or [module]
         case "setuptools" | "":
-            named = _of_setuptools(_table(tool, "setuptools"), heads)
+            named = _of_setuptools(table_at(tool, "setuptools"), heads)
         case _:
             return None
     firsts = {one.replace("/", ".").partition(".")[0].lower() for one in named}
@@ -46,10 +48,10 @@ def packaged(
 
 
 def _of_hatch(build: Mapping[str, Any], module: str) -> list[str]:
-    wheel = _table(_table(build, "targets"), "wheel")
+    wheel = table_at(table_at(build, "targets"), "wheel")
     for table in (wheel, build):
         if table.get("packages"):
-            return _texts(table["packages"])
+            return texts_in(table["packages"])
         if any(key in table for key in ("only-include", "include", "force-include", "sources")):
             return []
     return [module]
@@ -59,33 +61,22 @@ def _of_poetry(packages: object, module: str) -> list[str]:
     if not packages:
         return [module]
     tables = packages if isinstance(packages, list) else []
-    return [text for one in tables if isinstance(one, dict) for text in _texts(one.get("include"))]
+    return [text for one in tables if isinstance(one, dict) for text in texts_in(one.get("include"))]
 
 
 def _of_setuptools(table: Mapping[str, Any], heads: Collection[str]) -> list[str]:
     packages, modules = table.get("packages"), table.get("py-modules")
     if isinstance(packages, list) or (packages is None and modules):
-        return [*_texts(packages), *_texts(modules)]
-    find = _table(_table(table, "packages"), "find")
-    include, exclude = _texts(find.get("include")), _texts(find.get("exclude"))
+        return [*texts_in(packages), *texts_in(modules)]
+    find = table_at(table_at(table, "packages"), "find")
+    include, exclude = texts_in(find.get("include")), texts_in(find.get("exclude"))
     if include or exclude:
         return [
             head
             for head in heads
             if any(fnmatchcase(head, one.partition(".")[0]) for one in include or ["*"])
             and not any(fnmatchcase(head, one) for one in exclude)
-        ] + _texts(modules)
+        ] + texts_in(modules)
     if packages is not None or "setup" in heads:
         return []
     return [head for head in heads if head not in _not_found]
-
-
-def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = table.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -81,8 +81,7 @@ def facts_by_file(tools: Tools, every: Sequence[MemberSources]) -> list[dict[str
 def words_named(sources: MemberSources, wanted: Collection[str]) -> frozenset[str]:
     """Those of *wanted* that the texts of a member's sources name, or the settings of other tools beside its
     manifest, or that are imported in sources that are no Python: names that may be used without an import
-    that is seen. Only files that have one of them in their
-    bytes are parsed."""
+    that is seen. Only files that have one of them in their bytes are parsed."""
     if not wanted:
         return frozenset()
     anywhere = re.compile(b"|".join(sorted(re.escape(word.encode()) for word in wanted)))

@@ -10,6 +10,7 @@ from stat import S_ISREG
 from typing import Any
 
 from pypm.ops.checks.packaged import packaged
+from pypm.ops.checks.tables import table_at, texts_in
 from pypm_model.patterns import pattern
 from pypm_model.records import NamedTuple, record
 from pypm_store.import_names import import_names
@@ -70,7 +71,7 @@ class MemberSources:
     @property
     def tool(self) -> Mapping[str, Any]:
         """The settings of tools in its manifest."""
-        found: Mapping[str, Any] = _table(self.manifest, "tool")
+        found: Mapping[str, Any] = table_at(self.manifest, "tool")
         return found
 
     @cached_property
@@ -85,9 +86,9 @@ class MemberSources:
     @cached_property
     def contents(self) -> Contents:
         """What can be imported of it once it is installed."""
-        project = _table(self.manifest, "project")
+        project = table_at(self.manifest, "project")
         declared = [
-            name for key in ("import-names", "import-namespaces") for name in _texts(project.get(key))
+            name for key in ("import-names", "import-namespaces") for name in texts_in(project.get(key))
         ]
         found = {name.partition(";")[0].strip() for name in declared} - {""}
         for root in self.roots:
@@ -95,16 +96,19 @@ class MemberSources:
                 _below(f.path, root) for f in self.files if f.kind == SHIPPED and f.path.endswith(".py")
             ]
             found.update(import_names("", [path for path in inside if path], ""))
-        commands = {name for key in ("scripts", "gui-scripts") for name in _table(project, key)}
+        commands = {name for key in ("scripts", "gui-scripts") for name in table_at(project, key)}
         return Contents(
-            tuple(sorted(found)), (), tuple(sorted(commands)), is_plugin=bool(_table(project, "entry-points"))
+            tuple(sorted(found)),
+            (),
+            tuple(sorted(commands)),
+            is_plugin=bool(table_at(project, "entry-points")),
         )
 
     @cached_property
     def python_path(self) -> tuple[str, ...]:
         """Folders that pytest puts on the path."""
-        options = _table(_table(_table(self.manifest, "tool"), "pytest"), "ini_options")
-        found = _texts(options.get("pythonpath"))
+        options = table_at(table_at(table_at(self.manifest, "tool"), "pytest"), "ini_options")
+        found = texts_in(options.get("pythonpath"))
         return tuple(PurePosixPath(text).as_posix().removeprefix(".") for text in found)
 
     @cached_property
@@ -295,23 +299,23 @@ def _head(path: str) -> str:
 
 def _roots(manifest: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
     """Where importing begins: what the build backend's settings say, else ``src``, else the folder itself."""
-    tool = _table(manifest, "tool")
-    setuptools = _table(tool, "setuptools")
+    tool = table_at(manifest, "tool")
+    setuptools = table_at(tool, "setuptools")
     found = [
-        *_texts(_table(setuptools, "package-dir").get("")),
-        *_texts(_table(_table(setuptools, "packages"), "find").get("where")),
-        *_texts(_table(_table(tool, "uv"), "build-backend").get("module-root")),
-        *_texts(_table(_table(tool, "pdm"), "build").get("package-dir")),
-        *_texts(_table(tool, "maturin").get("python-source")),
+        *texts_in(table_at(setuptools, "package-dir").get("")),
+        *texts_in(table_at(table_at(setuptools, "packages"), "find").get("where")),
+        *texts_in(table_at(table_at(tool, "uv"), "build-backend").get("module-root")),
+        *texts_in(table_at(table_at(tool, "pdm"), "build").get("package-dir")),
+        *texts_in(table_at(tool, "maturin").get("python-source")),
     ]
-    wheel = _table(
-        _table(_table(_table(_table(tool, "hatch"), "build"), "targets"), "wheel"), "packages", list
+    wheel = table_at(
+        table_at(table_at(table_at(table_at(tool, "hatch"), "build"), "targets"), "wheel"), "packages", list
     )
-    scikit = _table(_table(_table(tool, "scikit-build"), "wheel"), "packages", list)
-    found += [text.rstrip("/").rpartition("/")[0] for text in (*_texts(wheel), *_texts(scikit))]
-    for one in _table(_table(tool, "poetry"), "packages", list):
+    scikit = table_at(table_at(table_at(tool, "scikit-build"), "wheel"), "packages", list)
+    found += [text.rstrip("/").rpartition("/")[0] for text in (*texts_in(wheel), *texts_in(scikit))]
+    for one in table_at(table_at(tool, "poetry"), "packages", list):
         if isinstance(one, dict):
-            found += _texts(one.get("from", ""))
+            found += texts_in(one.get("from", ""))
     if not found:
         found = (
             ["src"] if any(path.startswith("src/") and path != "src/__init__.py" for path in paths) else [""]
@@ -349,14 +353,3 @@ def _below(path: str, folder: str) -> str:
     if not folder:
         return path
     return path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else ""
-
-
-def _table(table: Mapping[str, Any], key: str, kind: type[Any] = dict) -> Any:
-    found = table.get(key)
-    return found if isinstance(found, kind) else kind()
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -17,13 +17,13 @@ from pypm.ops.importing.pylock import read_pylock_pins
 from pypm.ops.importing.records import CannotImport, Draft, Lost, Pins, Read, shaped
 from pypm.ops.importing.requirements import groups_of, read_requirements
 from pypm.ops.importing.uv_lock import read_uv_lock
+from pypm.ops.world import LOCK
 from pypm_model import requirement_text
 from pypm_model.errors import PypmError
 from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement
 
 PIPFILE = "Pipfile"
-LOCK = "pypm.lock"
 REQUIREMENTS = "requirements"
 LOCKS: dict[str, Callable[[str, str], Pins]] = {
     "uv.lock": read_uv_lock,

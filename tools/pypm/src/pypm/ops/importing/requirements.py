@@ -303,10 +303,8 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
     own: set[str] = set()
     seen: list[str] = []
     for path, group in files:
-        source_file = re.sub(r"\.txt$", ".in", path)
-        skip = (
-            frozenset(own | {re.sub(r"\.txt$", ".in", each) for each in own}) if group else frozenset[str]()
-        )
+        source_file = _source_of(path)
+        skip = frozenset(own | set(map(_source_of, own))) if group else frozenset[str]()
         if path in skip:
             continue
         compiled = Reader(read)
@@ -348,6 +346,11 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
         lost=tuple(dict.fromkeys(lost)),
     )
     return draft, pins_of(files[0][0], pins, (), hashes)
+
+
+def _source_of(file: str) -> str:
+    """What `pip-compile` makes *file* of."""
+    return re.sub(r"\.txt$", ".in", file)
 
 
 _OWN_IN_FOLDER = ("requirements", "base", "common", "main", "core", "default", "production", "prod")
