@@ -88,6 +88,8 @@ class Regions:
         self._earlier: dict[NormalizedName, list[int]] = {}
         self._ranks: dict[NodeKey, int] = {}
         self._exclusive: dict[Conflict, None] = {}
+        self._impossible: Impossible | None = None
+        """The first region without a solution, where members do not share an environment."""
         self._around: dict[Diagram, Impossible] = {}
         """Regions in which files are judged for all there is, and how each failed before."""
         self._helped: dict[Diagram, Found] = {}
@@ -109,6 +111,8 @@ class Regions:
                 if not self._open:
                     if self._exclusive:
                         return Exclusive(tuple(self._exclusive))
+                    if self._impossible is not None:
+                        return self._impossible
                     composed = self._composed()
                     if composed is None:
                         continue
@@ -134,7 +138,7 @@ class Regions:
             if isinstance(outcome, Missing):
                 return outcome
             if isinstance(outcome, Exhausted):
-                return EXHAUSTED
+                return self._impossible or EXHAUSTED
             if isinstance(outcome, Exclude):
                 return Exclusive(tuple(map(Conflict, outcome.pairs)))
             if isinstance(outcome, Failed) and region.where in self._helped:
@@ -148,10 +152,15 @@ class Regions:
                     self.current = None
                     continue  # nobody installs both: the rest is solved without this region
                 if not markers:
-                    if region.where in self._around or not self._lacks_files(region, outcome.proof):
-                        return Impossible(region, outcome.proof)
-                    self._around[region.where] = Impossible(region, outcome.proof)
-                    self._open.append(self._piece)
+                    impossible = Impossible(region, outcome.proof)
+                    if region.where not in self._around and self._lacks_files(region, outcome.proof):
+                        self._around[region.where] = impossible
+                        self._open.append(self._piece)
+                    elif self.problem.request.shared_environment:
+                        return impossible
+                    else:
+                        # Another region may tell what excludes each other, and then nobody chooses this.
+                        self._impossible = self._impossible or impossible
                     self.used += region.steps
                     self.current = None
                     continue
