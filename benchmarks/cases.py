@@ -69,6 +69,12 @@ class Bench:
         if tool == "pypm":
             shutil.rmtree(self.cache(tool) / "v1" / "answers", ignore_errors=True)
 
+    def forget_recipes(self, tool: str) -> None:
+        """What is installed next was never installed together on this machine; its wheels may have been."""
+        if tool == "pypm":
+            for name in ("recipes", "blueprints"):
+                shutil.rmtree(self.cache(tool) / "v1" / name, ignore_errors=True)
+
     def url(self, slow: bool) -> str:
         """The index's address."""
         return self.index.slow_url if slow else self.index.url
@@ -368,13 +374,22 @@ def _stay(workload: Monorepo, kind: str, edits: int) -> Callable[[Bench], list[C
 
 
 def _install(
-    workload: Workload, *, cold: bool = False, slow: bool = False, first_import: bool = False
+    workload: Workload,
+    *,
+    cold: bool = False,
+    slow: bool = False,
+    first_import: bool = False,
+    new: bool = False,
 ) -> Callable[[Bench], list[Contender]]:
+    """A new environment. *new*: of a project, too, that was never installed on this machine."""
+
     def build(bench: Bench) -> list[Contender]:
         def prepare(tool: str) -> Prepare:
             def at_once(at: int) -> list[Command]:
                 if not cold:
                     bench.synced(tool, workload)
+                if new:
+                    bench.forget_recipes(tool)
                 folder = bench.locked(tool, workload, slow)
                 cache = bench.fresh(f"{tool}-cache") if cold else None
                 lines = tools.sync(tool, bench.toolbox, workload, compile_bytecode=first_import)
@@ -607,6 +622,7 @@ CASES: tuple[Case, ...] = (
         quick=False,
     ),
     Case("install-warm", "sync, warm cache, locked, no .venv: web", _install(WEB_PROJECT), Bar(1.0)),
+    Case("install-new", "the same, project never installed here", _install(WEB_PROJECT, new=True)),
     Case("install-cold", "sync, empty cache, locked: web", _install(WEB_PROJECT, cold=True), Bar(1.2)),
     Case(
         "install-cold-slow",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from kit.transcripts import Stage, run
 from kit.wheels import make_wheel
+from pypm_store.atomic import remove_tree
 
 WORKSPACE = '[workspace]\nname = "team"\nmembers = ["packages/*"]\n'
 API = """[project]
@@ -51,6 +54,19 @@ def recipes(stage: Stage) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def blueprints(stage: Stage) -> list[Path]:
+    return sorted(path for folder in stage.folder.rglob("blueprints") for path in folder.iterdir())
+
+
+def draw(stage: Stage, arguments: str = "") -> None:
+    """Has a blueprint made of the environment that is asked for with *arguments*: of the second one like it,
+    if there is bytecode of all that is in it."""
+    for how in (f"{arguments} --compile", arguments, arguments):
+        shutil.rmtree(stage.root / ".venv", ignore_errors=True)
+        code, said = stage.run(f"pypm sync {how}")
+        assert code == 0, said
+
+
 def state(root: Path) -> dict[str, object]:
     """All that a sync is about: the lock, and the files of the environment but those that name times."""
     found: dict[str, object] = {
@@ -86,9 +102,7 @@ def write(path: str, text: str) -> Callable[[Stage], None]:
 
 def lose_a_tree(stage: Stage) -> None:
     (trees,) = stage.folder.rglob("trees")
-    tree = next(trees.glob("*/site/acme/..")).parent
-    os.chmod(tree, 0o755)
-    shutil.move(tree, stage.folder / "lost")
+    remove_tree(next(trees.glob("*/site/acme")).parents[1])
 
 
 def damage_a_tree(stage: Stage) -> None:
@@ -109,8 +123,8 @@ def occupied(stage: Stage) -> None:
 
 
 def garbled(stage: Stage) -> None:
-    for recipe in recipes(stage):
-        recipe.write_text(recipe.read_text()[:-9])
+    for path in [*recipes(stage), *blueprints(stage)]:
+        path.write_bytes(path.read_bytes()[:-9])
 
 
 CHANGES: dict[str, Callable[[Stage], None]] = {
@@ -145,22 +159,23 @@ ASKED += [("--frozen", "a requirement"), ("--frozen", "another lock"), ("--link-
 @pytest.mark.parametrize(("arguments", "change"), ASKED)
 def test_with_and_without_a_recipe_a_sync_does_the_same(stage: Stage, change: str, arguments: str) -> None:
     outcomes = []
-    stage.run(f"pypm sync {arguments}")
-    kept = stage.folder / "kept"
+    draw(stage, arguments)
+    assert recipes(stage) and len(blueprints(stage)) == ("farm" not in arguments)
+    kept, store = stage.folder / "kept", stage.folder.parent / "store"
     shutil.copytree(stage.root, kept, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
-    for has_recipes in (True, False):
+    (v1,) = stage.folder.rglob("v1")
+    subprocess.run(["cp", "-a", str(v1), str(store)], check=True)
+    for forgotten in ((), ("blueprints",), ("blueprints", "recipes")):
         shutil.rmtree(stage.root)
         shutil.copytree(kept, stage.root, symlinks=True)
-        if has_recipes:
-            assert recipes(stage)
+        remove_tree(v1)
+        subprocess.run(["cp", "-a", str(store), str(v1)], check=True)
+        for name in forgotten:
+            shutil.rmtree(v1 / name, ignore_errors=True)
+        if forgotten != ("blueprints", "recipes") or not change.endswith(" recipe"):
             CHANGES[change](stage)
-        else:
-            for recipe in recipes(stage):
-                recipe.unlink()
-            if not change.endswith((" gone", " tree", " recipe")):
-                CHANGES[change](stage)
         outcomes.append((stage.run(f"pypm sync {arguments}"), state(stage.root)))
-    assert outcomes[0] == outcomes[1]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
     assert "Traceback" not in outcomes[0][0][1]
 
 
@@ -191,6 +206,68 @@ def test_a_recipe_is_followed_by_another_clone_without_reading_a_manifest(stage:
     assert "pypm.cli.main" not in loaded_by_a_sync(stage, clone)
 
 
+def test_what_was_drawn_is_linked_by_next_to_nothing(stage: Stage) -> None:
+    draw(stage)
+    clone = stage.folder / "clone"
+    shutil.copytree(stage.root, clone, ignore=shutil.ignore_patterns(".venv"))
+    loaded = loaded_by_a_sync(stage, clone)
+    assert "pypm_env.from_blueprint" in loaded
+    assert not loaded & {
+        "pypm.cli.main",
+        "typing",
+        "pathlib",
+        "re",
+        "json",
+        "enum",
+        "contextlib",
+        "functools",
+    }
+    made, first = state(clone), state(stage.root)
+    assert made.keys() == first.keys()
+    assert {path for path in made if made[path] != first[path]} == {f".venv/{SITE}/tool-1.0.dist-info/RECORD"}
+    # What it left is believed by the next, and noticed is what changes.
+    assert "pypm_env.from_blueprint" not in loaded_by_a_sync(stage, clone)
+    (clone / "packages" / "api" / "pyproject.toml").write_text(API.replace('"acme"', '"acme<2"'))
+    assert "pypm.ops.sync" in loaded_by_a_sync(stage, clone)
+
+
+def test_it_says_what_the_longer_ways_say(stage: Stage) -> None:
+    draw(stage)
+    said = []
+    for forgotten in ("", "blueprints"):
+        for folder in stage.folder.rglob(forgotten) if forgotten else ():
+            shutil.rmtree(folder)
+        for options in ("", "-q", "--no-progress", "--offline"):
+            shutil.rmtree(stage.root / ".venv")
+            said.append(stage.run(f"pypm sync {options}"))
+    assert said[:4] == said[4:]
+    assert "3 installed" in said[0][1] and said[1] == (0, "")
+
+
+def test_where_malware_is_known_of_the_longer_way_decides(stage: Stage) -> None:
+    draw(stage)
+    (v1,) = stage.folder.rglob("v1")
+    (v1 / "advisories").mkdir()
+    (v1 / "advisories" / "malware").write_text("")
+    shutil.rmtree(stage.root / ".venv")
+    assert "pypm.cli.main" in loaded_by_a_sync(stage, stage.root)
+
+
+@pytest.mark.slow
+def test_nobody_waits_for_the_drawing(stage: Stage) -> None:
+    del stage.environ["PYPM_BACKGROUND_COMPILE"]
+    shutil.rmtree(stage.root / ".venv")
+    assert stage.run("pypm sync --reinstall")[0] == 0
+    shutil.rmtree(stage.root / ".venv")
+    assert stage.run("pypm sync")[0] == 0
+    end = time.monotonic() + 60
+    while not blueprints(stage) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(blueprints(stage)) == 1
+    shutil.rmtree(stage.root / ".venv")
+    assert "pypm.cli.main" not in loaded_by_a_sync(stage, stage.root)
+
+
 @pytest.mark.slow
 def test_an_environment_for_another_interpreter_is_not_exchanged(stage: Stage) -> None:
     file = stage.root / ".venv" / "pypm-state"
@@ -219,12 +296,13 @@ def test_projects_from_folders_have_no_recipe(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_prune_drops_recipes_of_trees_that_are_gone(stage: Stage) -> None:
-    assert recipes(stage)
+    draw(stage)
+    assert recipes(stage) and blueprints(stage)
     stage.run("pypm cache prune")
-    assert recipes(stage)
+    assert recipes(stage) and blueprints(stage)
     shutil.rmtree(stage.root / ".venv")
     stage.run("pypm cache prune")
-    assert not recipes(stage)
+    assert not recipes(stage) and not blueprints(stage)
     code, said = stage.run("pypm sync")
     assert code == 0 and "3 installed" in said
     assert json.loads(recipes(stage)[0].read_text())["members"] == 1

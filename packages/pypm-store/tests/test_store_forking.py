@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from pypm_store import shared_work
+from pypm_store import forks as forks_module
 from pypm_store.forking import close_feed, feed, fork, may_fork
-from pypm_store.shared_work import Forks
+from pypm_store.forks import Forks
 
 pytestmark = pytest.mark.skipif(not may_fork(), reason="no forks here")
 
@@ -44,7 +44,7 @@ def test_a_fork_has_no_end_of_another_ones_pipe() -> None:
 
 
 def test_a_long_lived_fork_does_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "processors", lambda: 2)
+    monkeypatch.setattr(forks_module, "processors", lambda: 2)
     done: list[int] = []
     with Forks(4, lambda number: number) as forks:
         pid = fork()
@@ -64,10 +64,10 @@ def test_a_long_lived_fork_does_not_hold_up_others(monkeypatch: pytest.MonkeyPat
 
 KILLED = """
 import os, sys, time
-from pypm_store import shared_work
+from pypm_store import forks as forks_module
 from pypm_store.forking import feed, fork
-from pypm_store.shared_work import Forks
-shared_work.processors = lambda: 2
+from pypm_store.forks import Forks
+forks_module.processors = lambda: 2
 forks = Forks(4, lambda number: number)
 queue, end = os.pipe()
 feed(end)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pypm_store import locks
+from pypm_store import lock_file
 from pypm_store.locks import CannotLock, StoreBusy, holding
 
 
@@ -100,18 +100,18 @@ class FakeWindows:
 
 def test_windows_has_shared_locks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeWindows()
-    monkeypatch.setattr(locks, "_fcntl", None)
-    monkeypatch.setattr(locks, "_msvcrt", fake)
+    monkeypatch.setattr(lock_file, "_fcntl", None)
+    monkeypatch.setattr(lock_file, "_msvcrt", fake)
     path = tmp_path / "x"
     path.touch()
     handles = [os.open(path, os.O_RDWR) for _ in range(4)]
     first, second, alone, again = handles
-    assert locks._acquire(first, True) and locks._acquire(second, True)
-    assert not locks._acquire(alone, False)
+    assert lock_file.acquire(first, True) and lock_file.acquire(second, True)
+    assert not lock_file.acquire(alone, False)
     fake.release(first)
     fake.release(second)
-    assert locks._acquire(alone, False)
-    assert not locks._acquire(again, False) and not locks._acquire(again, True)
+    assert lock_file.acquire(alone, False)
+    assert not lock_file.acquire(again, False) and not lock_file.acquire(again, True)
     for handle in handles:
         os.close(handle)
 
@@ -124,7 +124,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch:
         def flock(handle: int, operation: int) -> None:
             raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(locks, "_fcntl", Without)
+    monkeypatch.setattr(lock_file, "_fcntl", Without)
     with holding(tmp_path / "x", timeout=0):
         pass
 

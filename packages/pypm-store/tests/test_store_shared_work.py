@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pypm_store import forks as forks_module
 from pypm_store import shared_work
-from pypm_store.shared_work import Forks, share_out
+from pypm_store.forks import Forks
+from pypm_store.shared_work import share_out
 
 LINUX = sys.platform == "linux"
 FORKS = pytest.mark.skipif(not LINUX, reason="no forks here")
@@ -128,7 +130,7 @@ def test_the_fork_ends_when_this_process_was_killed(tmp_path: Path, monkeypatch:
 
 @FORKS
 def test_threads_of_this_process_and_no_room_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "processors", lambda: 2)
+    monkeypatch.setattr(forks_module, "processors", lambda: 2)
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
@@ -152,7 +154,7 @@ def test_threads_of_this_process_and_no_room_for_another(monkeypatch: pytest.Mon
 
 @FORKS
 def test_jobs_that_become_possible_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "processors", lambda: 2)
+    monkeypatch.setattr(forks_module, "processors", lambda: 2)
     here = os.getpid()
 
     def work(number: int) -> None:
@@ -178,7 +180,7 @@ def test_jobs_that_become_possible_one_by_one(tmp_path: Path, monkeypatch: pytes
 
 @FORKS
 def test_the_longest_that_is_possible_is_begun_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "processors", lambda: 2)
+    monkeypatch.setattr(forks_module, "processors", lambda: 2)
     begun = tmp_path / "begun"
     go = tmp_path / "go"
 
@@ -199,7 +201,7 @@ def test_the_longest_that_is_possible_is_begun_next(tmp_path: Path, monkeypatch:
 
 @FORKS
 def test_forks_that_all_end_early_leave_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "processors", lambda: 2)
+    monkeypatch.setattr(forks_module, "processors", lambda: 2)
 
     def work(number: int) -> None:
         raise ValueError
@@ -212,7 +214,7 @@ def test_forks_that_all_end_early_leave_the_rest(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_forks_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_work, "may_fork", lambda: False)
+    monkeypatch.setattr(forks_module, "may_fork", lambda: False)
     with Forks(3, lambda number: None) as forks:
         assert not forks.are_there
         forks.add(1)

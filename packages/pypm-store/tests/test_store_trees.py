@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kit.laws import examples
 from kit.wheels import make_wheel, sha256
-from pypm_store import tree_check, unpacking
+from pypm_store import looking, tree_check, unpacking
 from pypm_store.archive import WheelArchive
 from pypm_store.store import Store, Tree
 from pypm_store.tree import TopLevel, bytecode, list_bytecode, read_tree
@@ -329,7 +329,7 @@ def test_after_the_machine_stopped_contents_are_compared_once(
     tree = store.unpack(wheel, digest)
     compared: list[Tree] = []
     real = tree_check.has_right_content
-    monkeypatch.setattr(tree_check, "boot_id", lambda: "another run of the machine")
+    monkeypatch.setattr(looking, "boot_id", lambda: "another run of the machine")
     monkeypatch.setattr(tree_check, "has_right_content", lambda one: compared.append(one) or real(one))
     assert store.tree(digest) == tree and len(compared) == 1
     assert store.tree(digest) == tree and len(compared) == 1
@@ -351,7 +351,7 @@ def test_contents_lost_when_the_machine_stopped_are_noticed(
     os.chmod(path.parent, 0o555)
     os.utime(path.parent, ns=(before, before))
     assert looks_whole(tree)
-    monkeypatch.setattr(tree_check, "boot_id", lambda: "another run of the machine")
+    monkeypatch.setattr(looking, "boot_id", lambda: "another run of the machine")
     assert store.tree(digest) is None
 
 

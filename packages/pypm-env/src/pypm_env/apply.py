@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from pypm_env.dists import MEMBERS_PTH, InstalledDist
+from pypm_env.from_blueprint import environment_lock
 from pypm_env.installed import inspect
 from pypm_env.leftovers import remove_unfinished, remove_unwritten
 from pypm_env.placing import Target, extras, target_of
@@ -21,12 +22,12 @@ from pypm_env.putting import Linked, Renew, Work, link, nothing, owners_of, resh
 from pypm_env.removal import Remover
 from pypm_env.state_file import JOURNAL, STATE, State, write_state
 from pypm_env.venv import create
-from pypm_model.digests import sha256
 from pypm_model.events import Finished, Listener, Started, Warned, ignore
 from pypm_model.records import record, replace
 from pypm_store.atomic import beside_name, remove_tree, write_anew, write_atomically
 from pypm_store.exchange import replace_tree
 from pypm_store.linking import Way
+from pypm_store.lock_file import LOCKS
 from pypm_store.locks import holding
 from pypm_store.store import Store
 from pypm_store.tree import Tree
@@ -96,8 +97,7 @@ def apply(
 
 
 def _lock(store: Store, folder: Path) -> Path:
-    digest = sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:24]
-    return store.folder("locks") / f"environment-{digest}"
+    return store.folder(LOCKS) / environment_lock(str(folder))
 
 
 def _anew(work: Work, pypm_version: str, prompt: str) -> Changes:

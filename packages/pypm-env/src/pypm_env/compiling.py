@@ -13,7 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pypm_env.interpreters import Interpreter
 from pypm_store.tree import Tree, bytecode, is_compiled, list_bytecode, read_tree
@@ -77,10 +79,16 @@ def compile_trees(trees: Iterable[Tree], python: str, cache_tag: str, *, nice: b
     return done
 
 
-def compile_in_background(roots: Sequence[Path], interpreter: Interpreter) -> bool:
+Then = tuple[str, str, tuple[str, ...]]
+"""(module, function, texts it is called with)"""
+
+
+def compile_in_background(roots: Sequence[Path], interpreter: Interpreter, then: Then | None = None) -> bool:
     """Start a niced process that compiles the trees in *roots* and goes on when this one has ended; False
-    if it could not be started. What is compiled already is passed over."""
+    if it could not be started. What is compiled already is passed over. *then* is what is to be done
+    there when all is compiled."""
     job = {
+        "then": then,
         "path": [entry for entry in sys.path if entry],
         "trees": [str(root) for root in roots],
         "python": interpreter.path,
@@ -114,4 +122,8 @@ def run(job: dict[str, object]) -> None:
     assert isinstance(roots, list)
     trees = [tree for tree in (read_tree(Path(root)) for root in roots) if tree is not None]
     compile_trees(trees, str(job["python"]), str(job["cache_tag"]), nice=True)
+    then: Any = job.get("then")
+    if then is not None:
+        module, function, words = then
+        getattr(import_module(module), function)(*words)
     settle(trees)

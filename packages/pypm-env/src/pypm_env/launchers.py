@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     zipfile = later("zipfile")
 
-_LONGEST_SHEBANG = 127
+LONGEST_SHEBANG = 127
 """Bytes with ``#!`` that every kernel in use reads: Linux before 5.1 cuts at 128, macOS at 512."""
 _REFERENCE = re.compile(
     r"(?P<module>\w+(?:\.\w+)*)\s*:\s*(?P<attribute>\w+(?:\.\w+)*)\s*(?:\[.*\])?\s*", re.UNICODE
@@ -109,7 +109,7 @@ def _head(kit: LauncherKit) -> bytes:
 def shebang(python: str) -> bytes:
     """The head of a script that *python* runs: text that a kernel, ``/bin/sh`` and Python all understand."""
     line = shebang_line(python)
-    if len(line) <= _LONGEST_SHEBANG and not re.search(r"\s", python):
+    if len(line) <= LONGEST_SHEBANG and not re.search(r"\s", python):
         return line
     if _SHELL_PLAIN.fullmatch(python):
         # Read by sh: exec "PYTHON" "$0" "$@". Read by Python: one string.

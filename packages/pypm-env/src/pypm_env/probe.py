@@ -8,28 +8,22 @@ size and modification time of the executable and of what the machine's system ca
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm_env.interpreters import Interpreter, interpreter_from_text
+from pypm_env.probe_key import probe_key
 from pypm_model.digests import sha256
 from pypm_model.later import later
 from pypm_model.records import record
 from pypm_store.atomic import write_atomically
 
 if TYPE_CHECKING:
-    import platform
-
     from pypm_env import asking
 else:
-    platform = later("platform")
     asking = later("pypm_env.asking")
-
-_FORMAT = "1"
-"""Raised whenever what is asked or remembered changes."""
 
 
 @record
@@ -83,13 +77,12 @@ def probe(path: str, cache: ProbeCache = NO_CACHE, *, timeout: float = 30.0) -> 
     """
     path = os.path.abspath(path)
     try:
-        state = os.stat(path)
+        key = probe_key(path)
     except OSError as error:
         return Skipped(path, (error.strerror or "cannot be read").lower())
     if not os.path.isfile(path):
         return Skipped(path, "is no file")
     wrapper = _is_script(path)
-    key = f"{_FORMAT}\n{path}\n{os.path.realpath(path)}\n{state.st_size}\n{state.st_mtime_ns}\n{_machine()}"
     if not wrapper and (kept := _remembered(cache, key)) is not None:
         return kept
     real_path = os.path.realpath(path)
@@ -135,17 +128,6 @@ def _is_script(path: str) -> bool:
             return file.read(2) == b"#!"
     except OSError:
         return False
-
-
-def _machine() -> str:
-    uname = platform.uname() if os.name == "nt" else os.uname()
-    libc = ""
-    if sys.platform == "linux":
-        try:
-            libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
-        except (ValueError, OSError):
-            libc = ""
-    return "\n".join((*tuple(uname)[:5:2], uname[3], libc))
 
 
 def _remembered(cache: ProbeCache, key: str) -> Interpreter | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import TYPE_CHECKING
 
-from pypm_model.digests import sha256
+from pypm_env.record_hash import record_hash
 from pypm_model.later import later
 from pypm_model.records import NamedTuple
 
@@ -43,8 +42,7 @@ def write_rows(rows: list[Row]) -> str:
 
 def row_of(path: str, content: bytes) -> Row:
     """The row of a file with *content*."""
-    digest = base64.urlsafe_b64encode(sha256(content).digest()).rstrip(b"=").decode()
-    return Row(path, f"sha256={digest}", str(len(content)))
+    return Row(path, record_hash(content), str(len(content)))
 
 
 def quote(path: str) -> str:

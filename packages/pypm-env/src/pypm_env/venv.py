@@ -15,6 +15,7 @@ from pypm_env.activation import activation_scripts
 from pypm_env.interpreters import Interpreter
 from pypm_model.errors import PypmError
 from pypm_model.later import later
+from pypm_model.records import record
 
 if TYPE_CHECKING:
     import shutil
@@ -39,6 +40,45 @@ class NoLauncher(PypmError):
         return "use a Python from python.org or the Microsoft Store instead"
 
 
+@record
+class Skeleton:
+    """What an environment is before anything is installed. Paths are relative to it, with ``/``."""
+
+    folders: tuple[str, ...]
+    """Parents first."""
+    links: tuple[tuple[str, str], ...]
+    """(target, path) of symbolic links."""
+    files: tuple[tuple[str, str], ...]
+    """(path, text)"""
+    copies: tuple[tuple[Path, str], ...]
+    """(file to copy, path)"""
+
+
+def skeleton(interpreter: Interpreter, *, final: Path, pypm_version: str, prompt: str = "") -> Skeleton:
+    """What `create` makes. Raises `NoLauncher`."""
+    prompt = prompt or final.parent.name or final.name
+    layout = interpreter.layout
+    *above, _ = layout.site_packages.split("/")
+    folders = ["/".join(above[: end + 1]) for end in range(len(above))]
+    # Made now, or the first import of a top-level module would change the folder's time and make
+    # an untouched environment look changed by hand.
+    folders += [layout.site_packages, f"{layout.site_packages}/__pycache__", layout.scripts]
+    links: list[tuple[str, str]] = []
+    copies: list[tuple[Path, str]] = []
+    if interpreter.is_windows:
+        copies = [(file, f"{layout.scripts}/{name}") for name, file in _windows_launchers(interpreter)]
+    else:
+        first, *others = python_names(interpreter)
+        links = [(interpreter.path, f"{layout.scripts}/{first}")]
+        links += [(first, f"{layout.scripts}/{name}") for name in others]
+        if _wants_lib64(interpreter):
+            links.append(("lib", "lib64"))
+    files = [(CONFIG, _config(interpreter, pypm_version, prompt)), (".gitignore", "*\n")]
+    for name, text in activation_scripts(interpreter, str(final), prompt):
+        files.append((f"{layout.scripts}/{name}", text))
+    return Skeleton(tuple(dict.fromkeys(folders)), tuple(links), tuple(files), tuple(copies))
+
+
 def create(
     folder: Path, interpreter: Interpreter, *, final: Path, pypm_version: str, prompt: str = ""
 ) -> None:
@@ -47,25 +87,16 @@ def create(
     Only activation scripts name *final*; *prompt* is what a shell shows (default: the name of the
     folder that holds the environment). Raises `NoLauncher` and OSError; what was made then stays.
     """
-    prompt = prompt or final.parent.name or final.name
-    site = folder / interpreter.layout.site_packages
-    site.mkdir(parents=True)
-    # Made now, or the first import of a top-level module would change the folder's time and make
-    # an untouched environment look changed by hand.
-    (site / "__pycache__").mkdir()
-    scripts = folder / interpreter.layout.scripts
-    scripts.mkdir(exist_ok=True)
-    (folder / CONFIG).write_text(_config(interpreter, final, pypm_version, prompt), encoding="utf-8")
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    if interpreter.is_windows:
-        for name, source in _windows_launchers(interpreter):
-            shutil.copyfile(source, scripts / name)
-    else:
-        _link_python(scripts, interpreter)
-        if _wants_lib64(interpreter):
-            (folder / "lib64").symlink_to("lib")
-    for name, text in activation_scripts(interpreter, str(final), prompt):
-        (scripts / name).write_text(text, encoding="utf-8", newline="")
+    made = skeleton(interpreter, final=final, pypm_version=pypm_version, prompt=prompt)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made.folders:
+        (folder / path).mkdir()
+    for target, path in made.links:
+        (folder / path).symlink_to(target)
+    for path, text in made.files:
+        (folder / path).write_text(text, encoding="utf-8", newline="")
+    for file, path in made.copies:
+        shutil.copyfile(file, folder / path)
 
 
 def python_path(folder: Path, interpreter: Interpreter) -> Path:
@@ -106,7 +137,7 @@ def base_python(folder: Path) -> str:
     return found if os.path.isfile(found) else ""
 
 
-def _config(interpreter: Interpreter, final: Path, pypm_version: str, prompt: str) -> str:
+def _config(interpreter: Interpreter, pypm_version: str, prompt: str) -> str:
     lines = [
         f"home = {os.path.dirname(interpreter.path)}",
         f"implementation = {interpreter.markers['platform_python_implementation']}",
@@ -118,13 +149,6 @@ def _config(interpreter: Interpreter, final: Path, pypm_version: str, prompt: st
         f"prompt = {prompt.splitlines()[0] if prompt else ''}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _link_python(scripts: Path, interpreter: Interpreter) -> None:
-    first, *others = python_names(interpreter)
-    (scripts / first).symlink_to(interpreter.path)
-    for name in others:
-        (scripts / name).symlink_to(first)
 
 
 def _wants_lib64(interpreter: Interpreter) -> bool:

@@ -8,8 +8,8 @@ of any size use `hashlib`: OpenSSL's sha256 is eight times as fast.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in `typing`, which a sync that only links does not load
 if TYPE_CHECKING:
     from hashlib import blake2b, sha256
 else:

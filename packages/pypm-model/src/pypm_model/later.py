@@ -15,9 +15,14 @@ The type checker, the boundary test and the reader see an import. Python 3.15 ha
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
-from typing import Any
+import sys
+
+TYPE_CHECKING = False  # as in `typing`, which a sync that only links does not load
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+else:
+    ModuleType = type(sys)
 
 
 class _Later(ModuleType):
@@ -25,7 +30,7 @@ class _Later(ModuleType):
         loaded = self.__dict__.get("loaded")
         if loaded is None:
             # Not from `sys.modules`: another thread may be half-way through importing it. This waits for it.
-            loaded = self.__dict__["loaded"] = import_module(self.__name__)
+            loaded = self.__dict__["loaded"] = __import__(self.__name__, fromlist=("",))
         return getattr(loaded, name)
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from pathlib import Path
+
+TYPE_CHECKING = False  # as in `typing`, which a sync that only links does not load
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _RETRIES = 20 if os.name == "nt" else 1

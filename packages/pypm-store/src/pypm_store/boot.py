@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from pypm_model.later import later
 
+TYPE_CHECKING = False  # as in `typing`, which a sync that only links does not load
 if TYPE_CHECKING:
     import ctypes
 else:

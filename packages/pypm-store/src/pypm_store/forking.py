@@ -11,7 +11,10 @@ import os
 import sys
 import warnings
 from _thread import allocate_lock
-from collections.abc import Callable
+
+TYPE_CHECKING = False  # as in `typing`, which a sync that only links does not load
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _lock = allocate_lock()
 _feeds: set[int] = set()

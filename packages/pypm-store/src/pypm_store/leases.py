@@ -10,12 +10,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pypm_model.digests import sha256
 from pypm_model.records import record
 from pypm_store.atomic import write_atomically
-
-_NEEDS = "needs"
-"""Stands among the digests of a lease that needs them."""
+from pypm_store.lease_file import NEEDS, lease_name, lease_text
 
 
 @record
@@ -37,8 +34,7 @@ class Lease:
 def write_lease(folder: Path, lease: Lease) -> None:
     """Writes or replaces the owner's lease in *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = "".join(f"{digest}\n" for digest in (*sorted(lease.digests), *([_NEEDS] if lease.needs else [])))
-    content = text.encode() + b"\n" + os.fsencode(lease.owner)
+    content = lease_text(os.fspath(lease.owner), lease.digests, needs=lease.needs)
     write_atomically(_place(folder, lease.owner), content)
 
 
@@ -61,15 +57,14 @@ def read_leases(folder: Path) -> list[Lease]:
             content = (folder / name).read_bytes()
         except FileNotFoundError:
             continue
-        # An owner's path may hold anything but NUL, also line ends: it comes last.
         lines, _, owner = (b"\n" + content).partition(b"\n\n")
         words = frozenset(lines.decode().split())
-        found.append(Lease(Path(os.fsdecode(owner)), words - {_NEEDS}, _NEEDS in words))
+        found.append(Lease(Path(os.fsdecode(owner)), words - {NEEDS}, NEEDS in words))
     return sorted(found, key=lambda lease: lease.owner)
 
 
 def _place(folder: Path, owner: Path) -> Path:
-    return folder / sha256(os.fsencode(owner)).hexdigest()[:32]
+    return folder / lease_name(os.fspath(owner))
 
 
 def drop_dead_leases(folder: Path) -> int:

@@ -8,20 +8,30 @@ of the time went into finding the two ends.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _ABLE = {os.link, os.mkdir, os.open, os.stat} <= os.supports_dir_fd
 
 
-@contextmanager
-def opened(folder: str | None) -> Iterator[int | None]:
+class Opened:
+    """A folder that is open for the time of a block, which gets its handle; see `opened`."""
+
+    __slots__ = ("folder", "handle")
+
+    def __init__(self, folder: str | None) -> None:
+        self.folder = folder
+        self.handle: int | None = None
+
+    def __enter__(self) -> int | None:
+        if self.folder is not None and _ABLE:
+            flags = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
+            self.handle = os.open(self.folder, flags)
+        return self.handle
+
+    def __exit__(self, *_: object) -> None:
+        if self.handle is not None:
+            os.close(self.handle)
+
+
+def opened(folder: str | None) -> Opened:
     """The folder open, for names relative to it; None where the system cannot do that, or for None."""
-    if folder is None or not _ABLE:
-        yield None
-        return
-    handle = os.open(folder, os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY))
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+    return Opened(folder)

@@ -10,6 +10,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/leases/                        which environment uses which trees
     v1/references/                    which tool or script uses which of the store's environments
     v1/recipes/                       what syncs put in, to be done again (names trees)
+    v1/blueprints/                    how environments are made anew without looking closer
     v1/answers/                       what resolutions gave, while the indexes' pages stay the same
     v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
@@ -37,8 +38,9 @@ from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.files import Files, Incoming, checked_digest, digest_of
 from pypm_store.locations import default_root, layout_folder
 from pypm_store.locks import hold_until_exit, holding
+from pypm_store.manifest import MANIFEST
 from pypm_store.store_errors import StoreUnwritable, WrongDigest, unwritable
-from pypm_store.tree import MANIFEST, Tree, read_tree
+from pypm_store.tree import Tree, read_tree
 
 if TYPE_CHECKING:
     import shutil

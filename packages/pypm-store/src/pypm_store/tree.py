@@ -21,16 +21,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from pypm_model.records import NamedTuple, record, replace
+from pypm_model.records import NamedTuple, record
 from pypm_store.atomic import write_atomically
 from pypm_store.entry_points import EntryPoint
+from pypm_store.manifest import FIRST, MANIFEST, Listed, read_bytecode, read_manifest
 
-MANIFEST = "tree"
-SETTLED = "settled"
 TESTS = "tests"
 """A folder of this name is no part of a package that is imported to be used (pytest, which does import it,
 makes bytecode of its own): its bytecode is not worth a file in each environment."""
-_FIRST = "pypm-tree 1"
 
 TopLevelKind = Literal["package", "namespace", "module", "info", "other"]
 """``package``: a folder with an ``__init__``; ``namespace``: a folder without, that modules or packages
@@ -110,15 +108,8 @@ def read_tree(root: Path) -> Tree | None:
 
     Says nothing about the files themselves: see `pypm_store.tree_check`.
     """
-    try:
-        with open(root / MANIFEST, "rb") as file:
-            raw = file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    body, _, last = raw.rpartition(b"\nend ")
-    if last != b"%08x\n" % zlib.crc32(body):
-        return None
-    return _parsed(root, body.decode())
+    listed = read_manifest(str(root))
+    return None if listed is None else _tree(root, listed)
 
 
 def write_manifest(tree: Tree) -> None:
@@ -139,7 +130,7 @@ def _written(tree: Tree) -> str:
     records = tree.records.splitlines()
     points = ["\t".join(point) for point in tree.entry_points]
     head = [
-        _FIRST,
+        FIRST,
         tree.name,
         tree.version,
         tree.info,
@@ -157,23 +148,11 @@ def _written(tree: Tree) -> str:
     return "\n".join([*head, *(line for one in lists for line in one)])
 
 
-def _parsed(root: Path, body: str) -> Tree | None:
-    lines = body.split("\n")
-    if lines[0] != _FIRST:
-        return None
-    (_, name, version, info, purelib, tags, tops, imports, boot, caches, sizes, runnable, counts, *rest) = (
-        lines
-    )
-    parts: list[tuple[str, ...]] = []
-    at = 0
-    for count in map(int, counts.split()):
-        parts.append(tuple(rest[at : at + count]))
-        at += count
-    points, folders, files, scripts, data, headers, records = parts
-    around = ("", *(f"{folder}/" for folder in folders))
+def _tree(root: Path, listed: Listed) -> Tree:
+    name, version, info, purelib, tags, tops, imports = listed.head
     top = _split(tops)
     kinds: Iterable[TopLevelKind] = top[::2]  # type: ignore[assignment]
-    tree = Tree(
+    return Tree(
         root=root,
         name=name,
         version=version,
@@ -182,22 +161,18 @@ def _parsed(root: Path, body: str) -> Tree | None:
         tags=_split(tags),
         top_level=tuple(map(TopLevel, top[1::2], kinds)),
         import_names=_split(imports),
-        entry_points=tuple([EntryPoint(*point.split("\t")) for point in points]),
-        folders=folders,
-        caches=tuple([f"{around[int(number)]}__pycache__" for number in caches.split()]),
-        files=files,
-        scripts=scripts,
-        data=data,
-        headers=headers,
-        sizes=tuple(map(int, sizes.split())),
-        executables=frozenset(),
-        records="".join(f"{row}\n" for row in records),
-        boot=boot,
+        entry_points=tuple([EntryPoint(*point.split("\t")) for point in listed.points]),
+        folders=listed.folders,
+        caches=listed.caches,
+        files=listed.files,
+        scripts=listed.scripts,
+        data=listed.data,
+        headers=listed.headers,
+        sizes=listed.sizes,
+        executables=listed.executables,
+        records="".join(f"{row}\n" for row in listed.records),
+        boot=listed.boot,
     )
-    if not runnable:
-        return tree
-    paths = list(tree.paths())
-    return replace(tree, executables=frozenset([paths[int(number)] for number in runnable.split()]))
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -207,11 +182,7 @@ def _split(text: str) -> tuple[str, ...]:
 def bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
     """Bytecode files of *tree* for the interpreter with *cache_tag* (``cpython-312``), below
     ``site/``: those that were listed by `list_bytecode`. Empty if none were."""
-    try:
-        with open(tree.root / f"bytecode-{cache_tag}", encoding="utf-8") as file:
-            return tuple(file.read().splitlines())
-    except FileNotFoundError:
-        return ()
+    return read_bytecode(str(tree.root), cache_tag) or ()
 
 
 def is_compiled(tree: Tree, cache_tag: str) -> bool:

@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm_model.later import later
+from pypm_store import looking
 from pypm_store.boot import boot_id
-from pypm_store.open_folder import opened
+from pypm_store.looking import look_whole
+from pypm_store.manifest import MANIFEST, SETTLED
 from pypm_store.shared_work import share_out
-from pypm_store.tree import MANIFEST, SETTLED, Tree, read_tree
+from pypm_store.tree import Tree, read_tree
 
 if TYPE_CHECKING:
     import csv
@@ -33,10 +35,6 @@ else:
     csv = later("csv")
     hashlib = later("hashlib")
 
-_FILE_BITS, _READABLE_FILE = 0o170400, stat.S_IFREG | 0o400
-_FOLDER_BITS, _USABLE_FOLDER = 0o170500, stat.S_IFDIR | 0o500
-# Windows knows neither the executable bit of files nor changes of a folder's time that mean anything.
-_POSIX = os.name != "nt"
 _SHARED = 5000
 """Files from which a second process, which takes some milliseconds to start, pays."""
 
@@ -61,54 +59,8 @@ def sound_tree(root: Path) -> Tree | None:
 
 
 def looks_whole(tree: Tree) -> bool:
-    """The quick look: names, kinds, modes, sizes and times, no contents. One call for each file and folder,
-    with a short name: finding the way to a long one takes longer than the look."""
-    try:
-        latest = os.lstat(tree.root / MANIFEST).st_mtime_ns
-        at = 0
-        for room, names in tree.rooms:
-            sizes = tree.sizes[at : at + len(names)]
-            at += len(names)
-            if names and not _are_whole(f"{tree.root}{os.sep}{room}", names, sizes, latest):
-                return False
-        return not _POSIX or _has_its_modes(tree, latest)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return False
-
-
-def _are_whole(room: str, names: Sequence[str], sizes: Sequence[int], latest: int) -> bool:
-    stat = os.stat
-    with opened(room) as folder:
-        if folder is None:
-            names = [f"{room}{os.sep}{name}" for name in names]
-        for name, size in zip(names, sizes, strict=True):
-            status = stat(name, dir_fd=folder, follow_symlinks=False)
-            if (
-                status.st_size != size
-                or status.st_mtime_ns > latest
-                or status.st_mode & _FILE_BITS != _READABLE_FILE
-            ):
-                return False
-    return True
-
-
-def _has_its_modes(tree: Tree, latest: int) -> bool:
-    """Whether folders are as they were, and files that are to be executable are."""
-    stat = os.stat
-    base = f"{tree.root}{os.sep}"
-    for path in tree.executables:
-        if not stat(base + path, follow_symlinks=False).st_mode & 0o100:
-            return False
-    with opened(f"{base}site") as site:
-        below = "" if site is not None else f"{base}site{os.sep}"
-        for folder in (".", *tree.folders):
-            status = stat(below + folder, dir_fd=site, follow_symlinks=False)
-            if status.st_mode & _FOLDER_BITS != _USABLE_FOLDER:
-                return False
-            # What is in a __pycache__ may change: bytecode is made there.
-            if status.st_mtime_ns > latest and not folder.endswith("__pycache__"):
-                return False
-    return True
+    """The quick look: names, kinds, modes, sizes and times, no contents (`pypm_store.looking`)."""
+    return look_whole(str(tree.root), tree.rooms, tree.sizes, tree.folders, tree.executables)
 
 
 def are_sound(trees: Sequence[Tree]) -> list[bool]:
@@ -199,11 +151,8 @@ def _found(base: str, files: set[str]) -> set[str]:
 
 
 def is_settled(tree: Tree) -> bool:
-    """Whether nothing of the tree can have been lost: it was made since the machine started, or
-    is known to be on the disk."""
-    if tree.boot and tree.boot == boot_id():
-        return True
-    return os.path.exists(tree.root / SETTLED)
+    """Whether nothing of the tree can have been lost (`pypm_store.looking`)."""
+    return looking.is_settled(str(tree.root), tree.boot)
 
 
 def mark_settled(tree: Tree) -> None:

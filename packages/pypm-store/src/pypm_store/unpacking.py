@@ -13,8 +13,9 @@ from pypm_store.archive import Placed, WheelArchive
 from pypm_store.atomic import write_all
 from pypm_store.boot import boot_id
 from pypm_store.import_names import import_names, module_name
+from pypm_store.manifest import SETTLED
 from pypm_store.open_folder import opened
-from pypm_store.tree import SETTLED, TopLevel, TopLevelKind, Tree, write_manifest
+from pypm_store.tree import TopLevel, TopLevelKind, Tree, write_manifest
 
 _FLAGS: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)

@@ -16,6 +16,8 @@ from pypm_store.locks import StoreBusy, holding
 
 RECIPES = "recipes"
 """What syncs put in, to be done again: texts that name trees."""
+BLUEPRINTS = "blueprints"
+"""How that is done without looking closer, each by the name of its recipe."""
 _KINDS = ("files", "trees", "built", "envs", "git", "metadata", "other")
 
 
@@ -91,6 +93,8 @@ def prune_store(path: Path) -> Pruned:
         # Not counted: only a memory of what is counted.
         if not _can_be_followed(path, path / RECIPES / name):
             pruned.bytes += remove_tree(path / RECIPES / name)
+    for name in set(_entries(path / BLUEPRINTS)) - set(_entries(path / RECIPES)):
+        pruned.bytes += remove_tree(path / BLUEPRINTS / name)
     for name in _entries(path):
         if name.endswith(".damaged"):
             # The mark stays: the file that took the damaged one's place is known by it.

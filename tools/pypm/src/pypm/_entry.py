@@ -1,10 +1,11 @@
 """Where every run of pypm begins.
 
 ``version``, ``help`` and a mistyped verb end here, having imported ``sys`` and the table of verbs;
-a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`), an ``exec`` or ``run``
-with nothing to sync becomes its command (`pypm._command`, `pypm._tasks`), and a plugin is run
-(`pypm._plugins`). Nothing else may be imported at the top of this file: a test pins the set of modules.
-Not even `__future__`, which is a file like any other and takes as long as this one.
+a ``sync`` with nothing to do ends here too, after a few stats (`pypm._stamp`), and one that only links what
+it linked before (`pypm._again`); an ``exec`` or ``run`` with nothing to sync becomes its command
+(`pypm._command`, `pypm._tasks`), and a plugin is run (`pypm._plugins`). Nothing else may be imported at the
+top of this file: a test pins the set of modules. Not even `__future__`, which is a file like any other and
+takes as long as this one.
 """
 
 import sys
@@ -50,6 +51,9 @@ def main(argv: list[str] | None = None) -> int:
             if message:
                 sys.stderr.write(message + "\n")
             return 0
+        code = _again(rest)
+        if code is not None:
+            return code
     elif verb == "exec":
         from pypm import _command
 
@@ -140,11 +144,35 @@ def _find_plugins() -> None:
     try:
         import pypm_plugins  # noqa: F401
     except ImportError:
-        if not sys.flags.no_site:
-            raise
-        import site
+        _with_site()
 
-        site.main()  # what pypm stands on is linked into its environment
+
+def _with_site() -> None:
+    """What pypm stands on is linked into its environment, which the launcher of `pypm self link` does not ask
+    (`pypm.ops.launcher`). Raises the ImportError at hand if that was not it."""
+    if not sys.flags.no_site:
+        raise
+    import site
+
+    site.main()
+
+
+def _again(rest: list[str]) -> int | None:
+    """The exit code of a sync that only has to link what it linked before; None if it takes more."""
+    from os.path import lexists
+
+    if lexists(".venv") or not lexists("pypm.lock"):
+        return None
+    try:
+        from pypm import _again
+    except ImportError:
+        _with_site()
+        from pypm import _again
+    try:
+        return 0 if _again.again(rest) else None
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return 130
 
 
 def _run(verb: str, rest: list[str]) -> int:

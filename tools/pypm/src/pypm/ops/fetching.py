@@ -12,7 +12,7 @@ from pypm_model.facts import MetadataKey
 from pypm_model.locks import Pin
 from pypm_model.records import record
 from pypm_model.sources import IndexSource
-from pypm_store.shared_work import Forks
+from pypm_store.forks import Forks
 from pypm_store.store import Store
 from pypm_store.tree import Tree
 from pypm_store.tree_check import are_sound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm import _stamp
 from pypm._verbs import VERSION
@@ -25,6 +25,9 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.sources import MemberSource
 from pypm_store.tree import Tree
+
+if TYPE_CHECKING:
+    from pypm_env.compiling import Then
 
 
 @record
@@ -160,10 +163,11 @@ def allowed_to_replace(world: World, found: Iterable[Installed], options: Instal
     return adopt
 
 
-def compile_later(tools: Tools, done: Done, interpreter: Interpreter) -> None:
-    """Has bytecode made of what was installed without it, in a process that nobody waits for."""
+def compile_later(tools: Tools, done: Done, interpreter: Interpreter, then: Then | None = None) -> None:
+    """Has bytecode made of what was installed without it, and *then* something done, in a process that nobody
+    waits for."""
     if done.changes is not None:
-        start_compiling(tools.world, tools.store, done.changes.uncompiled, interpreter)
+        start_compiling(tools.world, tools.store, done.changes.uncompiled, interpreter, then)
 
 
 class BadLinkMode(PypmError):

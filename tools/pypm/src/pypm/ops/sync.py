@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pypm.ops.dependence import also_read
 from pypm.ops.in_step import write_in_step
@@ -30,6 +30,9 @@ from pypm_model.locks import Lock, Root
 from pypm_model.records import record
 from pypm_workspace.inputs import FileSeen
 from pypm_workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pypm_env.compiling import Then
 
 
 @record
@@ -97,9 +100,10 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
         exports,
     )
     in_step = writes or not workspace.settings.lock_export
+    then: Then | None = None
     if options.stamp_key is not None and in_step and not options.how.dry_run:
-        _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report, mark)
-    compile_later(tools, done, interpreter)
+        then = _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report, mark)
+    compile_later(tools, done, interpreter, then)
     return report
 
 
@@ -134,27 +138,29 @@ def _remember(
     key: str,
     report: SyncReport,
     mark: FileSeen,
-) -> None:
-    """For the next sync: that nothing is to be done while nothing changes, and how it is done again."""
+) -> Then | None:
+    """For the next sync: that nothing is to be done while nothing changes, and how it is done again; what is
+    worth doing for that when nobody waits."""
     root, inputs = workspace.root, workspace.inputs
     also = also_read(workspace, locked.lock)
     if also is None:
-        return
+        return None
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
     pinned = pinned_files(tools, workspace)
     seen = with_mark(inputs, mark)
     leave_stamp(root, seen, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned)
-    if not (workspace.warnings or pinned):
-        keep(
-            tools.world,
-            tools.store,
-            key,
-            root,
-            inputs,
-            locked.text,
-            also,
-            report.members,
-            done,
-            target.prompt,
-        )
+    if workspace.warnings or pinned:
+        return None
+    return keep(
+        tools.world,
+        tools.store,
+        key,
+        root,
+        inputs,
+        locked.text,
+        also,
+        report.members,
+        done,
+        target.prompt,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm.ops.world import VENV, World, switch
 from pypm_env.dists import LinkMode
@@ -12,6 +13,9 @@ from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_store.store import Store
 from pypm_workspace.errors import UnusableFolder
+
+if TYPE_CHECKING:
+    from pypm_env.compiling import Then
 
 
 def environment_in(root: str | Path) -> Path:
@@ -37,9 +41,13 @@ def needed_outside(store: Store, venv: Path, mode: LinkMode) -> tuple[str, ...]:
     return tuple(str(store.tree_path(one.dist.tree)) for one in inspect(venv).dists if one.is_ours)
 
 
-def start_compiling(world: World, store: Store, digests: Sequence[str], interpreter: Interpreter) -> None:
-    """Has bytecode made of these trees, in a process that nobody waits for."""
-    if digests and switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
-        from pypm_env.compiling import compile_in_background
+def start_compiling(
+    world: World, store: Store, digests: Sequence[str], interpreter: Interpreter, then: Then | None = None
+) -> bool:
+    """Has bytecode made of these trees, and *then* something done, in a process that nobody waits for.
+    Whether one was started."""
+    if not (digests or then) or not switch(world, "PYPM_BACKGROUND_COMPILE", default=True):
+        return False
+    from pypm_env.compiling import compile_in_background
 
-        compile_in_background([store.tree_path(digest) for digest in digests], interpreter)
+    return compile_in_background([store.tree_path(digest) for digest in digests], interpreter, then)
