@@ -44,6 +44,10 @@ def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (store.root / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55")
     monkeypatch.chdir(tmp_path)
     assert default_root({"PYPM_CACHE_DIR": "relative"}) == tmp_path / "relative"
+    with monkeypatch.context() as gone:
+        # The folder a command runs in may be gone; a place that does not hang on it is found all the same.
+        gone.setattr(os, "getcwd", lambda: pytest.fail("asked where it is"))
+        assert default_root({"PYPM_CACHE_DIR": str(tmp_path)}) == tmp_path
 
 
 def test_else_the_platform_says_where() -> None:

@@ -44,7 +44,8 @@ def default_folder(environ: Mapping[str, str], platform: str = sys.platform) -> 
     home, join = os.path.expanduser("~"), os.path.join
     chosen = environ.get("PYPM_CACHE_DIR", "")
     if chosen:
-        return join(os.getcwd(), os.path.expanduser(chosen))
+        folder = os.path.expanduser(chosen)
+        return folder if os.path.isabs(folder) else join(os.getcwd(), folder)
     if platform == "win32":
         return join(environ.get("LOCALAPPDATA", "") or join(home, "AppData", "Local"), "pypm", "Cache")
     if platform == "darwin":
