@@ -19,6 +19,8 @@ from benchmarks.workspaces import (
 )
 from pypm_workspace.discover import discover
 
+pytestmark = pytest.mark.slow  # nobody edits the generator while the house is built
+
 WORKLOADS = [
     WEB_PROJECT,
     Monorepo(1),

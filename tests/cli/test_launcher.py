@@ -30,6 +30,7 @@ def link(stage: Stage, *arguments: str, path: tuple[str, ...] = ()) -> subproces
     return run(["pypm", "self", "link", *arguments], stage.root, environ)
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_user_is_taken_and_none_of_a_tool(stage: Stage) -> None:
     tools = (".cargo/bin", ".pyenv/shims", "work/.venv/bin", "env/bin")
     (stage.home / "env").mkdir()

@@ -231,6 +231,7 @@ def test_what_was_drawn_is_linked_by_next_to_nothing(stage: Stage) -> None:
     assert "pypm.ops.sync" in loaded_by_a_sync(stage, clone)
 
 
+@pytest.mark.slow
 def test_it_says_what_the_longer_ways_say(stage: Stage) -> None:
     draw(stage)
     said = []
@@ -244,6 +245,7 @@ def test_it_says_what_the_longer_ways_say(stage: Stage) -> None:
     assert "3 installed" in said[0][1] and said[1] == (0, "")
 
 
+@pytest.mark.slow
 def test_where_malware_is_known_of_the_longer_way_decides(stage: Stage) -> None:
     draw(stage)
     (v1,) = stage.folder.rglob("v1")

@@ -13,6 +13,7 @@ import pytest
 
 from kit.index_server import FileFacts, IndexServer
 from kit.wheels import core_metadata, make_sdist, make_wheel, sha256, write_zip
+from pypm_index import page_readers
 from pypm_index.catalog import Catalog
 from pypm_index.cutoffs import Cutoffs
 from pypm_index.errors import (
@@ -37,6 +38,13 @@ from pypm_model.requests import BuildPolicy
 from pypm_store.store import Store
 
 FOO, BAR = normalize("foo"), normalize("bar")
+
+
+@pytest.fixture(autouse=True)
+def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two forks for each catalog are what most of these tests would wait for; `test_index_page_readers` has
+    them read."""
+    monkeypatch.setattr(page_readers, "processors", lambda: 1)
 
 
 @pytest.fixture
