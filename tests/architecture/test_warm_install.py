@@ -57,6 +57,7 @@ LINKING = {
     "pypm_audit.places",
     "pypm_env",
     "pypm_env.from_blueprint",
+    "pypm_env.own_files",
     "pypm_env.probe_key",
     "pypm_env.record_hash",
     "pypm_model",

@@ -245,6 +245,17 @@ def test_it_says_what_the_longer_ways_say(stage: Stage) -> None:
     assert "3 installed" in said[0][1] and said[1] == (0, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes mean nothing there")
+def test_what_others_could_have_written_is_not_followed(stage: Stage) -> None:
+    draw(stage)
+    assert not any(path.stat().st_mode & 0o077 for path in [*blueprints(stage), *recipes(stage)])
+    for kept, way in ((blueprints(stage), "pypm.ops.recipes"), (recipes(stage), "pypm.ops.sync")):
+        for path in kept:
+            os.chmod(path, 0o620)
+        shutil.rmtree(stage.root / ".venv")
+        assert way in loaded_by_a_sync(stage, stage.root)
+
+
 @pytest.mark.slow
 def test_where_malware_is_known_of_the_longer_way_decides(stage: Stage) -> None:
     draw(stage)

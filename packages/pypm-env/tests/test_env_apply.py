@@ -18,11 +18,11 @@ import pytest
 import pypm_env.putting as putting
 from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, WantedDist
+from pypm_env.own_files import JOURNAL
 from pypm_env.placing import ProtectedPath
 from pypm_env.plan import ForeignEnvironment
 from pypm_env.putting import MissingTree
 from pypm_env.removal import CannotRemove
-from pypm_env.state_file import JOURNAL
 from pypm_model.events import Advanced, Finished, Started, Warned
 from pypm_model.names import normalize
 from pypm_model.records import replace

@@ -21,8 +21,8 @@ import pypm_env.apply as apply_module
 from kit.laws import examples
 from pypm_env.dists import Wanted, WantedDist
 from pypm_env.installed import inspect
+from pypm_env.own_files import JOURNAL
 from pypm_env.plan import after, plan
-from pypm_env.state_file import JOURNAL
 
 if TYPE_CHECKING:
     from conftest import Bench

@@ -21,9 +21,9 @@ from pypm_env.contests import PathTaken
 from pypm_env.dists import MEMBERS_PTH, Wanted, WantedDist
 from pypm_env.farm import TOLD
 from pypm_env.installed import inspect
+from pypm_env.own_files import JOURNAL
 from pypm_env.plan import plan
 from pypm_env.putting import MissingTree
-from pypm_env.state_file import JOURNAL
 from pypm_model.events import Warned
 from pypm_model.names import normalize
 

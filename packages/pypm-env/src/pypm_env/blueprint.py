@@ -15,7 +15,7 @@ from pypm_env.from_blueprint import PLACE
 from pypm_env.launchers import LONGEST_SHEBANG, shebang_line
 from pypm_env.placing import Extra, Target, extras, info_files, not_linked, record_text, target_of
 from pypm_env.record_file import quote, write_rows
-from pypm_env.state_file import STATE, State, write_state
+from pypm_env.state_file import State, write_state
 from pypm_env.venv import skeleton
 from pypm_store.tree import Tree, is_compiled, read_tree
 
@@ -28,6 +28,10 @@ _TIME = 7_000_000_000_000_000_000
 _TIMES = re.compile(r"\b7000000000000(\d{6})\b")
 _MOST = 10_000
 """Distributions: no environment has as many."""
+
+
+class _NoSuchRow(Exception):
+    """A file that names the place is not in RECORD where it should be."""
 
 
 def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -> Blueprint | None:
@@ -47,7 +51,10 @@ def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -
     trees.sort(key=lambda one: -len(one[1].files))
     target = target_of(place, place, interpreter)
     site = interpreter.layout.site_packages
-    parts = tuple([_part(dist, tree, target, site) for dist, tree in trees])
+    try:
+        parts = tuple([_part(dist, tree, target, site) for dist, tree in trees])
+    except _NoSuchRow:
+        return None
     frame = skeleton(interpreter, final=place, pypm_version=pypm_version, prompt=prompt)
     rooms = dict.fromkeys(frame.folders)
     paths = [*(path for _, path in frame.links), *(path for path, _ in frame.files)]
@@ -68,7 +75,7 @@ def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -
         frame.links,
         tuple([(path, False, _bytes(text)) for path, text in frame.files]),
         parts,
-        (STATE, _state(wanted, trees, site)),
+        _state(wanted, trees, site),
     )
 
 
@@ -95,7 +102,9 @@ def _record(tree: Tree, text: str, ours: list[Extra]) -> Record:
     for number, extra in enumerate(ours):
         last = pieces[-1]
         if PLACE in (extra.content or b"") and isinstance(last, bytes):
-            before, _, after = last.partition(_bytes(write_rows([extra.row])))
+            before, row, after = last.partition(_bytes(write_rows([extra.row])))
+            if not row:
+                raise _NoSuchRow
             pieces[-1:] = [before, (_bytes(quote(extra.path)), number), after]
     return head, tuple(pieces)
 

@@ -3,13 +3,14 @@
 What is done again most often (`.venv` was removed, CI checks the same commit out once more) is done here, by
 two small processes: of an install from a warm store, a fifth of the time went into loading what plans and
 applies. Whatever is unusual is `CannotFollow`: then nothing was changed, and `pypm_env.apply` does it or says
-what is wrong. For POSIX; imports next to nothing, which a test pins.
+what is wrong. For Linux; imports next to nothing, which a test pins.
 """
 
 from __future__ import annotations
 
 import os
 
+from pypm_env.own_files import STATE
 from pypm_env.record_hash import record_hash
 from pypm_model.digests import sha256
 from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
@@ -41,12 +42,11 @@ if TYPE_CHECKING:
         tuple[tuple[str, str], ...],
         tuple[Written, ...],
         tuple[Part, ...],
-        tuple[str, tuple[str | int, ...]],
+        tuple[str | int, ...],
     ]
     """The longest place; site-packages; the tag of its bytecode; folders, parents first; (target, path) of
-    symbolic links; files; distributions, the largest first; pypm's record: its path, and its text with
-    numbers for times: 0 is that of site-packages, n that of the n-th distribution's RECORD. `PLACE` in a
-    content is the place."""
+    symbolic links; files; distributions, the largest first; pypm's record, with numbers for times: 0 is that
+    of site-packages, n that of the n-th distribution's RECORD. `PLACE` in a content is the place."""
 
 PLACE = b"/pypm-place-5d41c0"
 """Stands in contents for the folder that the environment will be."""
@@ -97,7 +97,7 @@ def make(blueprint: Blueprint, store: str, place: str) -> None:
 
 
 def _make(blueprint: Blueprint, store: str, place: str) -> None:
-    _, site, cache_tag, folders, links, files, parts, (record, state) = blueprint
+    _, site, cache_tag, folders, links, files, parts, state = blueprint
     beside, trees, leases = beside_name(place), f"{store}/trees", f"{store}/{LEASES}"
 
     def work(number: int) -> None:
@@ -118,7 +118,7 @@ def _make(blueprint: Blueprint, store: str, place: str) -> None:
         times = [os.stat(f"{beside}/{path}").st_mtime_ns for path in paths]
         text = "".join([one if isinstance(one, str) else str(times[one]) for one in state])
         content = text.encode("utf-8", "surrogateescape").replace(PLACE, place.encode())
-        _write(f"{beside}/{record}", content)
+        _write(f"{beside}/{STATE}", content)
         # Of an owner that is not there, should that be the end, a lease means nothing.
         os.makedirs(leases, exist_ok=True)
         lease = lease_text(place, {part[0] for part in parts}, needs=False)

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from pypm_env.dists import MEMBERS_PTH, Installed, InstalledDist, WantedDist
-from pypm_env.state_file import JOURNAL, STATE, State, read_state
+from pypm_env.own_files import JOURNAL, STATE
+from pypm_env.state_file import State, read_state
 from pypm_env.venv import read_config
 from pypm_model.names import normalize
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pypm_env.dists import MEMBERS_PTH
-from pypm_env.state_file import JOURNAL, STATE
+from pypm_env.own_files import JOURNAL, STATE
 from pypm_store.atomic import remove_tree
 from pypm_store.linking import PROBE
 

@@ -18,10 +18,6 @@ from pypm_env.dists import InstalledDist, WantedDist
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 
-STATE = "pypm-state"
-"""The record's name in the environment's folder."""
-JOURNAL = "pypm-journal"
-"""There while an apply is at work, and after one was killed: the .dist-info folders it touches."""
 _HEAD = "pypm-environment 1"
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}

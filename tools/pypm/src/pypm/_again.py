@@ -19,10 +19,11 @@ from pypm._recipe import LOCK, PIN_FILE
 from pypm._stamp import VENV
 from pypm._stamp_rows import Rows
 from pypm._verbs import VERSION
-from pypm.cli.render.style import style
+from pypm.cli.render.style import SHOWN, style
 from pypm_audit.places import FOLDER as ADVISORIES
 from pypm_audit.places import MARK
 from pypm_env.from_blueprint import CannotFollow, make
+from pypm_env.own_files import JOURNAL, STATE
 from pypm_env.probe_key import probe_key
 from pypm_store.locations import default_folder, layout_name
 
@@ -44,8 +45,6 @@ FOLDER = "blueprints"
 """In the store, by the names of the recipes."""
 HEAD = f"pypm-again 1 {VERSION} {sys.version}"
 """`marshal` is what this interpreter reads and writes."""
-SHOWN = 40
-"""As `pypm.cli.render.report.SHOWN`."""
 
 
 def again(arguments: list[str]) -> bool:
@@ -69,7 +68,7 @@ def again(arguments: list[str]) -> bool:
 
 
 def _read(path: str) -> Again | None:
-    content = _recipe.content_of(path)
+    content = _recipe.own_content(path)
     if content is None:
         return None
     try:
@@ -113,11 +112,11 @@ def _make(root: str, store: str, key: str, lock: bytes, known: Again, quiet: boo
 
 
 def _leave_stamp(rows: Rows, key: str, say: str, how: Blueprint) -> None:
-    site, state = f"{VENV}/{how[1]}", how[7][0]
+    site = f"{VENV}/{how[1]}"
     try:
-        rows.look([f"{VENV}/pyvenv.cfg", f"{VENV}/{state}"])
+        rows.look([f"{VENV}/pyvenv.cfg", f"{VENV}/{STATE}"])
         rows.folder(site, os.stat(f"{rows.root}/{site}").st_mtime_ns)
-        rows.missing[f"{VENV}/pypm-journal"] = None
+        rows.missing[f"{VENV}/{JOURNAL}"] = None
         folders, missing = list(rows.folders.items()), list(rows.missing)
         _stamp.write(rows.root, key, say, rows.of_files(), folders, missing, environments=[VENV])
     except OSError:

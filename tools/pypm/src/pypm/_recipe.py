@@ -25,6 +25,7 @@ PIN_FILE = ".python-version"
 _DIGEST = 20
 """Bytes: nobody is kept from writing what they like into their own store, only chance has to be."""
 _ABSENT = ""
+_OTHERS_MAY_WRITE = 0o022
 _CHOOSING = ("PATH", "PYENV_VERSION", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME", "HOME")
 """Variables that an interpreter is searched by, besides pypm's own."""
 
@@ -69,6 +70,19 @@ def content_of(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
             return file.read()
+    except OSError:
+        return None
+
+
+def own_content(path: str | os.PathLike[str], most: int = -1) -> bytes | None:
+    """The first *most* bytes of a file (default: all) if nobody but the user can have written it: a folder
+    for caches may be shared."""
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & _OTHERS_MAY_WRITE):
+                return None
+            return file.read(most)
     except OSError:
         return None
 

@@ -19,8 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pypm._recipe import own_content
 from pypm._verbs import VERSION
-from pypm.ops.remembered import keep, own_content
+from pypm.ops.remembered import keep
 from pypm_model.digests import of_text
 from pypm_model.errors import PypmError
 from pypm_model.events import Event, Finished, Listener, Started, Warned

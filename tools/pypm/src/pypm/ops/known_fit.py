@@ -8,9 +8,10 @@ build backend, a folder, the interpreter at hand, or a file that is kept in step
 
 from __future__ import annotations
 
+from pypm._recipe import own_content
 from pypm._verbs import VERSION
 from pypm.ops.folders import folder_manifests
-from pypm.ops.remembered import fit_file, keep, own_content
+from pypm.ops.remembered import fit_file, keep
 from pypm.ops.world import World
 from pypm_model.digests import of_text
 from pypm_model.locks import Lock

@@ -13,8 +13,9 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.world import VENV, World
 from pypm_env.finding import Places, choose, survey
 from pypm_env.interpreters import Interpreter
+from pypm_env.own_files import STATE
 from pypm_env.probe import Skipped
-from pypm_env.state_file import STATE, read_state
+from pypm_env.state_file import read_state
 from pypm_env.venv import base_python, read_config
 from pypm_model import specifiers
 from pypm_model.names import ROOT

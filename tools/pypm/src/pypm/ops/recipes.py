@@ -124,7 +124,7 @@ def _put(place: Path, content: bytes) -> None:
     with suppress(OSError):
         place.parent.mkdir(exist_ok=True)
         make_room(place.parent, _MOST)
-        write_atomically(place, content)
+        write_atomically(place, content, mode=0o600)
 
 
 def _drawing(store: Store, name: str) -> Then:
@@ -264,12 +264,15 @@ def _is_outside(path: str) -> bool:
 
 
 def _read(place: Path) -> Recipe | None:
-    """The recipe kept at *place*; None if there is none, or none that this pypm can read."""
+    """The recipe kept at *place*; None if there is none that this user wrote and this pypm can read."""
+    content = _recipe.own_content(place)
+    if content is None:
+        return None
     try:
-        data: Mapping[str, Any] = json.loads(place.read_bytes())
+        data: Mapping[str, Any] = json.loads(content)
         names = ("files", "folders")
         pairs = {name: tuple((path, digest) for path, digest in data[name]) for name in names}
         dists = tuple(WantedDist(**one | {"name": NormalizedName(one["name"])}) for one in data["dists"])
         return Recipe(**{**data, **pairs, "also": tuple(data["also"]), "dists": dists})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None

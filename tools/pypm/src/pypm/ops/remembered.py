@@ -7,10 +7,9 @@ at its root has: of that, what differs counts as not remembered.
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
+from pypm._recipe import own_content
 from pypm._verbs import VERSION
 from pypm.ops.world import World
 from pypm_model.digests import sha256
@@ -108,21 +107,6 @@ def asked_file(world: World, root: str) -> Path:
 def fit_file(world: World, root: str) -> Path:
     """Where it is remembered which lock fits the manifests of the workspace at *root*."""
     return _snapshot_file(world, root).with_suffix(".fit.json")
-
-
-def own_content(file: Path, most: int) -> bytes | None:
-    """The first *most* bytes of *file* if nobody but the user can have written it: a folder for caches may
-    be shared."""
-    try:
-        with open(file, "rb") as opened:
-            seen = os.fstat(opened.fileno())
-            if os.name == "posix" and (
-                seen.st_uid != os.getuid() or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            ):
-                return None
-            return opened.read(most)
-    except OSError:
-        return None
 
 
 def keep(file: Path, data: bytes, *, mode: int | None = None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypm.ops.remembered import keep, own_content, sound_file
+from pypm._recipe import own_content
+from pypm.ops.remembered import keep, sound_file
 from pypm.ops.world import World
 from pypm_model.digests import of_text
 from pypm_model.later import later

@@ -10,7 +10,7 @@ from pypm import _stamp
 from pypm._stamp_rows import Rows
 from pypm.ops.world import LOCK, VENV
 from pypm_env.interpreters import PIN_FILE, Interpreter
-from pypm_env.state_file import JOURNAL, STATE
+from pypm_env.own_files import JOURNAL, STATE
 from pypm_model.records import record
 from pypm_workspace.inputs import Inputs
 

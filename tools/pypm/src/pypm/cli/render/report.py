@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pypm.cli.render.style import style
+from pypm.cli.render.style import SHOWN, style
 from pypm.ops.counting import count
 from pypm_model.names import ROOT
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from pypm.ops.lock import LockReport
     from pypm.ops.synced import Environment, MembersReport, SyncReport
     from pypm_model.lock_changes import Change, LockDiff
-
-SHOWN = 40
-"""Lines of a list before the rest is only counted."""
 
 
 def say(text: str) -> None:

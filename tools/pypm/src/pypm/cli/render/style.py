@@ -7,6 +7,9 @@ import sys
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
+SHOWN = 40
+"""Lines of a list before the rest is only counted."""
+
 
 def coloured(stream: object = None) -> bool:
     """Whether *stream* (stderr by default) should get colours."""

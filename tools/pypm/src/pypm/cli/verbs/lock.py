@@ -9,7 +9,8 @@ from pypm.cli.arguments import UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.annotations import annotated
 from pypm.cli.render.errors import render_error
-from pypm.cli.render.report import SHOWN, diff_lines, lock_lines, say, touched_lines
+from pypm.cli.render.report import diff_lines, lock_lines, say, touched_lines
+from pypm.cli.render.style import SHOWN
 from pypm.ops.lock import CheckOptions, LockOptions, lock
 from pypm.ops.lock import check as check_lock
 from pypm.ops.world import truth

@@ -13,7 +13,8 @@ from pypm.ops.doctor.commands import run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.patient import EnvironmentFound, NotKnown, Patient
 from pypm_env.dists import MEMBERS_PTH
-from pypm_env.state_file import STATE, read_state
+from pypm_env.own_files import STATE
+from pypm_env.state_file import read_state
 from pypm_env.venv import read_config
 from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
