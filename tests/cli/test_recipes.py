@@ -186,6 +186,13 @@ def loaded_by_a_sync(stage: Stage, root: Path) -> set[str]:
     return set(done.stdout.split())
 
 
+def assert_only_the_place_differs(stage: Stage, clone: Path) -> None:
+    """Scripts name their folder, and so one RECORD has another digest."""
+    made, first = state(clone), state(stage.root)
+    assert made.keys() == first.keys()
+    assert {path for path in made if made[path] != first[path]} == {f".venv/{SITE}/tool-1.0.dist-info/RECORD"}
+
+
 def test_a_recipe_is_followed_by_another_clone_without_reading_a_manifest(stage: Stage) -> None:
     clone = stage.folder / "clone"
     shutil.copytree(stage.root, clone, ignore=shutil.ignore_patterns(".venv"))
@@ -198,10 +205,7 @@ def test_a_recipe_is_followed_by_another_clone_without_reading_a_manifest(stage:
         "pypm_env.finding",
         "pypm.ops.sync",
     }
-    made, first = state(clone), state(stage.root)
-    assert made.keys() == first.keys()
-    # The scripts name another folder, and so RECORD another digest.
-    assert {path for path in made if made[path] != first[path]} == {f".venv/{SITE}/tool-1.0.dist-info/RECORD"}
+    assert_only_the_place_differs(stage, clone)
     # And what it left is believed by the next.
     assert "pypm.cli.main" not in loaded_by_a_sync(stage, clone)
 
@@ -222,9 +226,7 @@ def test_what_was_drawn_is_linked_by_next_to_nothing(stage: Stage) -> None:
         "contextlib",
         "functools",
     }
-    made, first = state(clone), state(stage.root)
-    assert made.keys() == first.keys()
-    assert {path for path in made if made[path] != first[path]} == {f".venv/{SITE}/tool-1.0.dist-info/RECORD"}
+    assert_only_the_place_differs(stage, clone)
     # What it left is believed by the next, and noticed is what changes.
     assert "pypm_env.from_blueprint" not in loaded_by_a_sync(stage, clone)
     (clone / "packages" / "api" / "pyproject.toml").write_text(API.replace('"acme"', '"acme<2"'))

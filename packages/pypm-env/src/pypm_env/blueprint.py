@@ -60,7 +60,7 @@ def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -
     paths = [*(path for _, path in frame.links), *(path for path, _ in frame.files)]
     for (_, _, left_out, written, others, _), (_, tree) in zip(parts, trees, strict=True):
         own = [*(path for path, _, _ in written), *(path for _, path in others)]
-        rooms.update(dict.fromkeys(folder for path in own for folder in _folders(path) if folder != site))
+        rooms.update(dict.fromkeys(folder for path in own for folder in _folders(path)))
         paths += own
         paths += [f"{site}/{path}" for path in tree.files if path not in left_out]
     infos = [f"{site}/{tree.info}" for _, tree in trees]

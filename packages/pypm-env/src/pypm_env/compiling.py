@@ -123,7 +123,9 @@ def run(job: dict[str, object]) -> None:
     trees = [tree for tree in (read_tree(Path(root)) for root in roots) if tree is not None]
     compile_trees(trees, str(job["python"]), str(job["cache_tag"]), nice=True)
     then: Any = job.get("then")
-    if then is not None:
-        module, function, words = then
-        getattr(import_module(module), function)(*words)
-    settle(trees)
+    try:
+        if then is not None:
+            module, function, words = then
+            getattr(import_module(module), function)(*words)
+    finally:
+        settle(trees)

@@ -20,7 +20,7 @@ from pypm_model.errors import PypmError
 from pypm_model.events import Listener, Warned
 from pypm_model.names import NormalizedName
 from pypm_model.records import field, record
-from pypm_store.atomic import write_all
+from pypm_store.atomic import write_new
 from pypm_store.linking import Way, place
 from pypm_store.tree import Tree
 
@@ -160,11 +160,7 @@ def _put(extra: Extra, source: str, full: str, way: Way) -> None:
         place(source + extra.source, full, way)
         return
     # Everything we write ourselves is a launcher or a script: executable as far as the umask allows.
-    handle = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o777)
-    try:
-        write_all(handle, extra.content)
-    finally:
-        os.close(handle)
+    write_new(full, extra.content, 0o777)
 
 
 def settle(contested: set[str], owners: Owners, way: Way, listener: Listener) -> Shared:

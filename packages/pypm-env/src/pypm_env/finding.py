@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pypm_env.interpreters import OLDEST, PIN_FILE, Interpreter
+from pypm_env.interpreters import OLDEST, Interpreter
+from pypm_env.own_files import PIN_FILE
 from pypm_env.probe import NO_CACHE, ProbeCache, Skipped, environment_python, is_environment, probe
 from pypm_env.python_requests import PythonRequest, may_fit, misfit, parse_request
 from pypm_model import specifiers, versions

@@ -13,7 +13,7 @@ import os
 from pypm_env.own_files import STATE
 from pypm_env.record_hash import record_hash
 from pypm_model.digests import sha256
-from pypm_store.atomic import beside_name, remove_tree, write_all, write_atomically
+from pypm_store.atomic import beside_name, remove_tree, write_atomically, write_new
 from pypm_store.lease_file import LEASES, lease_name, lease_text
 from pypm_store.lock_file import IN_USE, LOCKS, held_now
 from pypm_store.looking import is_settled, look_whole
@@ -107,7 +107,7 @@ def _make(blueprint: Blueprint, store: str, place: str) -> None:
         for target, path in links:
             os.symlink(target, f"{beside}/{path}")
         for path, executable, content in files:
-            _write(f"{beside}/{path}", content.replace(PLACE, place.encode()), executable)
+            write_new(f"{beside}/{path}", content.replace(PLACE, place.encode()), _mode(executable))
 
     try:
         os.mkdir(beside)
@@ -118,7 +118,7 @@ def _make(blueprint: Blueprint, store: str, place: str) -> None:
         times = [os.stat(f"{beside}/{path}").st_mtime_ns for path in paths]
         text = "".join([one if isinstance(one, str) else str(times[one]) for one in state])
         content = text.encode("utf-8", "surrogateescape").replace(PLACE, place.encode())
-        _write(f"{beside}/{STATE}", content)
+        write_new(f"{beside}/{STATE}", content)
         # Of an owner that is not there, should that be the end, a lease means nothing.
         os.makedirs(leases, exist_ok=True)
         lease = lease_text(place, {part[0] for part in parts}, needs=False)
@@ -161,7 +161,7 @@ def _put(part: Part, trees: str, site: str, cache_tag: str, root: str, place: st
         os.link(f"{tree}/{source}", f"{root}/{path}", follow_symlinks=False)
     contents = [content.replace(PLACE, place.encode()) for _, _, content in written]
     for (path, executable, _), content in zip(written, contents, strict=True):
-        _write(f"{root}/{path}", content, executable)
+        write_new(f"{root}/{path}", content, _mode(executable))
     with open(f"{tree}/site/{info}/RECORD", "rb", 0) as file:
         text = [file.read(head)]
     for one in tail:
@@ -172,7 +172,7 @@ def _put(part: Part, trees: str, site: str, cache_tag: str, root: str, place: st
             text.append(
                 b"%b,%b,%d\n" % (quoted, record_hash(contents[number]).encode(), len(contents[number]))
             )
-    _write(f"{site}/{info}/RECORD", b"".join(text))
+    write_new(f"{site}/{info}/RECORD", b"".join(text))
 
 
 def _make_folders(folders: Iterable[str], base: int) -> None:
@@ -183,9 +183,5 @@ def _make_folders(folders: Iterable[str], base: int) -> None:
             continue
 
 
-def _write(path: str, content: bytes, executable: bool = False) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if executable else 0o666)
-    try:
-        write_all(handle, content)
-    finally:
-        os.close(handle)
+def _mode(executable: bool) -> int:
+    return 0o777 if executable else 0o666

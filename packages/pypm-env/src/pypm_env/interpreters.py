@@ -11,8 +11,6 @@ from pypm_model.records import as_dict, record
 
 OLDEST = (3, 8)
 """The oldest Python pypm makes environments for."""
-PIN_FILE = ".python-version"
-"""Says which Python a folder wants, and those below it."""
 
 
 @record

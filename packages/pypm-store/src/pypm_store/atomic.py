@@ -122,10 +122,16 @@ def write_anew(path: str, content: bytes) -> int:
     """Writes a file in place, whatever was there; its modification time in nanoseconds. What was there may be
     a link into the store: it is taken away, never written through."""
     try:
-        handle = os.open(path, _ANEW, 0o666)
+        return write_new(path, content)
     except FileExistsError:
         os.unlink(path)
-        handle = os.open(path, _ANEW, 0o666)
+        return write_new(path, content)
+
+
+def write_new(path: str, content: bytes, mode: int = 0o666) -> int:
+    """Writes a file where none is, with *mode* as far as the umask allows; its modification time in
+    nanoseconds. Raises FileExistsError."""
+    handle = os.open(path, _ANEW, mode)
     try:
         write_all(handle, content)
         return os.fstat(handle).st_mtime_ns

@@ -15,15 +15,14 @@ import os
 import sys
 
 from pypm import _recipe, _stamp
-from pypm._recipe import LOCK, PIN_FILE
-from pypm._stamp import VENV
+from pypm._stamp import LOCK, VENV
 from pypm._stamp_rows import Rows
 from pypm._verbs import VERSION
 from pypm.cli.render.style import SHOWN, style
 from pypm_audit.places import FOLDER as ADVISORIES
 from pypm_audit.places import MARK
 from pypm_env.from_blueprint import CannotFollow, make
-from pypm_env.own_files import JOURNAL, STATE
+from pypm_env.own_files import JOURNAL, PIN_FILE, STATE
 from pypm_env.probe_key import probe_key
 from pypm_store.locations import default_folder, layout_name
 

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = "recipes"
 """In the store."""
-LOCK = "pypm.lock"
 WORKSPACE, PROJECT = "pypm-workspace.toml", "pyproject.toml"
-PIN_FILE = ".python-version"
 _DIGEST = 20
 """Bytes: nobody is kept from writing what they like into their own store, only chance has to be."""
 _ABSENT = ""

@@ -22,6 +22,7 @@ from pypm._verbs import VERSION
 
 NAME = "pypm.stamp"
 VENV = ".venv"
+LOCK = "pypm.lock"
 OWN = ".pypm"
 """pypm's own folder at a workspace's root: nothing in it is worth keeping."""
 _STAMPS = f"{OWN}/stamps"

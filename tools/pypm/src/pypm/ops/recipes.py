@@ -140,8 +140,11 @@ def draw(store_root: str, name: str) -> None:
     if recipe is None or not isinstance(found, Interpreter) or found.identity != recipe.identity:
         return
     wanted = Wanted(found, recipe.dists, recipe.mode)
-    with store.using():
-        how = blueprints.blueprint(wanted, store, pypm_version=VERSION, prompt=recipe.prompt)
+    try:
+        with store.using():
+            how = blueprints.blueprint(wanted, store, pypm_version=VERSION, prompt=recipe.prompt)
+    except OSError:
+        return  # a tree that goes meanwhile; it saves time, nothing hangs on it
     if how is None:
         return
     follows = (recipe.files, recipe.folders, recipe.also)

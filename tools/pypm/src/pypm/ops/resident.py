@@ -33,7 +33,7 @@ from pypm.ops.synced import MembersReport, SyncReport
 from pypm.ops.syncing import bring_along
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import LOCK, World
-from pypm_env.interpreters import PIN_FILE
+from pypm_env.own_files import PIN_FILE
 from pypm_model.errors import Place, PypmError
 from pypm_model.freshness import Stale
 from pypm_model.lock_changes import LockDiff

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pypm import _stamp
 from pypm._stamp_rows import Rows
 from pypm.ops.world import LOCK, VENV
-from pypm_env.interpreters import PIN_FILE, Interpreter
-from pypm_env.own_files import JOURNAL, STATE
+from pypm_env.interpreters import Interpreter
+from pypm_env.own_files import JOURNAL, PIN_FILE, STATE
 from pypm_model.records import record
 from pypm_workspace.inputs import Inputs
 

@@ -9,7 +9,7 @@ from pypm import _stamp
 from pypm_model.events import Listener, ignore
 from pypm_model.records import record
 
-LOCK = "pypm.lock"
+LOCK = _stamp.LOCK
 """At the workspace's root."""
 VENV = _stamp.VENV
 """In the folder of a workspace or member."""
