@@ -24,6 +24,9 @@ class Resolution:
     warnings: tuple[str, ...] = ()
     """Unknown extras, deprecated packages and the like, one sentence each."""
     steps: int = 0
+    detours: int = 0
+    """How often something was in the way of what would have been chosen: a version that does not go with what
+    was chosen before, or that serves a part of the environments only."""
     conflicts: tuple[Conflict, ...] = ()
     """Pairs of extras or groups of one member that were found to exclude each other, where members do not
     share an environment: the answer is for every choice without both."""

@@ -28,6 +28,8 @@ class Choosing:
         self._kept: dict[int, tuple[int, ...]] = {}
         self.inside = self.where
         """The region without the items that are left out of it."""
+        self.passed = 0
+        """How often a candidate was passed over, or the region was to be cut, for where it has files."""
 
     def narrow(self, inside: Diagram) -> None:
         """Choose for *inside* from now on."""
@@ -57,7 +59,9 @@ class Choosing:
             if scope is None:
                 scope = scope_of(self.graph, node)
                 around = self.around(node, scope)
-            match self.judge(package, index, cover, scope, around, allowed):
+            verdict = self.judge(package, index, cover, scope, around, allowed)
+            self.passed += not isinstance(verdict, Fits)
+            match verdict:
                 case Fits() if scope != FALSE and both(scope, cover.files) == FALSE:
                     without = index if without is None else without
                 case Fits():

@@ -28,12 +28,12 @@ Entry = tuple[NormalizedName, int]
 _MEMBER: Mapping[int, Diagram] = {-1: TRUE}
 
 
-def merge(universe: Universe, parts: tuple[Part, ...], steps: int) -> Resolution:
+def merge(universe: Universe, parts: tuple[Part, ...], steps: int, detours: int) -> Resolution:
     """The resolution that *parts*, what was found for the regions, make together."""
     merger = _Merger(universe, parts)
     packages = [*merger.members(), *merger.packages()]
     packages.sort(key=lambda p: (p.name, sort_key(p.version) if p.version else "", repr(p.source)))
-    return Resolution(tuple(packages), merger.splits(), tuple(merger.warnings), steps)
+    return Resolution(tuple(packages), merger.splits(), tuple(merger.warnings), steps, detours)
 
 
 class _Merger:
@@ -284,11 +284,7 @@ class _Merger:
             # is what speaks of the same choices.
             possible = self.problem.exclusions(by_extra[None], given)
             given = both(given, possible)
-        groups: dict[Diagram, list[NormalizedName]] = {by_extra[None]: []}
-        for extra, where in by_extra.items():
-            if extra is not None:
-                groups.setdefault(where, []).append(extra)
-        for where, extras in groups.items():
+        for where, extras in grouped(by_extra).items():
             if both(where, possible) == FALSE:
                 continue
             marker = text(where, given)
@@ -300,6 +296,16 @@ class _Merger:
                     continue
                 marker = text(inside, within)
             yield Edge(name, tuple(sorted(extras)), marker, version, source)
+
+
+def grouped(by_extra: Mapping[NormalizedName | None, Diagram]) -> dict[Diagram, list[NormalizedName]]:
+    """Where an edge is to lead to a package (None) and to extras of it, as edges: each with the extras that
+    are asked for in the same environments, first that of the package itself."""
+    groups: dict[Diagram, list[NormalizedName]] = {by_extra[None]: []}
+    for extra, where in by_extra.items():
+        if extra is not None:
+            groups.setdefault(where, []).append(extra)
+    return groups
 
 
 def _cells(part: Part, names: Sequence[NormalizedName]) -> list[tuple[tuple[int, ...], Diagram]]:

@@ -124,6 +124,11 @@ class Region:
         solver = self.solver
         return solver.decisions + solver.conflicts + self._steps + solver.looked_at // _LOOKS
 
+    @property
+    def detours(self) -> int:
+        """How often something was in the way of what would have been chosen."""
+        return self.solver.conflicts + self._steps + self.choosing.passed
+
     def node_package(self, node: int) -> Package | None:
         """The package whose candidates the node's bits are; None for extras and items."""
         return self.graph.packages.get(node)

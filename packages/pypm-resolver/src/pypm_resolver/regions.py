@@ -85,6 +85,8 @@ class Regions:
         self.current: Region | None = None
         self.used = 0
         """Steps of the regions that are done."""
+        self.detours = 0
+        """How often something was in the way of what would have been chosen, in these and between them."""
         self._earlier: dict[NormalizedName, list[int]] = {}
         self._ranks: dict[NodeKey, int] = {}
         self._exclusive: dict[Conflict, None] = {}
@@ -148,8 +150,7 @@ class Regions:
                 pair = region.pair(outcome.proof)
                 if pair is not None:
                     self._exclusive[Conflict(pair)] = None
-                    self.used += region.steps
-                    self.current = None
+                    self._leave(region)
                     continue  # nobody installs both: the rest is solved without this region
                 if not markers:
                     impossible = Impossible(region, outcome.proof)
@@ -161,12 +162,10 @@ class Regions:
                     else:
                         # Another region may tell what excludes each other, and then nobody chooses this.
                         self._impossible = self._impossible or impossible
-                    self.used += region.steps
-                    self.current = None
+                    self._leave(region)
                     continue
                 outcome = Cut(markers[0])
-            self.used += region.steps
-            self.current = None
+            self._leave(region)
             if isinstance(outcome, Apart):
                 if not self._takes_apart(self._piece):
                     self._part(self._piece, outcome.left)
@@ -183,6 +182,11 @@ class Regions:
             self._exclusive.update((Conflict(pair), None) for pair in outcome.pairs)
             if not (outcome.left and self._takes_apart(self._piece)):
                 self._note(self._piece, outcome)
+
+    def _leave(self, region: Region) -> None:
+        self.used += region.steps
+        self.detours += region.detours
+        self.current = None
 
     def _note(self, piece: _Piece, found: Found) -> None:
         """Note what was found for *piece*, and open what is left of it."""
@@ -335,6 +339,7 @@ class Regions:
         return [_Piece(where) for where in self._ordered(pieces)]
 
     def _cut(self, piece: _Piece, marker: Diagram) -> None:
+        self.detours += 1
         pieces = [both(piece.where, marker), minus(piece.where, marker)]
         assert FALSE not in pieces, "a cut leaves something on both sides"
         # What few wheels there are for WebAssembly shall not decide what everybody else gets.

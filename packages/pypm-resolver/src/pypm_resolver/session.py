@@ -55,6 +55,8 @@ class Session:
         """What was found, while it is found out whether that stays when it is locked again."""
         self._again = 0
         """How often it was locked again."""
+        self._detours = 0
+        """For all that was begun and left: something was in the way."""
         self._begin(request)
         self._outcome: Resolution | Unsolvable | Undecided | None = None
 
@@ -99,6 +101,7 @@ class Session:
                 guesses = self._prefetch.keys(regions.current)
                 return Needs(keys, tuple(key for key in guesses if key not in keys))
             case Exclusive(conflicts=conflicts):
+                self._detours += 1
                 # Now they are known, they are kept apart from the start, as declared ones are.
                 self._apart += conflicts
                 request = self._problem.request
@@ -107,6 +110,7 @@ class Session:
                 self._outcome = self._found  # as it was found: it fits
             case Impossible() if self._problem.request.preferred_splits:
                 # Where an old lock was parted has nothing to do with why there is no answer.
+                self._detours += 1
                 self._asked = replace(self._asked, preferred_splits=())
                 self._begin_anew(self._asked)
             case Impossible(region=region, proof=proof):
@@ -114,7 +118,7 @@ class Session:
             case Exhausted():
                 self._outcome = self._undecided(regions)
             case _:
-                found = merge(self._universe, state, regions.steps)
+                found = merge(self._universe, state, regions.steps, self._detours + regions.detours)
                 found = replace(found, conflicts=self._apart) if self._apart else found
                 self._settle(found, len(state))
         return None
@@ -128,6 +132,7 @@ class Session:
             again = held(self._asked, found, self._problem.environment)
             if _kept(again) != _kept(self._asked):
                 self._again += 1
+                self._detours += 1
                 self._begin_anew(again)
                 return
         self._outcome = found

@@ -31,6 +31,7 @@ def may_move(found: Resolution, parts: int) -> bool:
     """Whether a lock of what was *found* in so many *parts* might become another one when it is locked again.
 
     The next one begins with the splits that are written down, each of which is one region then. Where other
-    parts than these were solved, and some of them turned out to be alike, it may find its way elsewhere.
+    parts than these were solved, and some of them turned out to be alike, it may find its way elsewhere; but
+    not where nothing was in the way.
     """
-    return parts > 1 and parts != len(found.splits)
+    return found.detours > 0 and parts > 1 and parts != len(found.splits)
