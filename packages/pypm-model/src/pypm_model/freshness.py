@@ -322,6 +322,12 @@ def _stale_tables(
 _leading_name = pattern(r"[a-z0-9-]*")
 
 
+def leading_name(text: str) -> NormalizedName:
+    """The name that the text of a requirement (`ask_text`) begins with."""
+    match = _leading_name.match(text)
+    return NormalizedName(match[0] if match else text)
+
+
 def _stale_table(
     member: NormalizedName,
     file: str,
@@ -350,6 +356,5 @@ def _stale_table(
 def _by_name(texts: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for text in sorted(texts):
-        match = _leading_name.match(text)
-        found.setdefault(match[0] if match else text, []).append(text)
+        found.setdefault(leading_name(text), []).append(text)
     return found

@@ -79,15 +79,10 @@ class Problem:
         self.members = {member.name: member for member in sorted(request.members, key=lambda m: m.name)}
         self.overrides = _by_name(request.overrides)
         self.constraints = _by_name(request.constraints)
-        own = {name: requires_python(m.requires_python) for name, m in self.members.items()}
-        others = [own[name] for name in own if name != ROOT]
-        if ROOT in own and not self.members[ROOT].requires_python and others:
-            own[ROOT] = any_of(others)
+        own = pythons_of({name: member.requires_python for name, member in self.members.items()})
         self.pythons = own
         self.items = self._items(own)
-        covered = any_of(own.values()) if own else TRUE
-        if request.environments:
-            covered = both(covered, any_of(parse(marker) for marker in request.environments))
+        covered = environment_of(own.values(), request.environments)
         self.environment: Diagram = covered
         """Without the choices members, extras and groups leave."""
         self._excluded = self._exclusions()
@@ -401,6 +396,23 @@ class Problem:
     def _note_pins(self, requirement: Requirement, where: Diagram) -> None:
         for version in exact_pins(requirement.specifier):
             self.exact.setdefault(requirement.name, []).append((version, where))
+
+
+def pythons_of(ranges: Mapping[NormalizedName, str]) -> dict[NormalizedName, Diagram]:
+    """The Pythons of each member by its range, upper bounds included: those of the others for a root that
+    states none."""
+    own = {name: requires_python(text) for name, text in ranges.items()}
+    others = [own[name] for name in own if name != ROOT]
+    if ROOT in own and not ranges[ROOT] and others:
+        own[ROOT] = any_of(others)
+    return own
+
+
+def environment_of(pythons: Iterable[Diagram], environments: Iterable[str]) -> Diagram:
+    """All that is locked for, on the *pythons* of the members."""
+    own, asked = list(pythons), list(environments)
+    covered = any_of(own) if own else TRUE
+    return both(covered, any_of(map(parse, asked))) if asked else covered
 
 
 def flag_name(key: ItemKey) -> str:

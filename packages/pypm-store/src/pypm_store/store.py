@@ -12,6 +12,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/recipes/                       what syncs put in, to be done again (names trees)
     v1/blueprints/                    how environments are made anew without looking closer
     v1/answers/                       what resolutions gave, while the indexes' pages stay the same
+    v1/resolved/                      which locks came out of a resolution, by a digest of their text
     v1/interpreters/                  what interpreters said of themselves (`pypm_env.probe`)
     v1/locks/                         one small file per thing being made
     v1/meta-3.sqlite                  what indexes said (`pypm_store.metadata_cache`)

@@ -26,6 +26,7 @@ from pypm_model.digests import of_text
 from pypm_model.errors import PypmError
 from pypm_model.events import Event, Finished, Listener, Started, Warned
 from pypm_model.facts import DirectKey, ListingKey
+from pypm_model.later import later
 from pypm_model.locks import LockSettings
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
@@ -33,8 +34,11 @@ from pypm_store.atomic import make_room
 from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pypm.ops import incremental
     from pypm.ops.old_lock import OldLock
     from pypm.ops.tools import Tools
+else:
+    incremental = later("pypm.ops.incremental")
 
 FOLDER = "answers"
 """In the store."""
@@ -108,11 +112,12 @@ def note(tools: Tools, place: Path, text: str) -> None:
 
 
 def forget(tools: Tools) -> None:
-    """Forgets all answers: what some of them came from has turned out to be wrong."""
-    folder = tools.store.path / FOLDER
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            (folder / name).unlink(missing_ok=True)
+    """Forgets all answers, and which locks were resolved: what some of them came from has turned out to be
+    wrong."""
+    for folder in (tools.store.path / FOLDER, tools.store.path / incremental.FOLDER):
+        with suppress(OSError):
+            for name in os.listdir(folder):
+                (folder / name).unlink(missing_ok=True)
 
 
 class Heard:

@@ -27,18 +27,22 @@ def complete(
     known: Mapping[str, Artifact],
 ) -> Lock:
     """*resolution* as a lock: with every file that a covered environment can use, and the manifests.
-    *known* are files of old locks by digest."""
+    *known* are files of old locks by digest. What has its files or its manifest already is as it was locked
+    before, and stays so."""
     region = covered(request)
     usable = tools.retained.usable(region)
     wanted = [
         (package.name, package.version, package.source.index)
         for package in resolution.packages
-        if isinstance(package.source, IndexSource)
+        if isinstance(package.source, IndexSource) and not package.files
     ]
     files = tools.catalog.all_files(wanted)
     members = {member.name: member for member in request.members}
     packages = []
     for package in resolution.packages:
+        if package.files or package.manifest is not None:
+            packages.append(package)
+            continue
         match package.source:
             case IndexSource(index):
                 found = files[package.name, package.version, index]

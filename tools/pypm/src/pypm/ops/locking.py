@@ -37,9 +37,12 @@ from pypm_workspace.configuration import StatedMetadata, Written
 from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pypm.ops import answers
+    from pypm.ops import answers, incremental
+    from pypm.ops.incremental import Edit
+    from pypm_model.facts import Fact
 else:
     answers = later("pypm.ops.answers")
+    incremental = later("pypm.ops.incremental")
 
 _BOUNDS = Origin(ROOT, LOCK, "bounds")
 """Whose constraint a bound of `Locking` is: nothing in a manifest."""
@@ -100,8 +103,10 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     plain = request_of(tools, workspace, old.first)
     settings = settings_of(plain, more_settings(workspace))
     reasons: tuple[Stale, ...] = ()
+    edits: tuple[Stale, ...] = ()
     if old.lock is not None:
-        reasons = (*stale(old.lock, plain, settings), *stale_folders(workspace.root, old.lock))
+        edits = stale(old.lock, plain, settings)
+        reasons = (*edits, *stale_folders(workspace.root, old.lock))
     asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits or how.bounds
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
@@ -138,14 +143,34 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     made = None if place is None else answers.recall(tools, place)
     if made is not None:
         return Locked(read(made), made, old.first, text, reasons)
+    edit = None
+    if not (anew or how.prefer or how.preferences or how.commits or how.bounds) and old.is_plain:
+        edit = incremental.Edit(old.parents[0], edits, request) if edits and edits == reasons else None
     with answers.heard(tools) as heard:
-        new = resolved(tools, workspace, request, settings, old, anew, how.commits)
+        new = None
+        if edit is not None and text is not None and incremental.is_resolved(tools, text):
+            new = _extended(tools, edit, settings, old)
+        if new is None:
+            new = resolved(tools, workspace, request, settings, old, anew, how.commits, edit)
     made = write(new, tools.retained.written)
-    if place is not None and not heard.has_warned:
-        answers.note(tools, place, made)
+    if not heard.has_warned:
+        # What was warned of is to be warned of again, the next time.
+        incremental.note_resolved(tools, made)
+        if place is not None:
+            answers.note(tools, place, made)
     if old.amid_merge:
         remember(tools.world, workspace, made)
     return Locked(new, made, old.first, text, reasons)
+
+
+def _extended(tools: Tools, edit: Edit, settings: LockSettings, old: OldLock) -> Lock | None:
+    """The lock there is, with *edit*; None if everything has to be resolved for it."""
+    tools.catalog.keep_commits(old.commits(), anew=())
+    resolution = incremental.extended(tools, edit)
+    if resolution is None:
+        return None
+    made = complete(resolution, edit.request, settings, tools, old.files)
+    return kept_spelling(edit.lock, with_publishers(tools, made, old.parents, kept=edit.lock))
 
 
 def _check_environments(tools: Tools, workspace: Workspace, request: Request) -> None:
@@ -173,9 +198,11 @@ def resolved(
     old: OldLock,
     anew: Collection[NormalizedName] = (),
     given: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = (),
+    edit: Edit | None = None,
 ) -> Lock:
     """The lock that *request* gives, with branches at the commits *given* or where the old one has them, but
-    for those of the names *anew*. Only where nothing fits that way are they looked at again."""
+    for those of the names *anew*. Only where nothing fits that way are they looked at again. Where *edit* is
+    all there is to it, what is locked is not moved if it is right (`incremental.confirmed`)."""
     from pypm.ops.asked import recall, remember
     from pypm.ops.resolving import CannotResolve, resolve
 
@@ -184,8 +211,9 @@ def resolved(
         retained.keys = retained.remembered = recall(tools.world, workspace.root)
 
     def answer() -> Resolution:
+        facts: list[Fact] = []
         try:
-            return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
+            found = resolve(request, tools.catalog, workspace.place, tools.world.listener, retained, facts)
         except CannotResolve as error:
             if not workspace.settings.of_uv:
                 raise
@@ -194,6 +222,7 @@ def resolved(
             told = replace(error, hints=tuple(map(in_uvs_words, error.hints)))
             told.askers = error.askers
             raise told from None
+        return found if edit is None else incremental.confirmed(tools, edit, found, facts)
 
     commits = {**old.commits(anew), **dict(given)}
     tools.catalog.keep_commits(commits, anew=anew)

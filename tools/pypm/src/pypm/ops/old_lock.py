@@ -56,6 +56,11 @@ class OldLock:
     pins_of: Callable[[Lock], Pins] = field(default=pins_of, compare=False, repr=False)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is what its file holds, and nothing that a merge has a part in."""
+        return self.lock is not None and not (self.is_merge or self.amid_merge or self.salvaged)
+
+    @property
     def first(self) -> Lock | None:
         """What a new lock is compared with."""
         return self.parents[0] if self.parents else None

@@ -25,9 +25,10 @@ class Documents:
     reasons: tuple[str, ...] = ()
 
 
-def with_publishers(tools: Tools, lock: Lock, old: Iterable[Lock]) -> Lock:
+def with_publishers(tools: Tools, lock: Lock, old: Iterable[Lock], kept: Lock | None = None) -> Lock:
     """*lock* with the publishers that an *old* lock has of the same release, or its index. What cannot be
-    asked now is left out with a warning; that a package has another publisher than before is warned of."""
+    asked now is left out with a warning; that a package has another publisher than before is warned of.
+    Of releases that are in *kept* nobody is asked."""
     before: dict[Release, tuple[Publisher, ...]] = {}
     by_name: dict[str, list[LockedPackage]] = {}
     for each in old:
@@ -35,12 +36,11 @@ def with_publishers(tools: Tools, lock: Lock, old: Iterable[Lock]) -> Lock:
             if package.publishers:
                 before.setdefault((package.name, package.version, package.source), package.publishers)
                 by_name.setdefault(package.name, []).append(package)
+    settled = before.keys() | (set() if kept is None else set(map(_release, kept.packages)))
     unknown = [
         package
         for package in lock.packages
-        if isinstance(package.source, IndexSource)
-        and package.files
-        and (package.name, package.version, package.source) not in before
+        if isinstance(package.source, IndexSource) and package.files and _release(package) not in settled
     ]
     asked = _asked(tools, unknown)
     known = {**before, **asked}

@@ -117,10 +117,11 @@ def resolve(
     place: Locate,
     listener: Listener,
     retained: Retained | None = None,
+    facts: list[Fact] | None = None,
 ) -> Resolution:
     """The answer to *request*, checked. Raises `CannotResolve`, `ResolutionUndecided`,
-    `UnsoundResolution`, and what the index raises."""
-    facts: list[Fact] = []
+    `UnsoundResolution`, and what the index raises. What it says is added to *facts*."""
+    facts = [] if facts is None else facts
     listener(Started("resolve"))
     try:
         session = Session(request)
@@ -141,14 +142,29 @@ def resolve(
         case Undecided(steps, names):
             raise ResolutionUndecided(steps, names)
         case Resolution():
-            violations = verify(request, state, facts)
-            if violations:
-                raise UnsoundResolution(tuple(str(v) for v in violations))
+            _verify(request, state, facts)
             for warning in state.warnings:
                 listener(Warned("resolution", warning))
             if retained is not None:
                 retained.learn(state, facts)
             return state
+
+
+def attempt(request: Request, catalog: Catalog) -> tuple[Resolution | None, list[Fact]]:
+    """The answer to *request*, checked, or None if there is none, and what the catalog said. Raises
+    `UnsoundResolution`, and what the index raises."""
+    facts: list[Fact] = []
+    state = run(Session(request), catalog, facts)
+    if not isinstance(state, Resolution):
+        return None, facts
+    _verify(request, state, facts)
+    return state, facts
+
+
+def _verify(request: Request, resolution: Resolution, facts: Iterable[Fact]) -> None:
+    violations = verify(request, resolution, facts)
+    if violations:
+        raise UnsoundResolution(tuple(str(violation) for violation in violations))
 
 
 def run(session: Session, catalog: Catalog, facts: list[Fact]) -> Outcome:
