@@ -160,7 +160,7 @@ ASKED += [("--frozen", "a requirement"), ("--frozen", "another lock"), ("--link-
 def test_with_and_without_a_recipe_a_sync_does_the_same(stage: Stage, change: str, arguments: str) -> None:
     outcomes = []
     draw(stage, arguments)
-    assert recipes(stage) and len(blueprints(stage)) == ("farm" not in arguments)
+    assert recipes(stage) and len(blueprints(stage)) == 1
     kept, store = stage.folder / "kept", stage.folder.parent / "store"
     shutil.copytree(stage.root, kept, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
     (v1,) = stage.folder.rglob("v1")

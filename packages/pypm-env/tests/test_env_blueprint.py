@@ -88,10 +88,14 @@ def seen(venv: Path) -> dict[str, object]:
     return found
 
 
-def test_it_is_what_apply_makes(bench: Bench) -> None:
+MODES = pytest.mark.parametrize("mode", ["auto", "farm"])
+
+
+@MODES
+def test_it_is_what_apply_makes(bench: Bench, mode: LinkMode) -> None:
     dists = everything(bench)
-    bench.sync(*dists, prompt="here")
-    how = drawn(bench, *dists)
+    bench.sync(*dists, link_mode=mode, prompt="here")
+    how = drawn(bench, *dists, mode=mode)
     assert how is not None
     first, before = seen(bench.venv), bench.store.path / "leases"
     leases = {path.name: path.read_bytes() for path in before.iterdir()}
@@ -104,20 +108,21 @@ def test_it_is_what_apply_makes(bench: Bench) -> None:
     assert {path.name: path.read_bytes() for path in before.iterdir()} == leases
     assert list(bench.venv.parent.iterdir()) == [bench.venv]
     # And `pypm` takes it for its own, with nothing to do.
-    assert plan(Wanted(bench.interpreter, dists, "auto"), inspect(bench.venv)).is_empty
+    assert plan(Wanted(bench.interpreter, dists, mode), inspect(bench.venv)).is_empty
     done = subprocess.run([str(bench.venv / "bin" / "acme-py")], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
 
 
-def test_elsewhere_scripts_and_records_name_the_other_place(bench: Bench) -> None:
+@MODES
+def test_elsewhere_scripts_and_records_name_the_other_place(bench: Bench, mode: LinkMode) -> None:
     dists = everything(bench)
-    how = drawn(bench, *dists)
+    how = drawn(bench, *dists, mode=mode)
     assert how is not None
     other = replace_place(bench)
-    make(how, str(bench.store.path), str(other.venv))
+    make(how, str(other.store.path), str(other.venv))
     first = seen(other.venv)
     shutil.rmtree(other.venv)
-    other.sync(*dists, prompt="here")
+    other.sync(*dists, link_mode=mode, prompt="here")
     assert seen(other.venv) == first
     assert str(other.venv) in (other.venv / "bin" / "acme").read_text()
 
@@ -131,19 +136,19 @@ def replace_place(bench: Bench) -> Bench:
     return type(bench)(folder, bench.interpreter)
 
 
-@pytest.mark.parametrize("case", ["farm", "copy", "editable", "shared", "not compiled", "gone"])
+@pytest.mark.parametrize("case", ["copy", "editable", "shared", "farm", "not compiled", "gone"])
 def test_what_takes_more_has_no_blueprint(bench: Bench, case: str) -> None:
     acme = bench.wheel("acme", files={"acme/__init__.py": ""})
     bench.compile(acme)
     assert drawn(bench, acme) is not None
-    if case in ("farm", "copy"):
-        assert drawn(bench, acme, mode="farm" if case == "farm" else "copy") is None
+    if case == "copy":
+        assert drawn(bench, acme, mode="copy") is None
     elif case == "editable":
         assert drawn(bench, acme, bench.editable("member", str(bench.folder))) is None
-    elif case == "shared":
+    elif case in ("shared", "farm"):
         again = bench.wheel("again", files={"acme/__init__.py": ""})
         bench.compile(again)
-        assert drawn(bench, acme, again) is None
+        assert drawn(bench, acme, again, mode="farm" if case == "farm" else "auto") is None
     elif case == "not compiled":
         assert drawn(bench, acme, bench.wheel("late", files={"late.py": ""})) is None
     else:

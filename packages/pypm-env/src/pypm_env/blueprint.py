@@ -7,10 +7,14 @@ Reads trees; writes nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pypm_env.contests import PathTaken
 from pypm_env.dists import InstalledDist, Wanted, WantedDist
+from pypm_env.farm import SAYS, TOLD, contents_of, part_of
+from pypm_env.farm_layout import lay_out
 from pypm_env.from_blueprint import PLACE
 from pypm_env.launchers import LONGEST_SHEBANG, shebang_line
 from pypm_env.placing import Extra, Target, extras, info_files, not_linked, record_text, target_of
@@ -20,9 +24,10 @@ from pypm_env.venv import skeleton
 from pypm_store.tree import Tree, is_compiled, read_tree
 
 if TYPE_CHECKING:
-    from pypm_env.from_blueprint import Blueprint, Part, Record, Written
+    from pypm_env.from_blueprint import Blueprint, Farmed, Part, Record, Written
     from pypm_store.store import Store
 
+_MODES = ("auto", "hardlink", "farm")
 _TIME = 7_000_000_000_000_000_000
 """Stands for the time of site-packages in the record, with n more for that of the n-th RECORD (year 2191)."""
 _TIMES = re.compile(r"\b7000000000000(\d{6})\b")
@@ -34,12 +39,16 @@ class _NoSuchRow(Exception):
     """A file that names the place is not in RECORD where it should be."""
 
 
+class _Shared(Exception):
+    """Several distributions have a file of one name, which is to be told."""
+
+
 def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -> Blueprint | None:
     """How to make *wanted* anywhere, out of the trees in *store*; None if it takes more than links and files:
     another link mode, editable members, paths that several own, trees that are gone or not compiled yet."""
     interpreter, place = wanted.interpreter, Path(PLACE.decode())
-    is_linked = wanted.link_mode in ("auto", "hardlink") and not any(dist.editable for dist in wanted.dists)
-    if interpreter.is_windows or not is_linked or len(wanted.dists) > _MOST:
+    is_linked = wanted.link_mode in _MODES and not any(dist.editable for dist in wanted.dists)
+    if interpreter.is_windows or not is_linked or not 0 < len(wanted.dists) <= _MOST:
         return None
     trees: list[tuple[WantedDist, Tree]] = []
     for dist in wanted.dists:
@@ -51,20 +60,26 @@ def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -
     trees.sort(key=lambda one: -len(one[1].files))
     target = target_of(place, place, interpreter)
     site = interpreter.layout.site_packages
+    is_farm = wanted.link_mode == "farm"
     try:
-        parts = tuple([_part(dist, tree, target, site) for dist, tree in trees])
-    except _NoSuchRow:
+        if is_farm:
+            parts = _farm(trees, target, site, interpreter.cache_tag)
+        else:
+            parts = [_part(*one, target, site) for one in trees]
+    except (_NoSuchRow, _Shared, PathTaken):
         return None
     frame = skeleton(interpreter, final=place, pypm_version=pypm_version, prompt=prompt)
     rooms = dict.fromkeys(frame.folders)
-    paths = [*(path for _, path in frame.links), *(path for path, _ in frame.files)]
-    for (_, _, left_out, written, others, _), (_, tree) in zip(parts, trees, strict=True):
+    files = [*frame.files, (f"{site}/{TOLD}", SAYS)] if is_farm else frame.files
+    paths = [*(path for _, path in frame.links), *(path for path, _ in files)]
+    for (_, _, left_out, written, others, _, farmed), (_, tree) in zip(parts, trees, strict=True):
         own = [*(path for path, _, _ in written), *(path for _, path in others)]
         rooms.update(dict.fromkeys(folder for path in own for folder in _folders(path)))
-        paths += own
-        paths += [f"{site}/{path}" for path in tree.files if path not in left_out]
+        linked = [path for path in tree.files if path not in left_out] if farmed is None else farmed[1]
+        paths += [*own, *(f"{site}/{path}" for path in linked)]
     infos = [f"{site}/{tree.info}" for _, tree in trees]
     rooms = {folder: None for folder in rooms if folder not in infos}
+    # Nothing twice, and nothing behind a link.
     if len(set(paths)) < len(paths) or not rooms.keys().isdisjoint(paths):
         return None
     return (
@@ -73,23 +88,55 @@ def blueprint(wanted: Wanted, store: Store, *, pypm_version: str, prompt: str) -
         interpreter.cache_tag,
         tuple(rooms),
         frame.links,
-        tuple([(path, False, _bytes(text)) for path, text in frame.files]),
-        parts,
+        tuple([(path, False, _bytes(text)) for path, text in files]),
+        tuple(parts),
         _state(wanted, trees, site),
     )
 
 
 def _part(dist: WantedDist, tree: Tree, target: Target, site: str) -> Part:
     found = extras(tree, target)
-    skip = len(target.up) + 1
-    ours = [extra for extra in found if extra.content is not None]
-    written: list[Written] = [(extra.path[skip:], True, extra.content or b"") for extra in ours]
-    for name, content in info_files(dist.requested, dist.direct_url):
-        written.append((f"{site}/{tree.info}/{name}", False, content))
-    others = [(extra.source, extra.path[skip:]) for extra in found if extra.content is None]
     left_out = not_linked(tree, "")
-    record = _record(tree, record_text(tree, dist, found, left_out), ours)
-    return (tree.root.name, tree.info, left_out, tuple(written), tuple(others), record)
+    own = [(f"{tree.info}/{name}", text) for name, text in info_files(dist.requested, dist.direct_url)]
+    return _told(tree, found, own, record_text(tree, dist, found, left_out), left_out, None, target, site)
+
+
+def _farm(trees: Sequence[tuple[WantedDist, Tree]], target: Target, site: str, cache_tag: str) -> list[Part]:
+    """Raises `PathTaken` and `_Shared`."""
+    laid = [part_of(dist, tree, target.layout) for dist, tree in trees]
+    layout = lay_out(laid)
+    if layout.shared:
+        raise _Shared
+    parts = []
+    for part in laid:
+        put = contents_of(part, layout.shapes[part.name], {}, target, cache_tag)
+        (_, record), *own = put.written
+        caches = dict.fromkeys([path.rpartition("/")[0] for path in put.bytecode])
+        folders = dict.fromkeys([*put.info_folders, *put.folders, *caches])
+        links = (*put.info_links, *put.whole, *put.files, *put.bytecode)
+        text = record.decode("utf-8", "surrogateescape")
+        tree, nothing = part.tree, frozenset[str]()
+        parts.append(_told(tree, put.others, own, text, nothing, (tuple(folders), links), target, site))
+    return parts
+
+
+def _told(
+    tree: Tree,
+    others: Sequence[Extra],
+    own: Sequence[tuple[str, bytes]],
+    record: str,
+    left_out: frozenset[str],
+    farmed: Farmed | None,
+    target: Target,
+    site: str,
+) -> Part:
+    skip = len(target.up) + 1
+    ours = [extra for extra in others if extra.content is not None]
+    written: list[Written] = [(extra.path[skip:], True, extra.content or b"") for extra in ours]
+    written += [(f"{site}/{path}", False, content) for path, content in own]
+    linked = [(extra.source, extra.path[skip:]) for extra in others if extra.content is None]
+    rows = _record(tree, record, ours)
+    return (tree.root.name, tree.info, left_out, tuple(written), tuple(linked), rows, farmed)
 
 
 def _record(tree: Tree, text: str, ours: list[Extra]) -> Record:

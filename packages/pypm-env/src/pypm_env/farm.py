@@ -15,7 +15,7 @@ from pypm_env.farm_layout import Layout, Part, Shape, lay_out
 from pypm_env.interpreters import Layout as Places
 from pypm_env.outline import NAME as OUTLINE
 from pypm_env.outline import outline
-from pypm_env.placing import Target, extras, info_files, not_linked, path_line
+from pypm_env.placing import Extra, Target, extras, info_files, not_linked, path_line
 from pypm_env.record_file import Row, read_rows, row_of, write_rows
 from pypm_model.events import Advanced, Listener, Warned
 from pypm_model.names import NormalizedName
@@ -30,7 +30,7 @@ from pypm_store.tree_check import is_sound
 TOLD = "_pypm_farm.txt"
 """A file that says what the links are. It is no distribution's: an uninstaller that sees nothing but files it
 may remove would take all of site-packages."""
-_TOLD = (
+SAYS = (
     "The packages here are symbolic links into pypm's store, which all environments on this machine share.\n"
     "Edit nothing behind them; `pypm sync --link-mode copy` makes an environment that is yours to change.\n"
 )
@@ -86,19 +86,19 @@ def link_farm(
     `InvalidEntryPoint`, OSError.
     """
     site = str(target.site)
-    parts = [_part(dist, tree, target.layout) for dist, tree in (*puts, *kept)]
+    parts = [part_of(dist, tree, target.layout) for dist, tree in (*puts, *kept)]
     layout = lay_out(parts) if fresh else _layout(parts, {dist.name for dist, _ in puts}, site)
     told = os.path.join(site, TOLD)
     if not os.path.exists(told):
-        write_anew(told, _TOLD.encode())
+        write_anew(told, SAYS.encode())
     farmed = Farmed()
     # The largest first, so that both workers end together.
     parts[: len(puts)] = sorted(parts[: len(puts)], key=lambda part: -len(part.tree.files))
     unsound: list[int] = []
 
     def put(part: Part) -> _Answer:
-        one = _Put(part, layout.shapes[part.name], layout.shared, target, way, cache_tag, made, fresh)
-        return one.put()
+        contents = contents_of(part, layout.shapes[part.name], layout.shared, target, cache_tag)
+        return _Put(part, target, way, made, fresh).put(contents)
 
     def work(number: int) -> _Answer | None:
         part = parts[number]
@@ -131,7 +131,8 @@ _Answer = tuple[int, str, int, int, list[str]]
 where something was."""
 
 
-def _part(dist: WantedDist, tree: Tree, places: Places) -> Part:
+def part_of(dist: WantedDist, tree: Tree, places: Places) -> Part:
+    """*dist* as it is laid out. Its tree is read if nothing else says what is in it."""
     inside = f"{places.site_packages}/"
     names = (f"lib/{name[6:]}" if name.startswith("lib64/") else name for name in tree.data)
     beside = tuple(name[len(inside) :] for name in names if name.startswith(inside))
@@ -176,61 +177,112 @@ def _with_parents(folders: Iterable[str], info: str) -> list[str]:
     return list(found)
 
 
+@record
+class Contents:
+    """All that one distribution puts into an environment, paths relative to site-packages. What is a link
+    leads to the same path in the tree."""
+
+    others: Sequence[Extra]
+    written: Sequence[tuple[str, bytes]]
+    """(path, content) of files in .dist-info, RECORD first."""
+    info_folders: Sequence[str]
+    info_links: Sequence[str]
+    folders: Sequence[str]
+    whole: Sequence[str]
+    """Folders that are links."""
+    files: Sequence[str]
+    bytecode: Sequence[str]
+    """Of modules that are linked one by one: what the store has. Folders have theirs with them."""
+
+
+def contents_of(
+    part: Part, shape: Shape, shared: Mapping[str, Sequence[NormalizedName]], target: Target, cache_tag: str
+) -> Contents:
+    """What *part* puts in, as *shape* has it; of *shared* files the last owner's is linked.
+
+    Raises `InvalidEntryPoint`, `ProtectedPath`, OSError."""
+    tree, info = part.tree, part.tree.info
+    others = extras(tree, target)
+    own = list(info_files(part.dist.requested, part.dist.direct_url))
+    if part.outline.top_level:
+        own.append(("top_level.txt", "".join(f"{name}\n" for name in part.outline.top_level).encode()))
+    linked = [row for row in part.outline.rows if row.path.startswith(info + "/")]
+    linked = [row for row in linked if row.path not in part.left_out]
+    rows = [*_rows(part, shape), *linked, *(extra.row for extra in others)]
+    rows += [row_of(f"{info}/{name}", content) for name, content in own]
+    rows.append(Row(f"{info}/RECORD"))
+    inner = _with_parents(dict.fromkeys(row.path.rpartition("/")[0] for row in linked), info)
+    mine = [path for path in shape.files if shared.get(path, (part.name,))[-1] == part.name]
+    return Contents(
+        others,
+        [
+            (f"{info}/RECORD", write_rows(rows).encode("utf-8", "surrogateescape")),
+            *((f"{info}/{name}", content) for name, content in own),
+        ],
+        [info, *inner],
+        [row.path for row in linked],
+        shape.folders,
+        shape.whole,
+        mine,
+        _bytecode(tree, mine, shared, cache_tag),
+    )
+
+
+def _rows(part: Part, shape: Shape) -> list[Row]:
+    """Of the links in site-packages."""
+    rows = [Row(path) for path in shape.whole]
+    if not shape.files:
+        return rows
+    known = {row.path: row for row in part.outline.rows}
+    if any(path not in known for path in shape.files):
+        text = (part.tree.site / part.tree.info / "RECORD").read_bytes().decode("utf-8", "surrogateescape")
+        known = {row.path: row for row in read_rows(text)}
+    return rows + [known.get(path, Row(path)) for path in shape.files]
+
+
+def _bytecode(
+    tree: Tree, files: Sequence[str], shared: Mapping[str, Sequence[NormalizedName]], cache_tag: str
+) -> list[str]:
+    modules = {path[:-3] for path in files if path.endswith(".py") and path not in shared}
+    if not modules or not cache_tag:
+        return []
+    ending = f".{cache_tag}.pyc"
+    found = []
+    for path in bytecode(tree, cache_tag):
+        folder, _, name = path.rpartition("/")
+        above = folder.rpartition("/")[0]
+        module = f"{above}/{name.removesuffix(ending)}" if above else name.removesuffix(ending)
+        if module in modules:
+            found.append(path)
+    return found
+
+
 @record(frozen=False, eq=False)
 class _Put:
     """One distribution being put in."""
 
     part: Part
-    shape: Shape
-    shared: Mapping[str, tuple[NormalizedName, ...]]
     target: Target
     way: Way
-    cache_tag: str
     made: set[str]
     fresh: bool
     links: int = 0
     bytecode: int = 0
     taken: list[str] = field(default_factory=list)
 
-    def put(self) -> _Answer:
+    def put(self, contents: Contents) -> _Answer:
         """Possibly by another process, and possibly once more after it failed there."""
         part, site = self.part, str(self.target.site)
-        tree, info = part.tree, part.tree.info
-        others = extras(tree, self.target)
-        own = list(info_files(part.dist.requested, part.dist.direct_url))
-        if part.outline.top_level:
-            own.append(("top_level.txt", "".join(f"{name}\n" for name in part.outline.top_level).encode()))
+        self._make_folders(contents.info_folders)
         # RECORD first: from here on whatever is put in can be taken out again.
-        linked = [row for row in part.outline.rows if row.path.startswith(info + "/")]
-        linked = [row for row in linked if row.path not in part.left_out]
-        rows = [*self._rows(), *linked, *(extra.row for extra in others)]
-        rows += [row_of(f"{info}/{name}", content) for name, content in own]
-        rows.append(Row(f"{info}/RECORD"))
-        folders = dict.fromkeys(row.path.rpartition("/")[0] for row in linked)
-        self._make_folders([info, *_with_parents(folders, info)])
-        record_time = write_anew(f"{site}/{info}/RECORD", write_rows(rows).encode("utf-8", "surrogateescape"))
-        for name, content in own:
-            write_anew(f"{site}/{info}/{name}", content)
-        self._link((row.path for row in linked), folder=False)
-        self._make_folders(self.shape.folders)
-        self._link(self.shape.whole, folder=True)
-        mine = [path for path in self.shape.files if self.shared.get(path, (part.name,))[-1] == part.name]
-        self._link(mine, folder=False)
-        put_extras(others, tree, self.target, self.way, taken=self.taken.append)
-        self._link_bytecode(mine)
-        return record_time, path_line(tree, part.dist)[1], self.links, self.bytecode, self.taken
-
-    def _rows(self) -> list[Row]:
-        """Of the links in site-packages."""
-        rows = [Row(path) for path in self.shape.whole]
-        if not self.shape.files:
-            return rows
-        known = {row.path: row for row in self.part.outline.rows}
-        if any(path not in known for path in self.shape.files):
-            record_file = self.part.tree.site / self.part.tree.info / "RECORD"
-            text = record_file.read_bytes().decode("utf-8", "surrogateescape")
-            known = {row.path: row for row in read_rows(text)}
-        return rows + [known.get(path, Row(path)) for path in self.shape.files]
+        record_time, *_ = [write_anew(f"{site}/{path}", content) for path, content in contents.written]
+        self._link(contents.info_links, folder=False)
+        self._make_folders(contents.folders)
+        self._link(contents.whole, folder=True)
+        self._link(contents.files, folder=False)
+        put_extras(contents.others, part.tree, self.target, self.way, taken=self.taken.append)
+        self._link_bytecode(contents.bytecode)
+        return record_time, path_line(part.tree, part.dist)[1], self.links, self.bytecode, self.taken
 
     def _link(self, paths: Iterable[str], *, folder: bool) -> None:
         site, source = str(self.target.site), f"{self.part.tree.root}{os.sep}site{os.sep}"
@@ -257,20 +309,10 @@ class _Put:
                     os.unlink(path)
         make_folders(str(self.target.site), folders, self.made)
 
-    def _link_bytecode(self, files: Sequence[str]) -> None:
-        """Of modules that are linked one by one: what the store has. Folders have theirs with them."""
-        modules = {path[:-3] for path in files if path.endswith(".py") and path not in self.shared}
-        if not modules or not self.cache_tag:
-            return
+    def _link_bytecode(self, paths: Sequence[str]) -> None:
         site, source = str(self.target.site), str(self.part.tree.site)
-        ending = f".{self.cache_tag}.pyc"
-        for path in bytecode(self.part.tree, self.cache_tag):
-            folder, _, name = path.rpartition("/")
-            above = folder.rpartition("/")[0]
-            module = f"{above}/{name.removesuffix(ending)}" if above else name.removesuffix(ending)
-            if module not in modules:
-                continue
-            make_folders(site, [folder], self.made)
+        for path in paths:
+            make_folders(site, [path.rpartition("/")[0]], self.made)
             try:
                 os.symlink(f"{source}/{path}", f"{site}/{path}")
             except FileExistsError:

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
     """(path below the environment, whether it is executable, content)"""
     Record: TypeAlias = tuple[int, tuple[bytes | tuple[bytes, int], ...]]
     """RECORD: so many bytes of the tree's own; then texts, and rows as (quoted path, number of the file)."""
+    Farmed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+    """Of a farm: real folders, parents first; paths of symbolic links, to the same in the tree."""
     Part: TypeAlias = tuple[
-        str, str, frozenset[str], tuple[Written, ...], tuple[tuple[str, str], ...], Record
+        str, str, frozenset[str], tuple[Written, ...], tuple[tuple[str, str], ...], Record, Farmed | None
     ]
     """A distribution: its tree, its .dist-info folder, files of the tree that are not linked, files that are
-    written, (path below the tree, path below the environment) of what is linked from its other rooms."""
+    written, (path below the tree, path below the environment) of what is linked from its other rooms; and
+    what it is in a farm, if it is one."""
     Blueprint: TypeAlias = tuple[
         int,
         str,
@@ -121,7 +124,7 @@ def _make(blueprint: Blueprint, store: str, place: str) -> None:
         write_new(f"{beside}/{STATE}", content)
         # Of an owner that is not there, should that be the end, a lease means nothing.
         os.makedirs(leases, exist_ok=True)
-        lease = lease_text(place, {part[0] for part in parts}, needs=False)
+        lease = lease_text(place, {part[0] for part in parts}, needs=any(part[6] for part in parts))
         write_atomically(f"{leases}/{lease_name(place)}", lease)
         os.rename(beside, place)
     except BaseException:
@@ -131,7 +134,7 @@ def _make(blueprint: Blueprint, store: str, place: str) -> None:
 
 def _put(part: Part, trees: str, site: str, cache_tag: str, root: str, place: str) -> None:
     """One distribution; the same as `pypm_env.putting` does."""
-    digest, info, left_out, written, others, (head, tail) = part
+    digest, info, left_out, written, others, (head, tail), farmed = part
     tree = f"{trees}/{digest}"
     listed = read_manifest(tree)
     if (
@@ -143,27 +146,19 @@ def _put(part: Part, trees: str, site: str, cache_tag: str, root: str, place: st
     compiled = read_bytecode(tree, cache_tag) if cache_tag and listed.caches else ()
     if compiled is None:
         raise CannotFollow  # it is to be compiled, and that is not our work
-    files = [path for path in listed.files if path not in left_out]
-    caches = dict.fromkeys([path.rpartition("/")[0] for path in compiled])
-    here = os.open(f"{tree}/site", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    there = os.open(site, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _make_folders(listed.folders, there)
-        _make_folders(caches, there)
-        link = os.link
-        for paths in (files, compiled):
-            for path in paths:
-                link(path, path, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
-    finally:
-        os.close(there)
-        os.close(here)
+    if farmed is None:
+        _link([path for path in listed.files if path not in left_out], compiled, listed.folders, tree, site)
+    else:
+        _link_farm(*farmed, tree, site)
     for source, path in others:
         os.link(f"{tree}/{source}", f"{root}/{path}", follow_symlinks=False)
     contents = [content.replace(PLACE, place.encode()) for _, _, content in written]
     for (path, executable, _), content in zip(written, contents, strict=True):
         write_new(f"{root}/{path}", content, _mode(executable))
-    with open(f"{tree}/site/{info}/RECORD", "rb", 0) as file:
-        text = [file.read(head)]
+    text = []
+    if head:
+        with open(f"{tree}/site/{info}/RECORD", "rb", 0) as file:
+            text.append(file.read(head))
     for one in tail:
         if isinstance(one, bytes):
             text.append(one)
@@ -173,6 +168,34 @@ def _put(part: Part, trees: str, site: str, cache_tag: str, root: str, place: st
                 b"%b,%b,%d\n" % (quoted, record_hash(contents[number]).encode(), len(contents[number]))
             )
     write_new(f"{site}/{info}/RECORD", b"".join(text))
+
+
+def _link(
+    files: Iterable[str], compiled: Iterable[str], folders: Iterable[str], tree: str, site: str
+) -> None:
+    caches = dict.fromkeys([path.rpartition("/")[0] for path in compiled])
+    here = os.open(f"{tree}/site", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    there = os.open(site, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _make_folders(folders, there)
+        _make_folders(caches, there)
+        link = os.link
+        for paths in (files, compiled):
+            for path in paths:
+                link(path, path, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
+    finally:
+        os.close(there)
+        os.close(here)
+
+
+def _link_farm(folders: Iterable[str], paths: Iterable[str], tree: str, site: str) -> None:
+    there = os.open(site, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _make_folders(folders, there)
+        for path in paths:
+            os.symlink(f"{tree}/site/{path}", path, dir_fd=there)
+    finally:
+        os.close(there)
 
 
 def _make_folders(folders: Iterable[str], base: int) -> None:
