@@ -40,7 +40,7 @@ Node = tuple[Entry, str]
 _DIRECT = (PathSource, UrlSource, GitSource)
 _ASKS = frozenset(("requirement-added", "requirement-removed", "requirement-changed"))
 _TABLES = frozenset(("table-added", "table-removed"))
-_DEPENDENCIES, _EXTRA, _GROUP = "project.dependencies", "project.optional-dependencies.", "dependency-groups."
+_EXTRA, _GROUP = "project.optional-dependencies.", "dependency-groups."
 
 
 @record
@@ -66,44 +66,51 @@ def rest_of(lock: Lock, reasons: Iterable[Stale], request: Request) -> Rest | No
     before = {package.requires_python for package in lock.packages if package.manifest is not None}
     if before != {member.requires_python for member in request.members}:
         return None
-    members = {member.name: member for member in request.members}
+    touched = _touched(lock, reasons, request)
+    if touched is None:
+        return None
+    changed = {name for names in touched.values() for name in names}
+    if any(package.name in changed and isinstance(package.source, _DIRECT) for package in lock.packages):
+        return None  # what it is like there hangs on all who ask for it
+    left = tuple(_left(member, touched) for member in request.members)
+    return Rest(replace(request, members=left), touched)
+
+
+def _touched(
+    lock: Lock, reasons: Iterable[Stale], request: Request
+) -> dict[ItemKey, frozenset[NormalizedName]] | None:
+    """`Rest.touched`; None if *reasons* are about something else, too."""
+    tables = {key: asks for member in request.members for key, asks in _tables(member)}
+    locked = {package.name for package in lock.packages}
     touched: dict[ItemKey, set[NormalizedName]] = {}
     for reason in reasons:
-        if reason.kind == "member-added" and reason.member:
-            if any(package.name == reason.member for package in lock.packages):
-                return None  # it takes the place of a package
-            member = members[reason.member]
-            touched |= {key: {ask.requirement.name for ask in asks} for key, asks in _tables(member)}
-        elif reason.kind in _ASKS or (reason.kind in _TABLES and reason.table.startswith(_GROUP)):
-            item = _item(reason)
-            if item is None:
-                return None
-            names = touched.setdefault(item, set())
-            if reason.kind in _TABLES:
-                asked = dict(_tables(members[item[0]])).get(item, ())
-                names |= {ask.requirement.name for ask in asked}
-            else:
-                names |= {leading_name(each) for each in (reason.old, reason.new) if each}
-        elif reason.kind != "member-removed":
+        if reason.kind == "member-removed":
+            continue
+        items: list[ItemKey] = []
+        if reason.kind == "member-added" and reason.member not in locked:
+            items = [key for key in tables if key[0] == reason.member]
+        elif reason.kind in _TABLES and reason.table.startswith(_GROUP):
+            items = [_item(reason)]
+        elif reason.kind in _ASKS:
+            named = {leading_name(text) for text in (reason.old, reason.new) if text}
+            touched.setdefault(_item(reason), set()).update(named)
+            continue
+        if not items:
             return None
-    frozen = {key: frozenset(names) for key, names in touched.items()}
-    changed = frozenset().union(*frozen.values())
-    if any(p.name in changed and isinstance(p.source, _DIRECT) for p in lock.packages):
-        return None  # what it is like there hangs on all who ask for it
-    left = tuple(_left(member, frozen) for member in request.members)
-    return Rest(replace(request, members=left), frozen)
+        for key in items:
+            names = {ask.requirement.name for ask in tables.get(key, ())}
+            touched.setdefault(key, set()).update(names)
+    return {key: frozenset(names) for key, names in touched.items()}
 
 
-def _item(reason: Stale) -> ItemKey | None:
-    if not reason.member:
-        return None
-    if reason.table == _DEPENDENCIES:
-        return reason.member, "", ""
+def _item(reason: Stale) -> ItemKey:
+    """What a table of a member's manifest is."""
+    member = NormalizedName(reason.member)
     if reason.table.startswith(_EXTRA):
-        return reason.member, reason.table.removeprefix(_EXTRA), ""
+        return member, reason.table.removeprefix(_EXTRA), ""
     if reason.table.startswith(_GROUP):
-        return reason.member, "", reason.table.removeprefix(_GROUP)
-    return None
+        return member, "", reason.table.removeprefix(_GROUP)
+    return member, "", ""
 
 
 def _tables(member: MemberRequest) -> Iterator[tuple[ItemKey, tuple[Ask, ...]]]:

@@ -149,7 +149,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     with answers.heard(tools) as heard:
         new = None
         if edit is not None and text is not None and incremental.is_resolved(tools, text):
-            new = _extended(tools, edit, settings, old)
+            new, edit = _extended(tools, edit, settings, old), None
         if new is None:
             new = resolved(tools, workspace, request, settings, old, anew, how.commits, edit)
     made = write(new, tools.retained.written)
