@@ -356,6 +356,26 @@ def test_t11_where_an_old_lock_was_parted_decides_nothing(
             assert verify(ask, outcome, universe.facts()) == ()
 
 
+def test_t11_the_versions_of_an_old_lock_make_nothing_impossible() -> None:
+    """p2 2 does not go with p1 on one Python, which parts that Python off. p6 1, which p2 1 needs, is for
+    Windows alone: enough where files are judged for all, and not in that part."""
+    packages: dict[str, dict[str, Release | list[str]]] = {
+        "p1": {"2": ["p2[x]<2; python_version == '3.12' and os_name == 'posix'"]},
+        "p2": {"1": Release(["p6==1; extra == 'y'"], ("x", "y")), "2": Release(["p1[x]>=2"], ("x", "y"))},
+        "p6": {"1": Release(tags=("py3-none-win_amd64",), sdist=False), "3": []},
+    }
+    before, now = request(["p6"]), request(["p6", "p2[y]; sys_platform != 'linux'"])
+    first = Universe(packages).solve(before)
+    assert isinstance(first, Resolution)
+    lock = as_lock(before, first)
+    again = replace(now, preferences=pins_of(lock), preferred_splits=splits_of([lock]))
+    for ask in (now, again):
+        universe = Universe(packages)
+        outcome = universe.solve(ask)
+        assert isinstance(outcome, Resolution)
+        assert verify(ask, outcome, universe.facts()) == ()
+
+
 def test_t8_splits_stay_where_regions_are_cut_otherwise() -> None:
     """At first p4 2 is tried on Windows, and cut away there for what it needs; locked again, the parts are
     there from the start, and Windows is in another one of them."""

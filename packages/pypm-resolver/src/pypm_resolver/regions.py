@@ -154,7 +154,8 @@ class Regions:
                     continue  # nobody installs both: the rest is solved without this region
                 if not markers:
                     impossible = Impossible(region, outcome.proof)
-                    if region.where not in self._around and self._lacks_files(region, outcome.proof):
+                    is_part = region.where != self.problem.where
+                    if is_part and region.where not in self._around and lacks_files(outcome.proof):
                         self._around[region.where] = impossible
                         self._open.append(self._piece)
                     elif self.problem.request.shared_environment:
@@ -312,11 +313,6 @@ class Regions:
                     return self._around[within[0]]
         return None
 
-    def _lacks_files(self, region: Region, proof: Incompatibility) -> bool:
-        """Whether it is for want of files that *region*, a part of all there is, can not be solved."""
-        kinds = {leaf.cause.kind for leaf in leaves(proof) if isinstance(leaf.cause, Barred)}
-        return region.where != self.problem.where and not kinds.isdisjoint(("files", "required"))
-
     def _first_regions(self) -> list[_Piece]:
         where = self.problem.where
         optional = {flag_name(i.key): i.key for i in self.problem.items.values() if i.flag != TRUE}
@@ -394,6 +390,12 @@ def _parted(pieces: list[Diagram], cells: Iterable[Diagram]) -> list[Diagram]:
         parts = [part for piece in pieces for part in (both(piece, cell), minus(piece, cell))]
         pieces = [part for part in parts if part != FALSE]
     return pieces
+
+
+def lacks_files(proof: Incompatibility) -> bool:
+    """Whether it is for want of files, too, that there is no solution."""
+    kinds = {leaf.cause.kind for leaf in leaves(proof) if isinstance(leaf.cause, Barred)}
+    return not kinds.isdisjoint(("files", "required"))
 
 
 def markers_of(proof: Incompatibility) -> list[Diagram]:

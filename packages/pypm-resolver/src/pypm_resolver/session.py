@@ -24,7 +24,7 @@ from pypm_resolver.merge import merge
 from pypm_resolver.prefetch import Prefetch
 from pypm_resolver.problem import Problem
 from pypm_resolver.region import Exhausted
-from pypm_resolver.regions import Exclusive, Impossible, Regions
+from pypm_resolver.regions import Exclusive, Impossible, Regions, lacks_files
 from pypm_resolver.settling import held, may_move
 from pypm_resolver.universe import Universe
 
@@ -112,6 +112,11 @@ class Session:
                 # Where an old lock was parted has nothing to do with why there is no answer.
                 self._detours += 1
                 self._asked = replace(self._asked, preferred_splits=())
+                self._begin_anew(self._asked)
+            case Impossible(proof=proof) if self._asked.preferences and lacks_files(proof):
+                # Nor have its versions: they have parted regions, and files are judged in each.
+                self._detours += 1
+                self._asked = replace(self._asked, preferences=(), preferred_where="")
                 self._begin_anew(self._asked)
             case Impossible(region=region, proof=proof):
                 self._outcome = explain.explain(region, proof)
