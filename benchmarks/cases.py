@@ -38,6 +38,8 @@ from benchmarks.workspaces import (
 FIRST_IMPORT = "import pandas, sklearn, fastapi, boto3"
 ADDED = "tqdm>=4"
 """What the edit of the re-lock cases adds; no workload has it."""
+UNPACKED = ("trees", "built", "envs", "leases", "recipes", "blueprints", "locks")
+"""Folders of pypm's store that hold what came of wheels, or are about it."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class Bench:
     seeds: dict[tuple[str, str, bool], Path] = field(default_factory=dict)
     ready: dict[tuple[str, str], Path] = field(default_factory=dict)
     """Folders with an environment in step with its lock."""
+    unpacked: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    """What `wheels` has made, by workload."""
 
     def fresh(self, what: str) -> Path:
         """A folder that does not exist yet."""
@@ -138,6 +142,34 @@ class Bench:
         )
         self.run("uv", folder, [line], slow=slow)
         return folder / "requirements.txt"
+
+    def wheels(self, workload: Project) -> tuple[Path, Path]:
+        """A folder in which pypm has synced, and one with all wheels of its lock and no more."""
+        if workload.name not in self.unpacked:
+            folder = self.locked("pypm", workload)
+            self.run("pypm", folder, tools.sync("pypm", self.toolbox, workload))
+            wheels = self.fresh("wheels")
+            wheels.mkdir(parents=True)
+            archive = wheels / "wheels.zip"
+            program = self.toolbox.programs["pypm"]
+            self.run("pypm", folder, [(*program, "pypylock", "-q", "--only-wheels", "-o", str(archive))])
+            shutil.unpack_archive(archive, wheels / "here")
+            self.unpacked[workload.name] = folder, wheels / "here"
+        return self.unpacked[workload.name]
+
+    def packed_cache(self) -> Path:
+        """A cache for pypm with all it has in the warm one, but for what it unpacked or made of it."""
+        warm, fresh = self.cache("pypm"), self.fresh("pypm-cache")
+        shutil.copytree(
+            warm,
+            fresh,
+            copy_function=os.link,
+            ignore=lambda folder, names: UNPACKED if Path(folder).name.startswith("v") else (),
+        )
+        for database in (fresh / "v1").glob("*.sqlite*"):
+            database.unlink()
+            shutil.copy2(warm / "v1" / database.name, database)
+        return fresh
 
     def synced(self, tool: str, workload: Workload) -> Path:
         """A folder in which the tool has nothing left to do; the warm cache then holds all it needs, and
@@ -404,6 +436,25 @@ def _install(
     return build
 
 
+def _unpack(workload: Project) -> Callable[[Bench], list[Contender]]:
+    """A new environment from wheels that are on this machine, of which none was ever unpacked."""
+
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(tool: str) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                _, wheels = bench.wheels(workload)
+                folder = bench.locked(tool, workload)
+                cache = bench.packed_cache() if tool == "pypm" else bench.fresh(f"{tool}-cache")
+                lines = tools.unpack(tool, bench.toolbox, workload, wheels)
+                return bench.commands(tool, folder, lines, cache=cache)
+
+            return at_once
+
+        return _contenders(bench, _BOTH, prepare)
+
+    return build
+
+
 def _one_farm(workload: Workload) -> Callable[[Bench], list[Contender]]:
     """An environment of links into the store, where uv makes one of hard links."""
 
@@ -511,19 +562,12 @@ def _bundle(workload: Project, peer: str, ending: str, *options: str) -> Callabl
     *peer*, whose name has the *ending*."""
 
     def build(bench: Bench) -> list[Contender]:
-        folder = bench.locked("pypm", workload)
-        bench.run("pypm", folder, tools.sync("pypm", bench.toolbox, workload))
-        wheels = bench.fresh("wheels")
-        wheels.mkdir(parents=True)
-        archive = wheels / "wheels.zip"
-        program = bench.toolbox.programs["pypm"]
-        bench.run("pypm", folder, [(*program, "pypylock", "-q", "--only-wheels", "-o", str(archive))])
-        shutil.unpack_archive(archive, wheels / "here")
+        folder, wheels = bench.wheels(workload)
 
         def prepare(tool: str) -> Prepare:
             def at_once(at: int) -> list[Command]:
                 file = bench.fresh(f"{tool}-bundle").with_suffix(".tar.gz" if tool == "pypm" else ending)
-                line = tools.pack(tool, bench.toolbox, workload, wheels / "here", file)
+                line = tools.pack(tool, bench.toolbox, workload, wheels, file)
                 more = options if tool == "pypm" else ()
                 return [replace(each, makes=file) for each in bench.commands(tool, folder, [(*line, *more)])]
 
@@ -636,6 +680,7 @@ CASES: tuple[Case, ...] = (
         _install(WEB_PROJECT, first_import=True),
         Bar(0.6),
     ),
+    Case("unpack", "sync, wheels in the cache but none unpacked: web", _unpack(WEB_PROJECT), Bar(0.9)),
     Case("farm-one", "one farm environment, warm cache, locked: web", _one_farm(WEB_PROJECT), Bar(0.2)),
     Case(
         "each-20",

@@ -207,6 +207,19 @@ def each_environment(folder: Path, member: str) -> dict[str, str]:
     return {"UV_PROJECT_ENVIRONMENT": str(folder / "packages" / member / ".venv")}
 
 
+def unpack(tool: str, toolbox: Toolbox, workload: Project, wheels: Path) -> list[tuple[str, ...]]:
+    """Command lines that make ``.venv`` in the folder they run in, and fill it from the *wheels*, of which
+    pypm knows that it has them."""
+    if tool != "uv":
+        return sync(tool, toolbox, workload)
+    program = toolbox.programs[tool]
+    files = sorted(map(str, wheels.glob("*.whl")))
+    return [
+        (*program, "venv", "-q", ".venv"),
+        (*program, "pip", "install", "-q", "-p", ".venv", "--no-deps", "--no-index", *files),
+    ]
+
+
 def sync(
     tool: str, toolbox: Toolbox, workload: Workload, *, compile_bytecode: bool = False
 ) -> list[tuple[str, ...]]:
