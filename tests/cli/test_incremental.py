@@ -72,6 +72,11 @@ def notes_of(stage: Stage) -> list[Path]:
     return found
 
 
+def asked(stage: Stage) -> set[str]:
+    """Names whose pages the index was asked for."""
+    return {seen.path.rstrip("/").rpartition("/")[2] for seen in stage.server.seen("/simple/")}
+
+
 def test_only_what_is_new_is_looked_up(stage: Stage, resolved: list[int]) -> None:
     stage.server.max_age = 0
     locked(stage)
@@ -79,13 +84,11 @@ def test_only_what_is_new_is_looked_up(stage: Stage, resolved: list[int]) -> Non
     make(stage, "d", "1.0")
     stage.server.forget()
     text = locked(stage, "a", "d")
-    pages = {seen.path for seen in stage.server.seen("/simple/")}
-    assert {page.rstrip("/").rpartition("/")[2] for page in pages} == {"d"}
-    assert len(resolved) == 1
+    assert asked(stage) == {"d"} and len(resolved) == 1
     assert "d-1.0" in text and "b-1.0" in text and "b-2.0" not in text
 
 
-def test_the_lock_is_that_of_a_machine_that_resolves_everything(stage: Stage, resolved: list[int]) -> None:
+def test_the_lock_is_that_of_a_machine_that_does_not_know_it(stage: Stage, resolved: list[int]) -> None:
     first = locked(stage)
     make(stage, "b", "1.0", tag="py2-none-any")  # a file more of what is locked
     here = locked(stage, "a", "c")
@@ -93,8 +96,8 @@ def test_the_lock_is_that_of_a_machine_that_resolves_everything(stage: Stage, re
     (stage.root / "pypm.lock").write_text(first)
     for note in notes_of(stage):
         note.unlink()
-    assert locked(stage, "a", "c") == here and len(resolved) == 2
-    assert locked(stage) == first and len(resolved) == 2
+    assert locked(stage, "a", "c", refresh=True) == here
+    assert locked(stage) == first and len(resolved) == 1
 
 
 def test_a_clone_may_have_another_place(stage: Stage, resolved: list[int]) -> None:
@@ -115,13 +118,17 @@ def test_what_goes_needs_no_index(stage: Stage, resolved: list[int]) -> None:
     assert len(resolved) == 1 and "a-1.0" not in text and "b-1.0" in text
 
 
-def test_a_lock_from_elsewhere_is_resolved_once(stage: Stage, resolved: list[int]) -> None:
+def test_a_lock_from_elsewhere_is_checked_once(stage: Stage, resolved: list[int]) -> None:
+    stage.server.max_age = 0
     locked(stage)
     shutil.rmtree(stage.environ["PYPM_CACHE_DIR"])
+    stage.server.forget()
     locked(stage, "a", "c")
-    assert len(resolved) == 2
-    locked(stage)
-    assert len(resolved) == 2
+    assert asked(stage) == {"a", "b", "c"} and len(resolved) == 1
+    stage.server.forget()
+    make(stage, "d", "1.0")
+    locked(stage, "a", "c", "d")
+    assert asked(stage) == {"d"} and len(resolved) == 1
 
 
 def test_what_was_put_together_by_hand_is_healed(stage: Stage, resolved: list[int]) -> None:
@@ -137,11 +144,13 @@ def test_what_was_put_together_by_hand_is_healed(stage: Stage, resolved: list[in
 
 
 def test_what_somebody_else_could_have_noted_is_not_believed(stage: Stage, resolved: list[int]) -> None:
+    stage.server.max_age = 0
     locked(stage)
     for note in notes_of(stage):
         note.chmod(0o666)
+    stage.server.forget()
     locked(stage, "a", "c")
-    assert len(resolved) == 2
+    assert asked(stage) == {"a", "b", "c"}
 
 
 def test_what_was_warned_of_is_warned_of_again(stage: Stage, resolved: list[int]) -> None:
@@ -152,3 +161,29 @@ def test_what_was_warned_of_is_warned_of_again(stage: Stage, resolved: list[int]
         locked(stage, *asks, listener=told.append)
         assert any(isinstance(event, Warned) and "no extra none" in event.message for event in told)
     assert len(resolved) == 2
+
+
+def test_an_index_in_front_is_asked_for_what_is_locked(stage: Stage, resolved: list[int]) -> None:
+    """The lock was made without it; which index serves a name may be another one now."""
+    locked(stage)
+    first = stage.folder / "first"
+    first.mkdir()
+    make_wheel(first, "b", "3.0")
+    (stage.root / "pypm-workspace.toml").write_text(
+        f'[workspace]\n[[index]]\nname = "first"\nurl = "{first.as_uri()}"\n'
+    )
+    text = locked(stage, "a", "c")
+    assert 'version = "3.0"\nsource = { index = "first" }' in text and len(resolved) == 2
+
+
+def test_a_version_that_its_index_has_no_more_is_left_where_the_lock_is_not_known(
+    stage: Stage, resolved: list[int]
+) -> None:
+    make(stage, "b", "2.0")
+    locked(stage)
+    assert stage.server.folder is not None
+    for file in stage.server.folder.glob("b-2.0*"):
+        file.unlink()
+    for note in notes_of(stage):
+        note.unlink()
+    assert "b-1.0" in locked(stage, "a", "c", refresh=True) and len(resolved) == 2

@@ -211,7 +211,7 @@ def member(
     requires: Sequence[str | tuple[str, Source]] = (),
     *,
     extras: Mapping[str, Sequence[str]] | None = None,
-    groups: Mapping[str, Sequence[str]] | None = None,
+    groups: Mapping[str, Sequence[str | tuple[str, Source]]] | None = None,
     python: str = ">=3.11",
     version: str | None = "1.0",
     path: str = "",

@@ -59,9 +59,11 @@ def held(request: Request, lock: Lock) -> Request:
 class Edited:
     """A workspace that is locked, and then asks something else."""
 
-    def __init__(self, packages: Packages, before: Request, now: Request) -> None:
+    def __init__(
+        self, packages: Packages, before: Request, now: Request, universe: Universe | None = None
+    ) -> None:
         self.packages = packages
-        self.universe = Universe(packages)
+        self.universe = universe if universe is not None else Universe(packages)
         first = self.universe.solve(before)
         assert isinstance(first, Resolution)
         self.lock = lock_of(packages, before, first)
@@ -135,6 +137,13 @@ edits = st.tuples(
 )
 
 
+def _unmarked(one: tuple[str, Release | list[str]]) -> tuple[str, Release]:
+    """A version whose requirements hold everywhere."""
+    version, release = one[0], release_of(one[1])
+    requires = [text for text in release.requires if "extra ==" not in text]
+    return version, Release([text.partition(";")[0] for text in requires], release.extras, release.python)
+
+
 def _members(workspace: list[tuple[list[str], list[str], list[str]]]) -> Request:
     return request(
         *(
@@ -174,10 +183,15 @@ def _edited(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-@given(universes, workspaces, edits)
+@given(universes, workspaces, edits, st.booleans())
 def test_t8_what_an_edit_gives_is_what_everything_gives(
-    packages: Packages, workspace: list[tuple[list[str], list[str], list[str]]], edit: tuple[str, int, str]
+    packages: Packages,
+    workspace: list[tuple[list[str], list[str], list[str]]],
+    edit: tuple[str, int, str],
+    is_plain: bool,
 ) -> None:
+    if is_plain:
+        packages = {name: dict(map(_unmarked, found.items())) for name, found in packages.items()}
     before, now = _members(workspace), _members(_edited(workspace, edit))
     if not now.members or isinstance(Universe(packages).solve(before), Unsolvable):
         return
@@ -193,7 +207,8 @@ def test_t8_what_an_edit_gives_is_what_everything_gives(
     again = Universe(packages).solve(held(now, lock))
     assert isinstance(again, Resolution)
     assert edited.text(again) == edited.text(found), "it stays"
-    if not whole.detours:
+    # A requirement of a package that holds nowhere is minded where everything is resolved.
+    if is_plain and not whole.detours:
         assert edited.text(whole) == edited.text(found)
 
 
@@ -358,6 +373,56 @@ def test_an_index_that_is_asked_for_by_name() -> None:
     there = Universe(packages, others={"other": {"a": {"1.0": []}}})
     before = request(member("m", ["a"]), member("n", []))
     now = request(member("m", ["a"]), member("n", [("a", IndexSource("other"))]))
-    edited = Edited(packages, before, now)
-    edited.universe = there
+    edited = Edited(packages, before, now, there)
     assert PYPI in str(edited.lock) and edited.on_top() is None
+
+
+OTHER = IndexSource("other")
+ASKS_TOO = member("n", ["a"])
+FROM_OTHER = member("m", [("a", OTHER)], groups={"dev": [("c", OTHER)]})
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param([member("m", []), ASKS_TOO], id="a requirement goes"),
+        pytest.param([ASKS_TOO], id="the member goes"),
+        pytest.param([member("m", [("a", OTHER)]), ASKS_TOO], id="a group goes"),
+    ],
+)
+def test_where_an_index_is_named_no_more_its_packages_do_not_stay(now: list[MemberRequest]) -> None:
+    packages: Packages = {"a": {"2.0": []}, "c": {"2.0": []}}
+    served = Universe({"a": {"1.0": []}, "c": {"1.0": []}}, others={"other": packages})
+    edited = Edited(packages, request(FROM_OTHER, ASKS_TOO), request(*now), served)
+    assert edited.on_top() is None
+
+
+def test_the_oldest_versions_are_weighed_together() -> None:
+    """What the oldest one is hangs on all that members ask for, and where."""
+    windows = Release(tags=("py3-none-win_amd64",), sdist=False)
+    packages: Packages = {"f": {"1.0": [], "2.0": windows, "4.0": []}}
+    other = member("m", ["f>=2; sys_platform == 'win32'"])
+    before = replace(request(other, member("n", [])), strategy="lowest")
+    edited = Edited(packages, before, replace(request(other, member("n", ["f"])), strategy="lowest"))
+    assert edited.on_top() is None
+
+
+def test_extras_that_bring_something_together_no_more() -> None:
+    packages: Packages = {
+        "c": {"1.0": ["f[x,y]"]},
+        "f": {"1.0": Release(["f[y]; extra == 'x' and extra == 'y'", "h; extra == 'y'"], ("x", "y"))},
+        "h": {"1.0": []},
+    }
+    edited = Edited(packages, request(member("m", ["c"])), request(member("m", ["f[x]"])))
+    assert edited.on_top() is None
+
+
+def test_a_requirement_for_no_python_of_its_member_counts_nowhere() -> None:
+    packages: Packages = {"f": {"1.0": [], "2.0": []}}
+    first = member("m", ["f"])
+    before = request(first, member("n", [], python=">=3.12"))
+    now = request(first, member("n", ["f!=2; python_version < '3.12'"], python=">=3.12"))
+    edited = Edited(packages, before, now)
+    found = edited.on_top()
+    assert found is not None and versions(found) == {"f": ["2.0"]}
+    assert edited.text(found) == edited.text(edited.whole())

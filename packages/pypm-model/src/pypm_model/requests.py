@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_model.requirements import Requirement
@@ -137,3 +139,11 @@ class Request:
     max_steps: int = MAX_STEPS
     """Conflicts and decisions after which the answer is `Undecided`; going through what was learned counts
     too, by how much it is."""
+
+
+def asks_of(request: Request) -> Iterator[Ask]:
+    """Everything that the members of *request* ask for."""
+    for member in request.members:
+        yield from member.dependencies
+        for _, asks in (*member.extras, *member.groups):
+            yield from asks

@@ -16,7 +16,7 @@ such a lock. The lock has to be one that a resolution has made: its edges are be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from pypm_model.dataflow import Edge as Reaching
 from pypm_model.dataflow import fixpoint
@@ -25,8 +25,9 @@ from pypm_model.lock_order import edge_order, package_order
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.markers import FALSE, Diagram, any_of, both, either, implies, parse, text
 from pypm_model.names import NormalizedName
+from pypm_model.patterns import pattern
 from pypm_model.records import record, replace
-from pypm_model.requests import Ask, MemberRequest, Request
+from pypm_model.requests import Ask, MemberRequest, Request, asks_of
 from pypm_model.resolutions import Resolution
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 from pypm_resolver.merge import grouped
@@ -37,6 +38,8 @@ Entry = tuple[NormalizedName, str, Source]
 Node = tuple[Entry, str]
 """An entry of a lock, or one of its extras."""
 
+_OWN_SOURCE = pattern(r" @ (?!member(?:, |$))")
+"""In what a member asks for (`pypm_model.freshness.ask_text`), or several of these."""
 _DIRECT = (PathSource, UrlSource, GitSource)
 _ASKS = frozenset(("requirement-added", "requirement-removed", "requirement-changed"))
 _TABLES = frozenset(("table-added", "table-removed"))
@@ -60,20 +63,24 @@ class Rest:
 
 def rest_of(lock: Lock, reasons: Iterable[Stale], request: Request) -> Rest | None:
     """What *request* asks that *lock* does not answer, where *reasons* are all the differences there are
-    (`pypm_model.freshness.stale`). None if they are not only about what members depend on."""
-    if not request.shared_environment or request.conflicts:
+    (`pypm_model.freshness.stale`). None if they are not only about what members depend on, or if a package is
+    from a source of its own: what serves a name there hangs on all who ask for it."""
+    if not request.shared_environment or request.conflicts or request.strategy != "highest":
+        return None
+    if any(isinstance(package.source, _DIRECT) for package in lock.packages):
         return None
     before = {package.requires_python for package in lock.packages if package.manifest is not None}
     if before != {member.requires_python for member in request.members}:
         return None
+    reasons = tuple(reasons)
     touched = _touched(lock, reasons, request)
-    if touched is None:
+    if touched is None or any(_OWN_SOURCE.search(text) for text in _gone(lock, reasons)):
         return None
-    changed = {name for names in touched.values() for name in names}
-    if any(package.name in changed and isinstance(package.source, _DIRECT) for package in lock.packages):
-        return None  # what it is like there hangs on all who ask for it
-    left = tuple(_left(member, touched) for member in request.members)
-    return Rest(replace(request, members=left), touched)
+    left = replace(request, members=tuple([_left(member, touched) for member in request.members]))
+    coming = [ask.source for ask in asks_of(left) if ask.source is not None]
+    if any(not isinstance(source, MemberSource) for source in coming):
+        return None
+    return Rest(left, touched)
 
 
 def _touched(
@@ -101,6 +108,18 @@ def _touched(
             names = {ask.requirement.name for ask in tables.get(key, ())}
             touched.setdefault(key, set()).update(names)
     return {key: frozenset(names) for key, names in touched.items()}
+
+
+def _gone(lock: Lock, reasons: Iterable[Stale]) -> Iterator[str]:
+    """Texts of what is asked no more."""
+    removed = {reason.member for reason in reasons if reason.kind == "member-removed"}
+    for package in lock.packages:
+        if package.name in removed and package.manifest is not None:
+            manifest = package.manifest
+            yield from manifest.dependencies
+            for _, texts in (*manifest.extras, *manifest.groups):
+                yield from texts
+    yield from (reason.old for reason in reasons)
 
 
 def _item(reason: Stale) -> ItemKey:
@@ -323,9 +342,21 @@ class _Joining:
             for entry in found
             if entry in self.old.entries and not self._is_as_it_was(entry)
         ]
-        # What several extras bring together depends on where they meet, and files that are enough somewhere
-        # need not be where a package is still needed.
-        return not any(len(self._extras(entry)) > 1 or self._may_lack_files(entry) for entry in moved)
+        # Files that are enough somewhere need not be where a package is still needed.
+        return self._do_extras_stay(moved) and not any(map(self._may_lack_files, moved))
+
+    def _do_extras_stay(self, moved: Iterable[Entry]) -> bool:
+        """Whether nothing is different where packages have several extras: what these bring together depends
+        on where they meet, and is kept with the first of them."""
+        several = {entry[0] for entry in self.old.entries if len(self._extras(entry)) > 1}
+        if not several:
+            return True
+        before: list[_Asking] = [*_items(self.old)]
+        before += [(node, self.old.edges(node)) for node in self.old.reach]
+        now: list[_Asking] = [*self.kept.items(), *self.added.items()]
+        now += [(node, side.edges(node)) for side in (self.old, self.new) for node in self.reach]
+        is_moved = any(entry[0] in several for entry in moved)
+        return not is_moved and _asking(before, several) == _asking(now, several)
 
     def _may_lack_files(self, entry: Entry) -> bool:
         """Whether *entry*, which the lock has, may have no file where it is still needed."""
@@ -429,6 +460,14 @@ class _Joining:
                 else:
                     edges.append(Edge(led_to, tuple(sorted(extras)), marker))
         return tuple(sorted(edges, key=edge_order))
+
+
+_Asking = tuple[ItemKey | Node, tuple[Edge, ...]]
+
+
+def _asking(owners: Iterable[_Asking], names: Container[NormalizedName]) -> set[tuple[ItemKey | Node, Edge]]:
+    """Which of *owners* ask for extras of *names*, and how."""
+    return {(owner, edge) for owner, edges in owners for edge in edges if edge.extras and edge.name in names}
 
 
 def _items(side: _Side) -> Iterator[tuple[ItemKey, tuple[Edge, ...]]]:

@@ -129,7 +129,7 @@ class Problem:
                 key,
                 own[key[0]],
                 flag(flag_name(key)) if key in optional else TRUE,
-                tuple(wanted for ask in asks for wanted in self._wanted(ask)),
+                tuple([each for ask in asks for each in self._wanted(ask) if _may_hold(each, own[key[0]])]),
             )
             for key, asks in listed
         }
@@ -396,6 +396,12 @@ class Problem:
     def _note_pins(self, requirement: Requirement, where: Diagram) -> None:
         for version in exact_pins(requirement.specifier):
             self.exact.setdefault(requirement.name, []).append((version, where))
+
+
+def _may_hold(wanted: Wanted, pythons: Diagram) -> bool:
+    """Whether a member that is for *pythons* asks for it anywhere."""
+    marker = wanted.requirement.marker
+    return not marker or not disjoint(parse(marker), pythons)
 
 
 def pythons_of(ranges: Mapping[NormalizedName, str]) -> dict[NormalizedName, Diagram]:

@@ -314,6 +314,9 @@ class _Check:
         listing = self.listings.get((package.name, source.index)) if isinstance(source, IndexSource) else None
         if listing is None:
             return
+        if package.version not in listing.versions:
+            self._say("files", package.name, f"{label} is not on its index any more")
+            return
         bit = 1 << listing.versions.index(package.version)
         build = self.request.build
         wheels = package.name not in build.no_binary and "*" not in build.no_binary

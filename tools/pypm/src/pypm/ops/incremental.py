@@ -1,9 +1,9 @@
 """A lock that fits but for an edit, brought up to date without moving what was not edited (decision 0052).
 
-Where this machine has resolved the lock, which is noted by a digest of its text, only the edit is resolved. A
-lock that comes from elsewhere may have been put together by lines, of what does not go together: there
-everything is resolved, once, and what the edit gives is taken if it stands the check. So both give the same.
-An edit that does more than add to a lock or take from it is resolved with everything else.
+Only the edit is resolved; one that does more than add to a lock or take from it is resolved with everything
+else. The lock's edges are believed where this machine has resolved it, which is noted by a digest of its
+text. One that comes from elsewhere may have been put together by lines, of what does not go together: there
+the outcome is checked by what all its packages say, as a resolution is. So both give the same.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from pypm.ops.tools import Tools
 from pypm_model.digests import of_text
 from pypm_model.errors import PypmError
 from pypm_model.events import Finished, Started, Warned
-from pypm_model.facts import Fact
+from pypm_model.facts import Fact, Key, Listing, ListingKey, Metadata, MetadataKey
 from pypm_model.freshness import Stale
 from pypm_model.later import later
 from pypm_model.locks import Lock
+from pypm_model.markers import TooComplex
+from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_model.requests import Request
+from pypm_model.requests import Request, asks_of
 from pypm_model.resolutions import Resolution
+from pypm_model.sources import GitSource, IndexSource, PathSource, UrlSource
 from pypm_resolver.incremental import joined, rest_of
 from pypm_resolver.verify import verify
 from pypm_store.atomic import make_room
 
 if TYPE_CHECKING:
     from pypm.ops import resolving
-    from pypm_index.catalog import Catalog
-    from pypm_model import lock_soundness
+    from pypm.ops.resolving import Locate
 else:
-    lock_soundness = later("pypm_model.lock_soundness")
     resolving = later("pypm.ops.resolving")
 
 
@@ -45,6 +46,8 @@ class Edit:
     """What is asked now, of a workspace that has a lock."""
 
     lock: Lock
+    text: str
+    """That it was read from."""
     reasons: tuple[Stale, ...]
     """All the differences between the two; at least one."""
     request: Request
@@ -52,38 +55,56 @@ class Edit:
 
 FOLDER = "resolved"
 """In the store."""
+_WARNED = b"warned"
+"""Is noted of a lock in which there is something to warn of: that is to be told each time."""
 _MOST = 64
 """Locks that are remembered on a machine."""
 
 
 def is_resolved(tools: Tools, text: str) -> bool:
-    """Whether *text* is a lock that this machine has resolved, in whatever folder."""
-    return own_content(_place(tools, text), 0) is not None
+    """Whether *text* is a lock that this machine has resolved, or checked, in whatever folder, with these
+    indexes, and there was nothing to warn of."""
+    return _noted(tools, text) == b""
 
 
-def note_resolved(tools: Tools, text: str) -> None:
-    """Remembers that *text* is what resolving has given."""
+def note_resolved(tools: Tools, text: str, *, has_warned: bool = False) -> None:
+    """Remembers that *text* is what resolving has given, or would."""
     place = _place(tools, text)
     with suppress(OSError):
         place.parent.mkdir(exist_ok=True)
         make_room(place.parent, _MOST)
-        keep(place, b"", mode=0o600)
+        keep(place, _WARNED if has_warned else b"", mode=0o600)
+
+
+def _noted(tools: Tools, text: str) -> bytes | None:
+    return own_content(_place(tools, text), len(_WARNED))
 
 
 def _place(tools: Tools, text: str) -> Path:
-    return tools.store.path / FOLDER / of_text(f"{VERSION}\0{text}")[:40]
+    indexes = repr([(index.name, index.url, index.explicit) for index in tools.indexes.all])
+    return tools.store.path / FOLDER / of_text("\0".join((VERSION, indexes, text)))[:40]
 
 
-def extended(tools: Tools, edit: Edit) -> Resolution | None:
+def extended(tools: Tools, edit: Edit, place: Locate) -> Resolution | None:
     """The resolution of what is asked now that has all of the lock that is still needed, as it is, and what
     the edit asks for besides; None if there is none of that kind. Packages that the lock has keep their
-    files. The lock has to be one that this machine has resolved."""
+    files. Raises what the index raises, with the places of those who asked."""
+    lock, request = edit.lock, edit.request
+    noted = _noted(tools, edit.text)
+    rest = rest_of(lock, edit.reasons, request) if noted != _WARNED else None
+    if rest is None:
+        return None
     listener = tools.world.listener
     listener(Started("resolve"))
-    found = _on_top(tools.catalog, edit)
-    if found is None:
+    try:
+        found, facts = resolving.attempt(rest.request, tools.catalog, place) if rest.asks else (None, [])
+        resolution = joined(lock, request, rest, found) if found or not rest.asks else None
+    except (TooComplex, resolving.UnsoundResolution):
+        return None  # the whole may be less so
+    if resolution is None or not (
+        is_resolved(tools, edit.text) or _stands(tools, request, resolution, facts)
+    ):
         return None
-    resolution, facts = found
     tools.retained.consulted = tuple(dict.fromkeys(fact.key for fact in facts))
     for warning in resolution.warnings:
         listener(Warned("resolution", warning))
@@ -91,27 +112,54 @@ def extended(tools: Tools, edit: Edit) -> Resolution | None:
     return resolution
 
 
-def confirmed(tools: Tools, edit: Edit, whole: Resolution, facts: Iterable[Fact]) -> Resolution:
-    """What `extended` gives on a machine that has resolved the lock, if by all that is known it is right, or
-    else *whole*, for which *facts* were needed. So nothing hangs on which locks a machine has resolved."""
-    found = None if lock_soundness.flaw(edit.lock) else _on_top(tools.catalog, edit)
-    if found is None or verify(edit.request, found[0], [*facts, *found[1]]):
-        return whole
-    return found[0]
-
-
-def _on_top(catalog: Catalog, edit: Edit) -> tuple[Resolution, list[Fact]] | None:
-    lock, request = edit.lock, edit.request
-    if not all(
-        file.size is not None and file.uploaded and file.path for p in lock.packages for file in p.files
-    ):
-        return None  # what its index did not say, another one may (decision 0034)
-    rest = rest_of(lock, edit.reasons, request)
-    if rest is None:
-        return None
+def holds(tools: Tools, lock: Lock, request: Request) -> bool:
+    """Whether *lock*, which fits *request* by its text, is right by what its packages say, too. True also
+    where that cannot be found out: no index can be asked, or a package is from a source of its own."""
+    if any(isinstance(package.source, (PathSource, UrlSource, GitSource)) for package in lock.packages):
+        return True
+    facts: list[Fact] = []
     try:
-        found, facts = resolving.attempt(rest.request, catalog) if rest.asks else (None, [])
-        resolution = joined(lock, request, rest, found) if found or not rest.asks else None
+        return _stands(tools, request, Resolution(lock.packages, lock.splits), facts)
     except PypmError:
-        return None  # the whole tells why
-    return None if resolution is None else (resolution, facts)
+        return True
+
+
+def _stands(tools: Tools, request: Request, resolution: Resolution, facts: list[Fact]) -> bool:
+    """Whether *resolution* passes the check by what the indexes say of all its packages, which is added to
+    *facts*, and nothing is to be warned of. Raises what the index raises."""
+    pinned: dict[NormalizedName, set[str]] = {}
+    for ask in asks_of(request):
+        if isinstance(ask.source, IndexSource):
+            pinned.setdefault(ask.requirement.name, set()).add(ask.source.index)
+    served = [package for package in resolution.packages if isinstance(package.source, IndexSource)]
+    asked: list[Key] = [ListingKey(package.name) for package in served]
+    asked += [ListingKey(name, index) for name in sorted(pinned) for index in sorted(pinned[name])]
+    facts += _told(tools, asked)
+    listings = [fact for fact in facts if isinstance(fact, Listing)]
+    first = {fact.name: fact.index for fact in listings if not fact.key.index}
+    pages = {(fact.name, fact.index): fact for fact in listings}
+    releases = []
+    for package in served:
+        assert isinstance(package.source, IndexSource)
+        index = package.source.index
+        page = pages.get((package.name, index))
+        if page is None or index not in {first.get(package.name), *pinned.get(package.name, ())}:
+            return False
+        if page.status not in ("", "active") or _is_yanked(page, package.version):
+            return False
+        releases.append(MetadataKey(package.name, package.version, index))
+    facts += _told(tools, releases)
+    extras = {fact.key.name: fact.extras for fact in facts if isinstance(fact, Metadata)}
+    asked_for = ((ask.requirement.name, ask.requirement.extras) for ask in asks_of(request))
+    if any(name in extras and not set(wanted) <= set(extras[name]) for name, wanted in asked_for):
+        return False
+    return not verify(request, resolution, facts)
+
+
+def _is_yanked(page: Listing, version: str) -> bool:
+    return version in page.versions and bool(page.yanked >> page.versions.index(version) & 1)
+
+
+def _told(tools: Tools, keys: Iterable[Key]) -> tuple[Fact, ...]:
+    tools.catalog.request(dict.fromkeys(keys))
+    return tools.catalog.wait()

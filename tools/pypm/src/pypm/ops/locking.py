@@ -39,7 +39,6 @@ from pypm_workspace.workspace import Workspace
 if TYPE_CHECKING:
     from pypm.ops import answers, incremental
     from pypm.ops.incremental import Edit
-    from pypm_model.facts import Fact
 else:
     answers = later("pypm.ops.answers")
     incremental = later("pypm.ops.incremental")
@@ -144,29 +143,27 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if made is not None:
         return Locked(read(made), made, old.first, text, reasons)
     edit = None
-    if not (anew or how.prefer or how.preferences or how.commits or how.bounds) and old.is_plain:
-        edit = incremental.Edit(old.parents[0], edits, request) if edits and edits == reasons else None
+    is_edit = not (anew or how.prefer or how.preferences or how.commits or how.bounds)
+    if is_edit and old.is_plain and text is not None and edits and edits == reasons:
+        edit = incremental.Edit(old.parents[0], text, edits, request)
     with answers.heard(tools) as heard:
-        new = None
-        if edit is not None and text is not None and incremental.is_resolved(tools, text):
-            new, edit = _extended(tools, edit, settings, old), None
+        new = None if edit is None else _extended(tools, workspace, edit, settings, old)
         if new is None:
-            new = resolved(tools, workspace, request, settings, old, anew, how.commits, edit)
+            new = resolved(tools, workspace, request, settings, old, anew, how.commits)
     made = write(new, tools.retained.written)
-    if not heard.has_warned:
-        # What was warned of is to be warned of again, the next time.
-        incremental.note_resolved(tools, made)
-        if place is not None:
-            answers.note(tools, place, made)
+    incremental.note_resolved(tools, made, has_warned=heard.has_warned)
+    if place is not None and not heard.has_warned:
+        answers.note(tools, place, made)
     if old.amid_merge:
         remember(tools.world, workspace, made)
     return Locked(new, made, old.first, text, reasons)
 
 
-def _extended(tools: Tools, edit: Edit, settings: LockSettings, old: OldLock) -> Lock | None:
+def _extended(
+    tools: Tools, workspace: Workspace, edit: Edit, settings: LockSettings, old: OldLock
+) -> Lock | None:
     """The lock there is, with *edit*; None if everything has to be resolved for it."""
-    tools.catalog.keep_commits(old.commits(), anew=())
-    resolution = incremental.extended(tools, edit)
+    resolution = incremental.extended(tools, edit, workspace.place)
     if resolution is None:
         return None
     made = complete(resolution, edit.request, settings, tools, old.files)
@@ -198,11 +195,9 @@ def resolved(
     old: OldLock,
     anew: Collection[NormalizedName] = (),
     given: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = (),
-    edit: Edit | None = None,
 ) -> Lock:
     """The lock that *request* gives, with branches at the commits *given* or where the old one has them, but
-    for those of the names *anew*. Only where nothing fits that way are they looked at again. Where *edit* is
-    all there is to it, what is locked is not moved if it is right (`incremental.confirmed`)."""
+    for those of the names *anew*. Only where nothing fits that way are they looked at again."""
     from pypm.ops.asked import recall, remember
     from pypm.ops.resolving import CannotResolve, resolve
 
@@ -211,9 +206,8 @@ def resolved(
         retained.keys = retained.remembered = recall(tools.world, workspace.root)
 
     def answer() -> Resolution:
-        facts: list[Fact] = []
         try:
-            found = resolve(request, tools.catalog, workspace.place, tools.world.listener, retained, facts)
+            return resolve(request, tools.catalog, workspace.place, tools.world.listener, retained)
         except CannotResolve as error:
             if not workspace.settings.of_uv:
                 raise
@@ -222,7 +216,6 @@ def resolved(
             told = replace(error, hints=tuple(map(in_uvs_words, error.hints)))
             told.askers = error.askers
             raise told from None
-        return found if edit is None else incremental.confirmed(tools, edit, found, facts)
 
     commits = {**old.commits(anew), **dict(given)}
     tools.catalog.keep_commits(commits, anew=anew)

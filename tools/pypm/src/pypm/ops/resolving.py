@@ -117,11 +117,10 @@ def resolve(
     place: Locate,
     listener: Listener,
     retained: Retained | None = None,
-    facts: list[Fact] | None = None,
 ) -> Resolution:
     """The answer to *request*, checked. Raises `CannotResolve`, `ResolutionUndecided`,
-    `UnsoundResolution`, and what the index raises. What it says is added to *facts*."""
-    facts = [] if facts is None else facts
+    `UnsoundResolution`, and what the index raises."""
+    facts: list[Fact] = []
     listener(Started("resolve"))
     try:
         session = Session(request)
@@ -150,11 +149,15 @@ def resolve(
             return state
 
 
-def attempt(request: Request, catalog: Catalog) -> tuple[Resolution | None, list[Fact]]:
+def attempt(request: Request, catalog: Catalog, place: Locate) -> tuple[Resolution | None, list[Fact]]:
     """The answer to *request*, checked, or None if there is none, and what the catalog said. Raises
     `UnsoundResolution`, and what the index raises."""
     facts: list[Fact] = []
-    state = run(Session(request), catalog, facts)
+    try:
+        state = run(Session(request), catalog, facts)
+    except PypmError as error:
+        error.askers = error.askers or _askers(request, error, place)
+        raise
     if not isinstance(state, Resolution):
         return None, facts
     _verify(request, state, facts)
