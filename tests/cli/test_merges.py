@@ -291,6 +291,40 @@ def test_a_clean_text_whose_versions_do_not_fit_each_other_is_locked_again(pair:
     assert "up to date" in pair.pypm("lock")
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("merge -q theirs; commit -q --allow-empty -m later", id="later"),
+        pytest.param("merge -q --squash theirs; commit -q -m squashed", id="squash"),
+        pytest.param("rebase -q theirs", id="rebase"),
+        pytest.param("cherry-pick theirs", id="cherry-pick"),
+        pytest.param("merge -q theirs; checkout -q -b another", id="another-branch"),
+    ],
+)
+def test_however_it_was_merged_it_is_looked_into_once(pair: Checkout, how: str) -> None:
+    """git tells of a merge only right after it; of some, never."""
+    sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})
+    pair.git("checkout", "-q", "ours")
+    for words in how.split("; "):
+        pair.git(*words.split())
+    assert 'name = "low"\nversion = "2.0"' in pair.lock
+    assert "is what the manifests give" in pair.pypm("lock --check"), "its text says nothing"
+    said = pair.pypm("lock")
+    assert "low 2.0 -> 1.0" in said
+    assert 'name = "low"\nversion = "1.0"' in pair.lock
+    pair.stage.server.forget()
+    assert "up to date" in pair.pypm("lock --refresh")
+    assert pair.stage.server.count("/simple/") == 0, "once"
+
+
+def test_where_no_index_can_be_asked_a_lock_is_taken_as_it_is(pair: Checkout) -> None:
+    sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})
+    pair.git("commit", "-q", "--allow-empty", "-m", "later")
+    shutil.rmtree(pair.stage.home / "cache")
+    assert "up to date" in pair.pypm("lock --offline")
+    assert "low 2.0 -> 1.0" in pair.pypm("lock")
+
+
 def test_the_merge_driver_makes_it_fit(pair: Checkout) -> None:
     pair.drive(on=True)
     ours, theirs = sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})

@@ -61,12 +61,6 @@ _MOST = 64
 """Locks that are remembered on a machine."""
 
 
-def is_resolved(tools: Tools, text: str) -> bool:
-    """Whether *text* is a lock that this machine has resolved, or checked, in whatever folder, with these
-    indexes, and there was nothing to warn of."""
-    return _noted(tools, text) == b""
-
-
 def note_resolved(tools: Tools, text: str, *, has_warned: bool = False) -> None:
     """Remembers that *text* is what resolving has given, or would."""
     place = _place(tools, text)
@@ -74,6 +68,11 @@ def note_resolved(tools: Tools, text: str, *, has_warned: bool = False) -> None:
         place.parent.mkdir(exist_ok=True)
         make_room(place.parent, _MOST)
         keep(place, _WARNED if has_warned else b"", mode=0o600)
+
+
+def is_known(tools: Tools, text: str) -> bool:
+    """Whether it is known of the lock *text* that it is right by what its packages say."""
+    return _noted(tools, text) is not None
 
 
 def _noted(tools: Tools, text: str) -> bytes | None:
@@ -101,9 +100,7 @@ def extended(tools: Tools, edit: Edit, place: Locate) -> Resolution | None:
         resolution = joined(lock, request, rest, found) if found or not rest.asks else None
     except (TooComplex, resolving.UnsoundResolution):
         return None  # the whole may be less so
-    if resolution is None or not (
-        is_resolved(tools, edit.text) or _stands(tools, request, resolution, facts)
-    ):
+    if resolution is None or (noted is None and _flaw(tools, request, resolution, facts, warns=True)):
         return None
     tools.retained.consulted = tuple(dict.fromkeys(fact.key for fact in facts))
     for warning in resolution.warnings:
@@ -112,21 +109,27 @@ def extended(tools: Tools, edit: Edit, place: Locate) -> Resolution | None:
     return resolution
 
 
-def holds(tools: Tools, lock: Lock, request: Request) -> bool:
-    """Whether *lock*, which fits *request* by its text, is right by what its packages say, too. True also
-    where that cannot be found out: no index can be asked, or a package is from a source of its own."""
+def flaw(tools: Tools, text: str, lock: Lock, request: Request) -> str:
+    """What is wrong with *lock*, which *text* reads as and which fits *request* by its text, by what its
+    packages say; empty: nothing, or this machine has resolved it, or it cannot be found out, because no index
+    can be asked or a package is from a source of its own."""
+    if _noted(tools, text) is not None:
+        return ""
     if any(isinstance(package.source, (PathSource, UrlSource, GitSource)) for package in lock.packages):
-        return True
-    facts: list[Fact] = []
+        note_resolved(tools, text)
+        return ""
     try:
-        return _stands(tools, request, Resolution(lock.packages, lock.splits), facts)
+        found = _flaw(tools, request, Resolution(lock.packages, lock.splits), [], warns=False)
     except PypmError:
-        return True
+        return ""
+    if not found:
+        note_resolved(tools, text)
+    return found
 
 
-def _stands(tools: Tools, request: Request, resolution: Resolution, facts: list[Fact]) -> bool:
-    """Whether *resolution* passes the check by what the indexes say of all its packages, which is added to
-    *facts*, and nothing is to be warned of. Raises what the index raises."""
+def _flaw(tools: Tools, request: Request, resolution: Resolution, facts: list[Fact], *, warns: bool) -> str:
+    """What is wrong with *resolution*, or (*warns*) to be warned of, by what the indexes say of all its
+    packages, which is added to *facts*; empty: nothing. Raises what the index raises."""
     pinned: dict[NormalizedName, set[str]] = {}
     for ask in asks_of(request):
         if isinstance(ask.source, IndexSource):
@@ -141,19 +144,20 @@ def _stands(tools: Tools, request: Request, resolution: Resolution, facts: list[
     releases = []
     for package in served:
         assert isinstance(package.source, IndexSource)
-        index = package.source.index
+        label, index = f"{package.name} {package.version}", package.source.index
         page = pages.get((package.name, index))
         if page is None or index not in {first.get(package.name), *pinned.get(package.name, ())}:
-            return False
-        if page.status not in ("", "active") or _is_yanked(page, package.version):
-            return False
+            return f"{label} is locked from {index}, which does not serve it now"
+        if warns and (page.status not in ("", "active") or _is_yanked(page, package.version)):
+            return f"{label} is {page.status or 'yanked'}"
         releases.append(MetadataKey(package.name, package.version, index))
     facts += _told(tools, releases)
     extras = {fact.key.name: fact.extras for fact in facts if isinstance(fact, Metadata)}
-    asked_for = ((ask.requirement.name, ask.requirement.extras) for ask in asks_of(request))
-    if any(name in extras and not set(wanted) <= set(extras[name]) for name, wanted in asked_for):
-        return False
-    return not verify(request, resolution, facts)
+    for ask in asks_of(request) if warns else ():
+        name, wanted = ask.requirement.name, ask.requirement.extras
+        if name in extras and not set(wanted) <= set(extras[name]):
+            return f"{name} has not all of the extras {', '.join(wanted)}"
+    return next((str(violation) for violation in verify(request, resolution, facts)), "")
 
 
 def _is_yanked(page: Listing, version: str) -> bool:

@@ -20,24 +20,29 @@ from pypm_workspace.workspace import Workspace
 
 _LONGEST = 200
 """Bytes of the file that are read."""
+_IN_PACKAGES = b"packages"
 
 
-def known_fit(world: World, workspace: Workspace, text: str | None) -> tuple[int, int] | None:
+def known_fit(
+    world: World, workspace: Workspace, text: str | None, *, in_packages: bool = False
+) -> tuple[int, int] | None:
     """How many packages and members are in the lock *text* if it is known to be sound and what *workspace*
-    gives; None if it has to be looked into."""
+    gives, with *in_packages* by what its packages say, too; None if it has to be looked into."""
     if text is None or not _is_all(workspace):
         return None
     words = (own_content(fit_file(world, workspace.root), _LONGEST) or b"").split()
-    if len(words) != 3 or words[0] != _digest(workspace, text):
+    if len(words) != 4 or words[0] != _digest(workspace, text) or (in_packages and words[3] != _IN_PACKAGES):
         return None
     return int(words[1]), int(words[2])
 
 
-def note_fit(world: World, workspace: Workspace, text: str, lock: Lock) -> None:
-    """Remembers that *text*, which reads as *lock*, is sound and what *workspace* gives."""
+def note_fit(world: World, workspace: Workspace, text: str, lock: Lock, *, in_packages: bool = False) -> None:
+    """Remembers that *text*, which reads as *lock*, is sound and what *workspace* gives, *in_packages* by
+    what its packages say, too."""
     if _is_all(workspace) and not folder_manifests(lock):
         packages = sum(1 for package in lock.packages if not isinstance(package.source, MemberSource))
-        content = b"%b %d %d" % (_digest(workspace, text), packages, lock.member_count)
+        how = _IN_PACKAGES if in_packages else b"text"
+        content = b"%b %d %d %b" % (_digest(workspace, text), packages, lock.member_count, how)
         keep(fit_file(world, workspace.root), content, mode=0o600)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from pypm.ops import incremental
 from pypm.ops.in_step import write_in_step
 from pypm.ops.known_fit import known_fit, note_fit
 from pypm.ops.lock_faults import LockMissing, stale_error
@@ -148,15 +149,18 @@ def _export_problem(tools: Tools, workspace: Workspace, lock: Lock) -> PypmError
 def lock(world: World, options: LockOptions) -> LockReport:
     """Locks the workspace around the current folder."""
     workspace = open_workspace(world)
-    if not options.upgrade and not options.upgrade_packages:
-        counts = known_fit(world, workspace, lock_text(workspace))
+    is_plain = not (options.upgrade or options.upgrade_packages)
+    if is_plain:
+        counts = known_fit(world, workspace, lock_text(workspace), in_packages=True)
         if counts is not None:
             return LockReport(LOCK, False, False, *counts, LockDiff(), dry_run=options.dry_run)
     with open_tools(world, workspace) as tools:
-        locked = lock_workspace(tools, workspace, Locking(options.upgrade, options.upgrade_packages))
+        how = Locking(options.upgrade, options.upgrade_packages, heals=is_plain)
+        locked = lock_workspace(tools, workspace, how)
         exports = () if options.dry_run else write_in_step(tools, workspace, locked)
-    if not (options.dry_run or options.upgrade or options.upgrade_packages):
-        note_fit(world, workspace, locked.text, locked.lock)
+        is_known = incremental.is_known(tools, locked.text)
+    if is_plain and not options.dry_run:
+        note_fit(world, workspace, locked.text, locked.lock, in_packages=is_known)
     return LockReport(
         LOCK,
         locked.is_new,

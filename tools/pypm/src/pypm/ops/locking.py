@@ -65,6 +65,9 @@ class Locking:
     """Versions to keep if they fit, in place of those that are locked of the same names."""
     commits: tuple[tuple[NormalizedName, tuple[GitSource, ...]], ...] = ()
     """Likewise, where branches and tags are to stay."""
+    heals: bool = False
+    """Look once into a lock that fits by its text, and that this machine has not resolved, by what its
+    packages say: one that was put together by lines may hold what does not go together."""
     bounds: tuple[tuple[NormalizedName, str], ...] = ()
     """(name, specifier): these versions and no others, this time. No setting of the lock: one that keeps to
     them is one that the manifests give without them, too."""
@@ -110,7 +113,11 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     if old.lock is not None and text is not None and not asked:
         flawed = unsound(tools.world, workspace.root, text, old.lock)
         if not flawed and (old.is_resolved or not old.is_merge):
-            return Locked(old.lock, text, old.lock, text, ())
+            looks = how.heals and not old.is_resolved
+            said = incremental.flaw(tools, text, old.lock, plain) if looks else ""
+            if not said:
+                return Locked(old.lock, text, old.lock, text, ())
+            tools.world.listener(Warned("lock-unfit", f"{said}: it is resolved anew"))
         if flawed and how.locked:
             raise flawed
     if how.locked:

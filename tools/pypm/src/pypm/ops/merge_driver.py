@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pypm.ops.answers import heard
 from pypm.ops.git import Repository
+from pypm.ops.incremental import note_resolved
 from pypm.ops.locking import more_settings, resolved
 from pypm.ops.old_lock import OldLock, of_sides, remember
 from pypm.ops.opening import open_workspace
@@ -136,8 +138,10 @@ def _merged(world: World, workspace: Workspace, base: str, ours: str, theirs: st
 def _resolved(
     world: World, workspace: Workspace, request: Request, settings: LockSettings, old: OldLock
 ) -> str:
-    with open_tools(world, workspace) as tools:
-        return write(resolved(tools, workspace, request, settings, old))
+    with open_tools(world, workspace) as tools, heard(tools) as listening:
+        made = write(resolved(tools, workspace, request, settings, old))
+        note_resolved(tools, made, has_warned=listening.has_warned)
+        return made
 
 
 def _are_those_of(request: Request, settings: LockSettings, asked: Asked) -> bool:
