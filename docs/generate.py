@@ -370,6 +370,7 @@ WARNINGS = {
     "index-api-newer": "An index speaks a newer minor version of the simple API; what is known of it is read.",
     "not-a-member": "A project was begun below a workspace whose `members` do not match its folder.",
     "provenance-unread": "What an index has of a file's publisher (PEP 740) could not be asked or read; the lock goes without, an audit says nothing of it.",
+    "lock-unfit": "A lock from elsewhere, perhaps merged by lines, holds what does not go together: it is resolved.",
     "publisher-changed": "A version that is newly locked has another publisher than the one that was locked before.",
     "sbom-unreadable": "A bill of materials inside of a wheel cannot be read; the others are.",
     "index-strategy": "uv's `index-strategy` wants a name looked for on all indexes; pypm asks the first that has it, and no other.",

@@ -317,6 +317,23 @@ def test_however_it_was_merged_it_is_looked_into_once(pair: Checkout, how: str) 
     assert pair.stage.server.count("/simple/") == 0, "once"
 
 
+@pytest.mark.parametrize("words", ["lock", "add -p a other", "sync", "exec -p a true", "ci"])
+def test_members_that_a_sparse_checkout_leaves_out_are_not_taken_to_be_gone(
+    pair: Checkout, words: str
+) -> None:
+    before = pair.lock
+    pair.git("sparse-checkout", "set", "--cone", "packages/a")
+    assert pair.members() == ["a"]
+    manifest = pair.manifest("a").read_text()
+    said = pair.pypm(words, code=1)
+    assert "error[members-left-out]" in said and "packages/b" in said and "--frozen" in said
+    assert pair.lock == before and pair.manifest("a").read_text() == manifest
+    # One that is really gone is.
+    pair.git("sparse-checkout", "disable")
+    shutil.rmtree(pair.manifest("b").parent)
+    assert "- b 1.0" in pair.pypm("lock")
+
+
 def test_where_no_index_can_be_asked_a_lock_is_taken_as_it_is(pair: Checkout) -> None:
     sides(pair, {"a": ["between", "low"]}, {"b": ["between", "needs-old"]})
     pair.git("commit", "-q", "--allow-empty", "-m", "later")

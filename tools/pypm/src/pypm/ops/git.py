@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -90,6 +90,14 @@ class Repository:
         if done.returncode:
             raise GitRefused(f"set {key}", done.stderr.strip() or f"status {done.returncode}")
         return True
+
+    def left_out(self, files: Sequence[str]) -> frozenset[str]:
+        """Those of *files*, relative to the folder, that git knows and leaves out of this checkout, which is
+        sparse. Raises `GitRefused`."""
+        if not (self.git_folder / "info" / "sparse-checkout").exists():
+            return frozenset()
+        listed = self.run("ls-files", "-t", "-z", "--", *files).stdout.split("\0")
+        return frozenset(line.removeprefix("S ") for line in listed if line.startswith("S "))
 
     def merges(self) -> bool:
         """Whether a merge, a rebase or the like is under way."""

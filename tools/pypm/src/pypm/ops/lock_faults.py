@@ -67,6 +67,28 @@ def _told(member: str, reasons: Sequence[tuple[Stale, Place]]) -> str:
     return f"{member or 'the workspace'} ({place}): {'; '.join(clauses)}"
 
 
+class MembersLeftOut(PypmError):
+    """Members of the lock are in the repository, but not in this sparse checkout: without them no lock can be
+    made."""
+
+    code: ClassVar[str] = "members-left-out"
+    folders: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not in this sparse checkout, but in the lock: {', '.join(self.folders)}"
+
+    @property
+    def hint(self) -> str:
+        return "; ".join(self.helps)
+
+    @property
+    def helps(self) -> tuple[str, ...]:
+        return (
+            "with --frozen the lock is taken as it is",
+            f"`git sparse-checkout add {' '.join(self.folders)}` brings them",
+        )
+
+
 class NothingCovered(PypmError):
     """All `environments` are of Pythons that no member is for: a lock of them would be empty."""
 

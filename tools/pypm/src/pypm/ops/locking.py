@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypm.ops.completing import complete, covered
 from pypm.ops.folders import stale_folders
-from pypm.ops.lock_faults import LockMissing, NothingCovered, UnknownUpgrade, stale_error
+from pypm.ops.lock_faults import LockMissing, MembersLeftOut, NothingCovered, UnknownUpgrade, stale_error
 from pypm.ops.old_lock import OldLock, lock_text, old_lock, remember
 from pypm.ops.publishers import with_publishers
 from pypm.ops.soundness import unsound
@@ -37,10 +37,11 @@ from pypm_workspace.configuration import StatedMetadata, Written
 from pypm_workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from pypm.ops import answers, incremental
+    from pypm.ops import answers, git, incremental
     from pypm.ops.incremental import Edit
 else:
     answers = later("pypm.ops.answers")
+    git = later("pypm.ops.git")
     incremental = later("pypm.ops.incremental")
 
 _BOUNDS = Origin(ROOT, LOCK, "bounds")
@@ -108,6 +109,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     edits: tuple[Stale, ...] = ()
     if old.lock is not None:
         edits = stale(old.lock, plain, settings)
+        _check_members(tools, workspace, edits)
         reasons = (*edits, *stale_folders(workspace.root, old.lock))
     asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits or how.bounds
     if old.lock is not None and text is not None and not asked:
@@ -175,6 +177,19 @@ def _extended(
         return None
     made = complete(resolution, edit.request, settings, tools, old.files)
     return kept_spelling(edit.lock, with_publishers(tools, made, old.parents, kept=edit.lock))
+
+
+def _check_members(tools: Tools, workspace: Workspace, edits: Iterable[Stale]) -> None:
+    """Raises `MembersLeftOut` if members are gone because the checkout holds only some."""
+    gone = [edit.file for edit in edits if edit.kind == "member-removed"]
+    if not gone:
+        return
+    try:
+        left_out = git.Repository(Path(workspace.root), tools.world.environ).left_out(gone)
+    except (git.NoRepository, git.GitRefused):
+        return
+    if left_out:
+        raise MembersLeftOut(tuple(sorted(file.removesuffix("/pyproject.toml") for file in left_out)))
 
 
 def _check_environments(tools: Tools, workspace: Workspace, request: Request) -> None:
