@@ -200,6 +200,12 @@ def contains(specifier: str, version: str) -> bool:
     return low <= key < high and not any(start <= key < end for start, end in holes)
 
 
+def readable(specifier: str) -> str:
+    """*specifier* in the order in which people write it: lower bounds, upper bounds, what is left out."""
+    clauses = specifier.split(",")
+    return ",".join(sorted(clauses, key=lambda clause: (clause[:1] in "<!", clause[:1] == "!")))
+
+
 @lru_cache(maxsize=16384)
 def canonical(specifier: str) -> str:
     """*specifier* as normal text: clauses in order of their text, each once, versions normalised, no

@@ -21,7 +21,7 @@ from pypm_model.claims import (
     Term,
     Unknown,
 )
-from pypm_model.specifiers import contains
+from pypm_model.specifiers import contains, readable
 from pypm_model.versions import parse
 
 RUNS = 3
@@ -53,7 +53,7 @@ def said(claim: Claim) -> str:
         case Unknown(name, asked):
             return f"no index has a package named {name}" + (f" (asked: {', '.join(asked)})" if asked else "")
         case NoneSuch(name, specifier, newest):
-            return f"no version of {name} is {specifier}: the newest is {newest}"
+            return f"no version of {name} is {readable(specifier)}: the newest is {newest}"
         case NoVersions(name, indexes):
             have = "has" if len(indexes) == 1 else "have"
             return f"{' and '.join(indexes)} {have} a page of {name} that names no wheel and no sdist"

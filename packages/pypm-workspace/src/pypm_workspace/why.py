@@ -14,6 +14,7 @@ from pypm_model.requests import Origin
 from pypm_model.requirement_text import to_text
 from pypm_model.requirements import Requirement
 from pypm_model.sources import MemberSource
+from pypm_model.specifiers import readable
 from pypm_workspace.edges import asked_by
 from pypm_workspace.workspace import Workspace
 
@@ -181,7 +182,7 @@ def _steps(
         for kind, label, item in asked_by(member):
             requirement = item.requirement
             origin = Origin(member.name, member.file, item.table, item.item)
-            text = to_text(requirement)
+            text = to_text(requirement._replace(specifier=readable(requirement.specifier)))
             edges = locked_edges.get(member.name, {}).get((kind, label, requirement.name), [])
             known = members.get(requirement.name)
             for child in (known,) if known else _children(requirement, edges, versions):
