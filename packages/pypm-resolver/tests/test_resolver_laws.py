@@ -356,6 +356,17 @@ def test_t11_where_an_old_lock_was_parted_decides_nothing(
             assert verify(ask, outcome, universe.facts()) == ()
 
 
+def test_t11_what_only_pypy_needs_has_a_file_for_it() -> None:
+    """Elsewhere the newest d would be right, and b 1 is impossible, which parts the environments."""
+    ours = Release(tags=("cp311-cp311-manylinux_2_17_x86_64",), sdist=False)
+    universe = Universe({"b": {"1": ["gone"], "4": ours}, "d": {"1.0": [], "3.0": ours}})
+    ask = request(["b", "d; implementation_name == 'pypy'"])
+    outcome = universe.solve(ask)
+    assert isinstance(outcome, Resolution)
+    assert verify(ask, outcome, universe.facts()) == ()
+    assert [package.version for package in outcome.packages if package.name == "d"] == ["1.0"]
+
+
 def test_t11_the_versions_of_an_old_lock_make_nothing_impossible() -> None:
     """p2 2 does not go with p1 on one Python, which parts that Python off. p6 1, which p2 1 needs, is for
     Windows alone: enough where files are judged for all, and not in that part."""

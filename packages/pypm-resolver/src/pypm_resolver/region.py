@@ -363,7 +363,11 @@ class Region:
             strict = strict_region(self.universe.requires_python(package, index))
             if not implies(scope, strict):
                 return Cut(strict if both(scope, strict) != FALSE else scope)
-            if not self.fitting.is_whole(cover):
+            if self.fitting.is_whole(cover):
+                # That is of the usual environments; it may be needed in others alone.
+                if both(scope, cover.files) == FALSE:
+                    return self.choosing.without_files(node, 1 << index, scope)
+            else:
                 allowed = self.choosing.alternatives(node, package)
                 around = self.choosing.around(node, scope)
                 verdict = self.choosing.judge(package, index, cover, scope, around, allowed)
