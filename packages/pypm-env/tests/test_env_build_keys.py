@@ -274,11 +274,12 @@ def test_keys_of_archives(tmp_path: Path, make: Callable[..., Path]) -> None:
     system = read_build_system(make("in-tree"))
     environment = build_environment(tmp_path)
     given = (system, environment, dict[str, str](), ())
-    one = source_key("a" * 64, "wheel", *given)
-    assert one == source_key("a" * 64, "wheel", *given)
-    assert one != source_key("b" * 64, "wheel", *given)
-    assert one != source_key("a" * 64, "wheel", system, environment, {"x": "y"}, ())
-    assert one != source_key("a" * 64, "wheel", system, environment, {}, (("CC", "clang"),))
+    one = source_key("a" * 64, "", "wheel", *given)
+    assert one == source_key("a" * 64, "", "wheel", *given)
+    assert one != source_key("b" * 64, "", "wheel", *given)
+    assert one != source_key("a" * 64, "one", "wheel", *given)
+    assert one != source_key("a" * 64, "", "wheel", system, environment, {"x": "y"}, ())
+    assert one != source_key("a" * 64, "", "wheel", system, environment, {}, (("CC", "clang"),))
 
 
 def test_steering_variables() -> None:

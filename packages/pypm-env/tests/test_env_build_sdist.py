@@ -107,6 +107,22 @@ def test_requirements_that_cannot_be_had(tmp_path: Path) -> None:
         assert build_sources(builder, [Source(folder, "editable")], prepare) == (refusal,)
 
 
+def test_a_kept_wheel_is_one_of_the_project_that_is_asked_for(tmp_path: Path) -> None:
+    """Whoever asked for it first, and whatever they called it."""
+    folder = make_project(tmp_path / "acme", "acme", "1.0", backend="in-tree")
+    store, prepare = Store.open(tmp_path / "store"), Prepared(tmp_path)
+    with Builder(store=store) as builder:
+        asked = [("acme", "1.0"), ("acme", "1.0"), ("other", "1.0"), ("acme", "2.0")]
+        results = [
+            build_sources(builder, [Source(folder, "wheel", *each, source="a" * 64)], prepare)[0]
+            for each in asked
+        ]
+    first, kept, other, newer = results
+    assert isinstance(first, Built) and isinstance(kept, Built) and kept.kept
+    assert isinstance(other, BuildFailed) and "a wheel of acme instead of other" in str(other)
+    assert isinstance(newer, BuildFailed) and "version 1.0 instead of 2.0" in str(newer)
+
+
 def test_a_wheel_of_another_version_is_refused(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "acme", "acme", "1.0", backend="in-tree")
     with Builder() as builder:

@@ -187,7 +187,7 @@ def obtain(source: DirectSource, folder: Path, place: Workplace) -> Path:
         case GitSource():
             commit = source.commit or place.git.commit_of(source.url, source.ref)
             place.git.check_out(source.url, commit, folder)
-            return _subfolder(folder, source.subdirectory, source.url)
+            return subfolder(folder, source.subdirectory, source.url)
 
 
 def _at_path(key: DirectKey, source: PathSource, place: Workplace) -> Direct | DirectNeedsBuild:
@@ -248,11 +248,11 @@ def _of_commit(key: DirectKey, pinned: GitSource, place: Workplace) -> Direct | 
     scratch = Path(tempfile.mkdtemp(prefix="pypm-git-"))
     try:
         place.git.check_out(pinned.url, pinned.commit, scratch / "tree")
-        tree = _subfolder(scratch / "tree", pinned.subdirectory, pinned.url)
+        tree = subfolder(scratch / "tree", pinned.subdirectory, pinned.url)
         headers = of_folder(tree)
         if headers is None:
             shown = f"{redacted(pinned.url)}@{pinned.commit[:12]}"
-            need = BuildNeed(key.name, "", tree, shown, pinned.commit)
+            need = BuildNeed(key.name, "", tree, shown, pinned.commit, pinned.subdirectory)
             return DirectNeedsBuild(key, pinned, need, scratch, place.sourced)
         headers = _sourced(headers, key, tree, pinned, place.sourced)
     except BaseException:
@@ -276,9 +276,7 @@ def _of_file(
             text = of_wheel_file(path)
         except NotAWheel as error:
             raise BadSource(key.name, filename, str(error)) from error
-        parsed = filenames.parse(filename, key.name)
-        if parsed is None or parsed.tags is None:
-            raise BadSource(key.name, filename, f"that is no file name of a wheel of {key.name}")
+        check_wheel_name(filename, key.name)
         _keep(place.cache, pinned, text)
         return _direct(key, pinned, metadata_text.read(text))
     try:
@@ -290,7 +288,7 @@ def _of_file(
         return _direct(key, pinned, headers)
     scratch = Path(tempfile.mkdtemp(prefix="pypm-sdist-"))
     try:
-        tree = _subfolder(unpack_sdist(path, scratch / "tree", filename=filename), subdirectory, filename)
+        tree = subfolder(unpack_sdist(path, scratch / "tree", filename=filename), subdirectory, filename)
         headers = of_unpacked(tree)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -299,7 +297,17 @@ def _of_file(
         shutil.rmtree(scratch, ignore_errors=True)
         _keep(place.cache, pinned, _as_text(headers))
         return _direct(key, pinned, headers)
-    return DirectNeedsBuild(key, pinned, BuildNeed(key.name, "", tree, filename, pinned.sha256), scratch)
+    need = BuildNeed(key.name, "", tree, filename, pinned.sha256, subdirectory)
+    return DirectNeedsBuild(key, pinned, need, scratch)
+
+
+def check_wheel_name(filename: str, name: NormalizedName, version: str = "") -> None:
+    """Raises `BadSource` unless *filename* is one of a wheel of *name*, and of *version* if it is given."""
+    parsed = filenames.parse(filename, name)
+    if parsed is None or parsed.tags is None:
+        raise BadSource(name, filename, f"that is no file name of a wheel of {name}")
+    if version and sort_key(parsed.version) != sort_key(version):
+        raise BadSource(name, filename, f"that is a wheel of version {parsed.version}, not {version}")
 
 
 def _sourced(headers: Headers, key: DirectKey, tree: Path, source: DirectSource, sourced: Sourced) -> Headers:
@@ -405,7 +413,9 @@ def _as_text(headers: Headers) -> bytes:
     return "\n".join(line.replace("\n", " ") for line in lines).encode() + b"\n"
 
 
-def _subfolder(tree: Path, subdirectory: str, source: str) -> Path:
+def subfolder(tree: Path, subdirectory: str, source: str) -> Path:
+    """The folder *subdirectory* of *tree*, which is what *source* holds; raises `BadSource` if it is none, or
+    not inside."""
     if not subdirectory:
         return tree
     folder = (tree / subdirectory).resolve()

@@ -92,6 +92,8 @@ class BuildNeed:
     digest: str = ""
     """Of what the tree was unpacked from (sha256 or commit): equal digests are equal trees. Empty
     for a folder of the user."""
+    subdirectory: str = ""
+    """Where in it *folder* is; empty: it is all of it."""
 
 
 BuildMetadata = Callable[[BuildNeed], bytes]

@@ -212,6 +212,9 @@ class Builder:
             with self._store.building(made.key) as found:
                 if found is None:
                     return self._make(job, made)
+        wrong = checked_wheel(found.path.parent, found.path.name, name=job.name, version=job.version)
+        if isinstance(wrong, str):
+            return self._failed(job, _BUILD_HOOK[job.kind], wrong)
         return Built(job, found.path, found.sha256, kept=True, key=made.key)
 
     def _make(self, job: Job, made: Made | None) -> Result:
@@ -345,7 +348,7 @@ class Builder:
         """What the result would be made from as things stand."""
         given = (job.kind, _system(job), job.environment, job.settings, self._steering)
         if job.source:
-            return Made(source_key(job.source, *given), {}, everything=False)
+            return Made(source_key(job.source, job.subdirectory, *given), {}, everything=False)
         return folder_key(job.folder, *given, self._repositories)
 
     def _empty_folder(self) -> Path:

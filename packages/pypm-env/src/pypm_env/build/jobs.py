@@ -27,7 +27,10 @@ class Job:
     version: str = ""
     """The version the result must have; empty where any will do."""
     source: str = ""
-    """The sha256 of the archive *folder* was unpacked from; empty for a folder that may be edited."""
+    """The sha256 of the archive, or the commit, that *folder* was unpacked from; empty for a folder that may
+    be edited."""
+    subdirectory: str = ""
+    """Where in the *source* the project is; empty: at its root."""
     settings: Settings = field(default_factory=dict)
     system: BuildSystem | None = None
     """The tree's build system if it was read already."""

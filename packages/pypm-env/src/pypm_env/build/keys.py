@@ -23,7 +23,7 @@ from pypm_env.build.inputs import Inputs, Kind, inputs
 from pypm_env.build.system import BuildSystem
 from pypm_model.records import record
 
-FORMAT = "1"
+FORMAT = "2"
 """Raised whenever what is hashed, or how, changes: older results are then never found again."""
 MAX_FILES = 20_000
 """A tree of more files has no key."""
@@ -60,14 +60,16 @@ def steering(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def source_key(
     digest: str,
+    subdirectory: str,
     kind: Kind,
     system: BuildSystem,
     environment: BuildEnvironment,
     settings: Mapping[str, Any],
     steered_by: tuple[tuple[str, str], ...],
 ) -> str:
-    """The key of what is built from the archive with the sha256 *digest*."""
-    return _key("archive", digest, *_conditions(kind, system, environment, settings, steered_by))
+    """The key of what is built from the folder *subdirectory* of the archive with the sha256 *digest*, or of
+    the commit *digest*."""
+    return _key("archive", digest, subdirectory, *_conditions(kind, system, environment, settings, steered_by))
 
 
 def folder_key(

@@ -34,6 +34,7 @@ class Source:
     name: str = ""
     version: str = ""
     source: str = ""
+    subdirectory: str = ""
     settings: Settings = field(default_factory=dict)
     shown: str = ""
 
@@ -114,6 +115,7 @@ def _job(source: Source, environment: BuildEnvironment, system: BuildSystem) -> 
         source.name,
         source.version,
         source.source,
+        source.subdirectory,
         source.settings,
         system,
         source.shown,

@@ -41,7 +41,13 @@ def backends_of(tools: Tools, workspace: Workspace) -> Mapping[NormalizedName, B
 def describe(tools: Tools, need: BuildNeed) -> bytes:
     """METADATA of a source tree, from its backend. Raises what building raises."""
     source = Source(
-        need.folder, "metadata", need.name, need.version, need.digest, shown=f"{need.source}: pyproject.toml"
+        need.folder,
+        "metadata",
+        need.name,
+        need.version,
+        need.digest,
+        need.subdirectory,
+        shown=f"{need.source}: pyproject.toml",
     )
     with tools.store.using():
         (result,) = build_all(tools, [source], tools.interpreter())

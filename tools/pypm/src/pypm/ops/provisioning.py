@@ -359,26 +359,31 @@ def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> Whe
     """What is at a direct source: a wheel, or a tree to be built."""
     from pypm_env.build.sdist import Source
     from pypm_index.addresses import filename_of
-    from pypm_index.direct import obtain
+    from pypm_index.direct import check_wheel_name, obtain, subfolder
     from pypm_store.sdist_archive import unpack_sdist
 
     package = pin.package
+    subdirectory = "" if isinstance(source, PathSource) else source.subdirectory
     scratch = tools.scratch()
     path = obtain(source, scratch / "tree", tools.catalog.workplace())
     if path.is_dir():
         as_editable = editable and isinstance(source, PathSource) and source.editable
-        digest = source.commit if isinstance(source, GitSource) else ""
+        # The version of a folder that may be edited is what it is now.
+        digest, version = (source.commit, package.version) if isinstance(source, GitSource) else ("", "")
         shown = f"{package.name}: pyproject.toml"
         kind: Kind = "editable" if as_editable else "wheel"
-        return _Project(pin, Source(path, kind, package.name, "", digest, shown=shown), as_editable)
+        tree = Source(path, kind, package.name, version, digest, subdirectory, shown=shown)
+        return _Project(pin, tree, as_editable)
     assert not isinstance(source, GitSource)
     filename = path.name if isinstance(source, PathSource) else filename_of(source.url)
     if filename.endswith(".whl"):
+        check_wheel_name(filename, package.name, package.version)
         return Wheel(pin, Artifact(filename, source.sha256), path)
-    folder = unpack_sdist(path, scratch / "sdist", filename=filename)
-    if isinstance(source, UrlSource) and source.subdirectory:
-        folder = folder / source.subdirectory
-    return _Project(pin, Source(folder, "wheel", package.name, "", source.sha256, shown=filename))
+    folder = subfolder(unpack_sdist(path, scratch / "sdist", filename=filename), subdirectory, filename)
+    tree = Source(
+        folder, "wheel", package.name, package.version, source.sha256, subdirectory, shown=filename
+    )
+    return _Project(pin, tree)
 
 
 # --- records -------------------------------------------------------------------------------------
