@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from pypm._verbs import ALIASES, VERBS
@@ -296,7 +296,7 @@ def keys_of(
     for name, field in model.model_fields.items():
         path = (*above, kebab(name))
         below, keyed = _tables(field)
-        yield ".".join(path), (cell(_type(field.annotation)), _default(field))
+        yield ".".join(path), (cell(_written(field)), _default(field))
         if below is not None and whole:
             yield from keys_of(below, (*path, "NAME") if keyed else path)
 
@@ -323,6 +323,12 @@ def _plain(kind: Any) -> Any:
     return kind
 
 
+def _written(field: FieldInfo) -> str:
+    """What a setting is in a file: a number that a validator makes of a text (a period) is a string there."""
+    read = any(isinstance(each, BeforeValidator) for each in field.metadata)
+    return "string" if read and _plain(field.annotation) is int else _type(field.annotation)
+
+
 def _type(kind: Any) -> str:
     kind = _plain(kind)
     origin = get_origin(kind)
@@ -338,7 +344,7 @@ def _type(kind: Any) -> str:
         return "table"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "table"
-    return {str: "string", bool: "boolean", int: "string"}[kind]
+    return {str: "string", bool: "boolean", int: "integer"}[kind]
 
 
 def _default(field: FieldInfo) -> str:

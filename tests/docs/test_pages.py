@@ -10,8 +10,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pypm.cli.arguments import Command, Group, UsageError, read
+
 from pypm._verbs import ALIASES, COMMON_FLAGS, COMMON_OPTIONS, VERBS
+from pypm.cli.arguments import Command, Group, UsageError, read
 from pypm_workspace.faults import Complaints
 from pypm_workspace.settings import read_workspace_file
 from pypm_workspace.tables import WorkspaceFile, kebab

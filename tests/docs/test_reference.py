@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from pypm._verbs import ALIASES, VERBS
+from pypm_workspace.faults import Complaints
+from pypm_workspace.settings import read_workspace_file
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -111,6 +115,27 @@ def test_a_setting_without_a_sentence_stops_the_generator(
     monkeypatch.setattr(generate, "SETTINGS", sentences)
     with pytest.raises(SystemExit, match=r"workspace\.members"):
         generate.settings()
+
+
+@pytest.mark.parametrize(
+    "key, text, number",
+    [
+        ("max-steps", 'max-steps = "1"', "max-steps = 1"),
+        ("cooldown.period", 'cooldown = "1 day"', "cooldown = 1"),
+    ],
+)
+def test_a_setting_is_of_the_type_that_is_told(key: str, text: str, number: str) -> None:
+    (kind,) = re.findall(
+        rf"^\| `resolution\.{re.escape(key)}` \| (\w+) \|",
+        (REFERENCE / "settings.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    taken = []
+    for name, line in (("string", text), ("integer", number)):
+        complaints = Complaints("pypm-workspace.toml", line)
+        read_workspace_file({"resolution": tomllib.loads(line)}, root="/", complaints=complaints)
+        taken += [] if complaints.faults() else [name]
+    assert taken == [kind]
 
 
 @pytest.mark.slow
