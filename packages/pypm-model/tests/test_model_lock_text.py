@@ -43,7 +43,7 @@ sources = st.one_of(
     st.builds(IndexSource, texts),
     st.builds(MemberSource, texts),
     st.builds(PathSource, texts, st.booleans(), st.just("") | digests),
-    st.builds(UrlSource, texts, st.just("") | texts, st.just("") | digests),
+    st.builds(UrlSource, texts, st.just("") | texts, digests),
     st.builds(GitSource, texts, st.just("") | texts, st.just("") | texts, st.just("") | texts),
 )
 extras = st.lists(names, max_size=2, unique=True).map(lambda found: tuple(sorted(found)))
@@ -292,12 +292,12 @@ def test_other_people_may_lay_it_out_as_any_toml() -> None:
         name = 'idna'
         version = '3.7'
         source = {index = 'pypi', later = true}
-        files = [{sha256 = 'ab', name = 'x.whl', later = 1}]
-        """
+        files = [{sha256 = 'SHA', name = 'x.whl', later = 1}]
+        """.replace("SHA", "ab" * 32)
     head = text.replace("format = 1\n", "format = 1\nlatest = [1, 2]\n")
     more = lock_text.read(head + rest)
     assert more.packages[:2] == SMALL.packages
-    assert more.packages[2] == package("idna", "3.7", files=(Artifact("x.whl", "ab"),))
+    assert more.packages[2] == package("idna", "3.7", files=(Artifact("x.whl", "ab" * 32),))
 
 
 def test_a_file_row_taken_apart_is_what_the_parser_says() -> None:
@@ -366,6 +366,42 @@ def test_the_line_is_right_behind_file_rows() -> None:
     with pytest.raises(LockUnreadable) as caught:
         lock_text.read(broken)
     assert caught.value.places[0].line == len(broken.splitlines())
+
+
+@pytest.mark.parametrize("digest", ["zz", "", "ab" * 31, "AB" * 32, "ab" * 31 + " b", "zz" * 32, "ab" * 64])
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_digest_is_a_sha256(digest: str, plain: bool) -> None:
+    """Whether the rows are laid out as they are written or not; the file's own line is told."""
+    files = (artifact("b-1.tar.gz"), artifact("b-1.zip"))
+    text = lock_text.write(
+        Lock(packages=(package("a", files=(artifact("a-1.zip"),)), package("b", files=files)))
+    )
+    if not plain:
+        text = text.replace("    { name", "    {name")
+    at = [n for n, line in enumerate(text.splitlines(), 1) if "b-1.zip" in line]
+    begin = text.index(files[1].sha256, text.index('"b-1.zip"'))
+    text = text[:begin] + digest + text[begin + 64 :]
+    with pytest.raises(LockUnreadable) as caught:
+        lock_text.read(text)
+    (fault,) = caught.value.faults
+    assert [fault.line] == at
+    assert fault.message == f"b: {digest!r} of b-1.zip is no sha256 (64 lower-case hexadecimal digits)"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'path = "x-1.zip", sha256 = "zz"',
+        'url = "https://example.test/x-1.zip", sha256 = "zz"',
+        'url = "https://example.test/x-1.zip"',
+    ],
+)
+def test_so_it_is_of_a_source(source: str) -> None:
+    text = f'format = 1\n[[package]]\nname = "a"\nversion = "1"\nsource = {{ {source} }}\n'
+    with pytest.raises(LockUnreadable) as caught:
+        lock_text.read(text)
+    (fault,) = caught.value.faults
+    assert (fault.line, "no sha256" in fault.message) == (5, True)
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -252,8 +252,9 @@ def read(text: str, file: str = FILE) -> Lock:
     _check_format(data, file)
     lock, faults = lock_records.lock(data)
     if lock is None:
-        headers = [n for n, line in enumerate(text.split("\n"), 1) if line.strip() == "[[package]]"]
-        raise LockUnreadable(file, tuple([_placed(*fault, headers) for fault in faults]))
+        lines = text.split("\n")
+        headers = [n for n, line in enumerate(lines, 1) if line.strip() == "[[package]]"]
+        raise LockUnreadable(file, tuple([_placed(fault, headers, lines) for fault in faults]))
     return lock
 
 
@@ -290,9 +291,14 @@ def _check_format(data: dict[str, Any], file: str) -> None:
         raise LockTooNew(file, found)
 
 
-def _placed(package: int | None, message: str, headers: list[int]) -> LockFault:
-    known = package is not None and package < len(headers)
-    return LockFault(message, headers[package] if known and package is not None else None)
+def _placed(fault: lock_records.Fault, headers: list[int], lines: list[str]) -> LockFault:
+    """*fault* in its line, or that of its package, which is the one that begins there (*headers*, from 1)."""
+    package, message, told = fault
+    if package is None or package >= len(headers):
+        return LockFault(message)
+    begin, end = headers[package], [*headers, len(lines) + 1][package + 1]
+    inside = (n for n in range(begin, end) if told and quoted(told) in lines[n - 1])
+    return LockFault(message, next(inside, begin))
 
 
 _package_header = "\n[[package]]\n"
@@ -320,10 +326,10 @@ def _take_files(text: str) -> tuple[str, list[list[Artifact] | None]]:
 
 
 def _rows(text: str) -> list[Artifact] | None:
-    """The files of some rows, or None unless every row is laid out as `write` does it."""
+    """The files of some rows, or None unless every row is laid out as `write` does it and sound."""
     if "\\" in text:
         return None
-    files = []
+    files, digests = [], []
     for line in text.splitlines():
         parts = line.split('"')
         count = len(parts)
@@ -343,5 +349,6 @@ def _rows(text: str) -> list[Artifact] | None:
             size, tail = int(number), tail[-3:]
         if at != count - 1 or tail != f"{_END},":
             return None
+        digests.append(sha256)
         files.append(Artifact(name, sha256, size, uploaded, path + name if path.endswith("/") else path))
-    return files
+    return files if lock_records.are_digests(digests) else None

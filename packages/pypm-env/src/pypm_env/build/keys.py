@@ -69,7 +69,9 @@ def source_key(
 ) -> str:
     """The key of what is built from the folder *subdirectory* of the archive with the sha256 *digest*, or of
     the commit *digest*."""
-    return _key("archive", digest, subdirectory, *_conditions(kind, system, environment, settings, steered_by))
+    return _key(
+        "archive", digest, subdirectory, *_conditions(kind, system, environment, settings, steered_by)
+    )
 
 
 def folder_key(
