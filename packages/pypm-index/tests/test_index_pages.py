@@ -235,6 +235,10 @@ def test_addresses() -> None:
 def test_secrets_are_blotted_out() -> None:
     text = redacted("https://me:hunter2@h.example.test/a?X-Amz-Signature=abc&token=t0k&v=1 failed")
     assert text == "https://****@h.example.test/a?X-Amz-Signature=****&token=****&v=1 failed"
+    assert redacted("ssh://git@h.example.test/a and http://a:b@c@h/") == (
+        "ssh://git@h.example.test/a and http://****@h/"
+    )
+    assert redacted("git+ssh://git:pw@h.example.test/a@b") == "git+ssh://****@h.example.test/a@b"
     assert without_userinfo("https://me:p%40ss@h.example.test/a@b") == "https://h.example.test/a@b"
 
 

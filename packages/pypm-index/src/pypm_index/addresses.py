@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pypm_model.later import later
 from pypm_model.patterns import pattern
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 else:
     parse = later("urllib.parse")  # 3 ms, and few addresses need it
 
-_USERINFO = r"(?<=://)[^/@\s]*@"
+_USERINFO = r"(?<=://)[^/?#\s]*@"
+_SECRET_USERINFO = rf"(?<!ssh://){_USERINFO}|(?<=ssh://)[^/?#\s@:]*:[^/?#\s]*@"
+"""All but the user of an ssh address alone (``git@``), which is part of the address."""
 _SECRET_PARAMETERS = (
     r"(?i)([?&](?:[a-z0-9_-]*(?:token|signature|secret|password|credential)[a-z0-9_-]*|sig|key)=)[^&\s]+"
 )
@@ -77,7 +80,18 @@ def without_userinfo(url: str) -> str:
 
 def redacted(text: str) -> str:
     """*text* with every password, token and signature in an address blotted out: what may be shown."""
-    return re.sub(_SECRET_PARAMETERS, r"\1****", re.sub(_USERINFO, "****@", text))
+    return re.sub(_SECRET_PARAMETERS, r"\1****", re.sub(_SECRET_USERINFO, "****@", text))
+
+
+def hidden_in(value: Any, hide: Callable[[str], str] = redacted) -> Any:
+    """*value*, of JSON's kinds, with *hide* done to every text in it."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {hidden_in(name, hide): hidden_in(each, hide) for name, each in value.items()}
+    if isinstance(value, list):
+        return [hidden_in(each, hide) for each in value]
+    return value
 
 
 def filename_of(url: str) -> str:

@@ -5,6 +5,7 @@ Two packages of one name and version from different sources are different packag
 
 from __future__ import annotations
 
+from pypm_model.patterns import pattern
 from pypm_model.records import record
 
 
@@ -67,3 +68,17 @@ def plain_url(url: str) -> str:
         return url.partition("#")[0]  # a path relative to the root
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+_user = pattern(r"(?<=://)[^/?#\s]*@")
+
+
+def without_credentials(url: str) -> str:
+    """The address without what a server would be shown. The user of an ssh address (``git@``) is part of the
+    address, that of any other may be a token."""
+    match = _user.search(url)
+    if match is None:
+        return url
+    is_ssh = url[: match.start()].endswith("ssh://")
+    kept = match[0][:-1].partition(":")[0] + "@" if is_ssh else ""
+    return url[: match.start()] + kept + url[match.end() :]

@@ -8,6 +8,7 @@ from pypm_model import markers, names, requirement_text, specifiers
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
+from pypm_model.sources import without_credentials
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_workspace.configuration import Asked
 from pypm_workspace.direct_reference import direct_reference
@@ -89,7 +90,7 @@ def texts_at(table: Table, path: KeyPath, complaints: Complaints) -> tuple[str, 
 
 
 def requirement_at(value: object, path: KeyPath, complaints: Complaints) -> Requirement | None:
-    """The requirement *value* spells, or a complaint."""
+    """The requirement *value* spells, its address without credentials, or a complaint."""
     if not isinstance(value, str):
         _wrong(complaints, path, "a requirement string", value)
         return None
@@ -97,6 +98,7 @@ def requirement_at(value: object, path: KeyPath, complaints: Complaints) -> Requ
         found = requirement_text.parse(value)
         if found.url:
             direct_reference(found.url, base=".", root="/")
+            found = found._replace(url=without_credentials(found.url))
         if found.marker:
             markers.parse(found.marker)
     except InvalidRequirement as error:

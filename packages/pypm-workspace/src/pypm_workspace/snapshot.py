@@ -80,7 +80,7 @@ def _format() -> str:
         (kind.__name__, getattr(kind, "_fields", None) or field_names(kind))
         for kind in (Member, Build, Asked, *_records.values())
     ]
-    return f"1-{crc32(repr(layout).encode()):08x}"
+    return f"2-{crc32(repr(layout).encode()):08x}"
 
 
 FORMAT = _format()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pypm_index.addresses import redacted, userinfo
+from pypm_index.addresses import hidden_in, redacted, userinfo
 
 HIDDEN = "****"
 _SHORTEST = 6
@@ -28,14 +28,11 @@ class Secrets:
 
     def hidden(self, value: Any) -> Any:
         """*value*, of JSON's kinds, with every secret in its texts blotted out."""
-        if isinstance(value, str):
-            text = redacted(value) if "://" in value else value
-            return self._pattern.sub(HIDDEN, text) if self._pattern else text
-        if isinstance(value, dict):
-            return {self.hidden(name): self.hidden(each) for name, each in value.items()}
-        if isinstance(value, list):
-            return [self.hidden(each) for each in value]
-        return value
+        return hidden_in(value, self._hidden)
+
+    def _hidden(self, value: str) -> str:
+        text = redacted(value) if "://" in value else value
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[str]:

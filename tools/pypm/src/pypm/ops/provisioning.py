@@ -380,9 +380,7 @@ def _direct(tools: Tools, pin: Pin, source: DirectSource, editable: bool) -> Whe
         check_wheel_name(filename, package.name, package.version)
         return Wheel(pin, Artifact(filename, source.sha256), path)
     folder = subfolder(unpack_sdist(path, scratch / "sdist", filename=filename), subdirectory, filename)
-    tree = Source(
-        folder, "wheel", package.name, package.version, source.sha256, subdirectory, shown=filename
-    )
+    tree = Source(folder, "wheel", package.name, package.version, source.sha256, subdirectory, shown=filename)
     return _Project(pin, tree)
 
 

@@ -16,7 +16,7 @@ from pypm_model.names import NormalizedName, is_valid
 from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement
 from pypm_model.requirements import Requirement
-from pypm_model.sources import GitSource, PathSource, UrlSource
+from pypm_model.sources import GitSource, PathSource, UrlSource, without_credentials
 from pypm_workspace.direct_reference import direct_reference
 from pypm_workspace.faults import Fault, InvalidManifest, nearest
 from pypm_workspace.source_edit import Source
@@ -166,12 +166,12 @@ def _table(workspace: Workspace, origin: Origin) -> Source | None:
             raise NotASource(f"the index {origin.index!r}", f"{file} defines none of that name", near)
         return {"index": origin.index}
     if origin.git:
-        found: dict[str, str | bool] = {"git": origin.git.removeprefix("git+")}
+        found: dict[str, str | bool] = {"git": without_credentials(origin.git.removeprefix("git+"))}
         if origin.ref:
             found[origin.ref[0]] = origin.ref[1]
     elif origin.url:
         _check_address(origin.url)
-        found = {"url": origin.url}
+        found = {"url": without_credentials(origin.url)}
     else:
         return None
     if origin.subdirectory:
@@ -195,12 +195,12 @@ def _from_reference(
             path = urlsplit(asked.url).path if asked.url.startswith("file:") else asked.url
             return _from_path(world, workspace, path, plain, origin)
         case GitSource():
-            address = asked.url.partition("#")[0]
+            address = without_credentials(asked.url.partition("#")[0])
             if source.ref:
                 address = address.rpartition("@")[0]
             table = _git_table(address.removeprefix("git+"), source)
         case UrlSource():
-            table = {"url": asked.url.partition("#")[0]}
+            table = {"url": without_credentials(asked.url.partition("#")[0])}
             if source.sha256:
                 table["url"] += f"#sha256={source.sha256}"
             if source.subdirectory:
@@ -221,7 +221,7 @@ def _from_address(text: str) -> Wanted:
     names = project_names(urlsplit(text).path.rpartition("/")[2])
     if len(names) != 1 or not is_valid(names[0]):
         raise NotARequirement(text, "the project's name is missing, and the address does not end in a file's")
-    return Wanted(names[0], parsed(names[0]), {"url": text})
+    return Wanted(names[0], parsed(names[0]), {"url": without_credentials(text)})
 
 
 def _from_path(world: World, workspace: Workspace, path: str, text: str, origin: Origin) -> Wanted:

@@ -1,12 +1,22 @@
-"""Errors as people read them: the kind, one line, the places with the line itself, what would help."""
+"""Errors as people read them: the kind, one line, the places with the line itself, what would help.
+
+What is printed here holds no password of an address, whoever put it there: a message, a line of a file.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from pypm.cli.render.style import style
 from pypm_model.errors import Place, PypmError
+from pypm_model.later import later
+
+if TYPE_CHECKING:
+    from pypm_index import addresses
+else:
+    addresses = later("pypm_index.addresses")  # most runs show no error
 
 _LONGEST = 120
 """Characters of a line that are shown."""
@@ -17,7 +27,7 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
     if json:
         import json as json_text
 
-        return json_text.dumps({"error": error.to_json()}, sort_keys=True) + "\n"
+        return json_text.dumps({"error": addresses.hidden_in(error.to_json())}, sort_keys=True) + "\n"
     if error.parts:
         return "".join(render_error(part) for part in error.parts)
     lines = [f"{style('error', 'red')}[{error.code}]: {error}"]
@@ -31,11 +41,12 @@ def render_error(error: PypmError, *, json: bool = False) -> str:
         lines += [f"      {style(str(place), 'blue')}" for place in places]
     lines += [f"  | {line}".rstrip() for line in error.printed]
     lines += [f"  {style('help', 'cyan')}: {each}" for each in error.helps]
-    return "\n".join(lines) + "\n"
+    return addresses.redacted("\n".join(lines) + "\n")
 
 
 def render_usage(message: str, verb: str = "", *, json: bool = False) -> str:
     """A wrong option or argument."""
+    message = addresses.redacted(message)
     hint = f"`pypm help {verb}` tells the options." if verb else None
     if json:
         return _plain_json("usage", message, hint)
@@ -55,7 +66,7 @@ def render_unexpected(error: Exception, *, json: bool = False) -> str:
         if json:
             return _plain_json("system", message, hint)
         return f"{red}[system]: {message}\n" + (f"  {style('help', 'cyan')}: {hint}\n" if hint else "")
-    what = " ".join(str(error).split()) or "no message"
+    what = addresses.redacted(" ".join(str(error).split())) or "no message"
     message = f"{type(error).__name__}: {what}"
     hint = "This is a fault in pypm. PYP_DEBUG=1 shows where; please report it with that output."
     return _plain_json("internal", message, hint) if json else f"{red}[internal]: {message}\n  {hint}\n"
@@ -75,13 +86,18 @@ def _place(place: Place, note: str) -> list[str]:
     if text is None:
         return [f"{head}: {note}" if note else head]
     number = str(place.line)
-    text, before = _around(text, max((place.column or 1) - 1, 0))
+    text, before = _around(*_shown(text, max((place.column or 1) - 1, 0)))
     lines = [head, f"  {number} | {text}"]
     if (place.column is not None and place.column > 0) or note:
         indent = " " * before
         caret = style("^" if place.column else "=", "red")
         lines.append(f"  {' ' * len(number)} | {indent}{caret} {note}".rstrip())
     return lines
+
+
+def _shown(text: str, at: int) -> tuple[str, int]:
+    """A line without secrets, and how many of its characters come before *at* now."""
+    return addresses.redacted(text), len(addresses.redacted(text[:at]))
 
 
 def _around(text: str, at: int) -> tuple[str, int]:
@@ -112,4 +128,4 @@ def _line_of(place: Place) -> str | None:
 
 def warn(code: str, message: str) -> None:
     """Prints a warning to stderr."""
-    sys.stderr.write(f"{style('warning', 'yellow')}[{code}]: {message}\n")
+    sys.stderr.write(f"{style('warning', 'yellow')}[{code}]: {addresses.redacted(message)}\n")
