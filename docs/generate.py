@@ -177,7 +177,7 @@ SETTINGS = {
     "resolution.build.requires": 'What the build of a package needs besides what it says itself: `name = ["setuptools<81"]`.',
     "resolution.no-binary": "Names that are never installed from a wheel; `*` for all.",
     "resolution.conflicts": "Lists of `{ member, extra, group }`: of each list at most one is ever installed.",
-    "resolution.conflicts.member": "A member.",
+    "resolution.conflicts.member": "A member; left out: the project in the workspace's own folder.",
     "resolution.conflicts.extra": "An extra of that member.",
     "resolution.conflicts.group": "A dependency group of that member.",
     "resolution.max-steps": "Steps of the search for versions after which `pypm lock` ends with `undecided`; the default lasts for a minute or so, and large workspaces take hundreds.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pypm_model import names, specifiers
 from pypm_model.markers import InvalidMarker
@@ -132,11 +132,18 @@ class BuildTable(_Strict):
 
 
 class ConflictTable(_Strict):
-    """One side of a conflict."""
+    """One side of a conflict. Without a member it is the project in the workspace's own folder, or the groups
+    there."""
 
-    member: Name
+    member: Name = ""
     extra: Name = ""
     group: Name = ""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> ConflictTable:
+        if not (self.member or self.extra or self.group):
+            raise ValueError("one side of a conflict names a member, an extra or a group")
+        return self
 
 
 class MetadataTable(_Strict):
