@@ -7,13 +7,26 @@ flags of `pypm_model.activation`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.dataflow import Edge as Reaching
 from pypm_model.dataflow import fixpoint
 from pypm_model.locks import Edge, Lock, LockedPackage, Root
-from pypm_model.markers import FALSE, TRUE, Diagram, assume, both, either, flag, parse, requires_python
+from pypm_model.markers import (
+    FALSE,
+    TRUE,
+    Diagram,
+    assume,
+    both,
+    either,
+    flag,
+    implies,
+    parse,
+    requires_python,
+    text,
+)
 from pypm_model.names import ROOT, NormalizedName
 
 Node = tuple[int, str]
@@ -28,16 +41,26 @@ def covered(lock: Lock, python: str | None = None) -> Diagram:
     return region
 
 
-def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagram]:
+def reach(
+    lock: Lock, roots: Iterable[Root] | None = None, *, beside: Iterable[Root] = ()
+) -> Mapping[int, Diagram]:
     """The diagram of environments and flags in which each package, by position, is installed.
 
-    With *roots* these members, extras and groups are taken as chosen and no flag is left over from
-    them; None: every member, extra and group is entered under its own flag. Packages that are never
-    reached are left out.
+    With *roots* these members, extras and groups are taken as chosen (as those *beside* them are, whose
+    packages are not followed) and no flag is left over from them; None: every member, extra and group is
+    entered under its own flag. A member is entered on the Pythons it is for alone: elsewhere its edges mean
+    nothing. Packages that are never reached are left out.
     """
     targets = _Targets(lock)
-    chosen = None if roots is None else _flags(lock, roots := tuple(roots))
+    chosen = None if roots is None else _flags(lock, (*(roots := tuple(roots)), *beside))
     extras = [dict(package.extras) for package in lock.packages]
+
+    every = requires_python(lock.requires_python)
+
+    def pythons(position: int) -> Diagram:
+        manifest = lock.packages[position].manifest
+        own = requires_python(manifest.requires_python) if manifest else TRUE
+        return TRUE if implies(every, own) else own
 
     def led_to(edges: Iterable[Edge]) -> list[Reaching[Node]]:
         found: list[Reaching[Node]] = []
@@ -56,7 +79,8 @@ def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagr
         return led_to(lock.packages[position].dependencies)
 
     def entered() -> Iterator[tuple[Node, Diagram]]:
-        for position, extra, listed, where in _entries(lock, roots):
+        for position, extra, listed, chosen_where in _entries(lock, roots):
+            where = both(chosen_where, pythons(position))
             if listed is None:
                 yield (position, extra), where
             for node, marker, _ in led_to(listed or ()):
@@ -67,6 +91,25 @@ def reach(lock: Lock, roots: Iterable[Root] | None = None) -> Mapping[int, Diagr
     for (position, _), where in known.items():
         met[position] = either(met.get(position, FALSE), where)
     return met
+
+
+def marker_texts(lock: Lock, found: Mapping[int, Diagram], region: Diagram) -> Mapping[int, str]:
+    """The markers of packages, by position, in a list for the environments in *region*, of which *found* has
+    those that each is needed in.
+
+    They are short because they may say anything outside of *region*; but there, too, no two entries of one
+    name hold together: an installer may look at all environments, or be used where it was not meant to be.
+    """
+    count = Counter(lock.packages[position].name for position in found)
+    taken: dict[NormalizedName, Diagram] = {}
+    texts = {}
+    for position, where in sorted(found.items()):
+        name = lock.packages[position].name
+        before = taken.get(name, FALSE)
+        texts[position] = text(both(where, region), either(region, before))
+        if count[name] > 1:
+            taken[name] = either(before, parse(texts[position]))
+    return texts
 
 
 def everything(lock: Lock) -> tuple[Root, ...]:

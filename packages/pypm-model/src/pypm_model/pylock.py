@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import reduce
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
-from pypm_model.lock_reach import covered, reach
+from pypm_model.lock_reach import covered, marker_texts, reach
 from pypm_model.locks import Lock, LockedPackage
-from pypm_model.markers import FALSE, all_of, assume, both, python_bounds, text
-from pypm_model.markers import requires_python as python_region
+from pypm_model.markers import FALSE, assume, both
 from pypm_model.names import ROOT, NormalizedName
+from pypm_model.python_ranges import union
 from pypm_model.records import record
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
-from pypm_model.specifiers import merge
 
 Locate = Callable[[LockedPackage, Artifact], str]
 """Gives the address of a file, without credentials."""
@@ -114,14 +112,15 @@ def to_pylock(
     fixed = {flag: flag in names.always for flag in _all_flags(lock) if flag not in spelled}
     python = _python(lock, {*spelled, *names.always})
     region = covered(lock, python)
+    found = {position: both(assume(where, fixed), region) for position, where in reach(lock).items()}
+    found = {position: where for position, where in found.items() if where != FALSE}
     entries = []
-    for position, where in sorted(reach(lock).items()):
-        inside = both(assume(where, fixed), region)
+    for position, marker in marker_texts(lock, found, region).items():
         package = lock.packages[position]
         if package.manifest is not None and (not members or package.name in unbuilt):
             continue
-        if inside != FALSE and package.name != ROOT:
-            entries.append(_entry(package, _spell(text(inside, region), spelled), locate, place, editable))
+        if package.name != ROOT:
+            entries.append(_entry(package, _spell(marker, spelled), locate, place, editable))
     head = ['lock-version = "1.0"']
     if lock.environments:
         head.append(f"environments = {_array(lock.environments)}")
@@ -137,25 +136,23 @@ def to_pylock(
 def _all_flags(lock: Lock) -> Iterator[str]:
     for package in lock.packages:
         if package.manifest is not None:
-            yield member_flag(package.name)
-            yield from (extra_flag(package.name, e) for e, _ in package.extras)
-            yield from (group_flag(package.name, g) for g, _ in package.groups)
+            yield from _flags_of(package)
+
+
+def _flags_of(package: LockedPackage) -> Iterator[str]:
+    yield member_flag(package.name)
+    yield from (extra_flag(package.name, e) for e, _ in package.extras)
+    yield from (group_flag(package.name, g) for g, _ in package.groups)
 
 
 def _python(lock: Lock, flags: set[str]) -> str:
-    """The Pythons that every exported member supports; if there are none, those that any does: PEP 751
-    has one range for the whole file."""
-    ranges = {
+    """The Pythons that any exported member is for: PEP 751 has one range for the whole file, and what a
+    member needs has a marker where its own is narrower."""
+    return union(
         package.manifest.requires_python
         for package in lock.packages
-        if package.manifest is not None and (member_flag(package.name) in flags or package.name == ROOT)
-    }
-    shared = all_of(map(python_region, ranges))
-    if shared == FALSE:
-        return lock.requires_python
-    lower, upper = python_bounds(shared)
-    short = ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
-    return short if python_region(short) == shared else reduce(merge, sorted(ranges))
+        if package.manifest is not None and not flags.isdisjoint(_flags_of(package))
+    )
 
 
 def _spell(marker: str, spelled: dict[str, tuple[str, NormalizedName]]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pypm_model.lock_reach import covered, reach
+from pypm_model.lock_reach import covered, marker_texts, reach
 from pypm_model.locks import Lock, LockedPackage, Root
-from pypm_model.markers import FALSE, both, text
+from pypm_model.markers import FALSE, both
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
 
@@ -20,26 +20,28 @@ def to_requirements(
     members: bool = True,
     unbuilt: Collection[NormalizedName] = (),
 ) -> str:
-    """The requirements file for *roots*: one package a line (its hashes below it), in the lock's order.
+    """The requirements file for *roots*: one package a line (its hashes below it), in the lock's order. They
+    have to go together (`pypm_model.lock_apart`).
 
     Members are paths, relative to the workspace root: where it has any, pip must be run there and
     cannot check hashes of them, so hashes are left out altogether then, as pip would refuse the
     mixture. Without *members* what they need from elsewhere is there alone, and so it is of those that are
-    *unbuilt*: they are no packages, and nobody can install them.
+    *unbuilt*: they are no packages, and nobody can install them. What has a marker is not editable, since
+    pip does not read the marker of an editable.
     """
     region = covered(lock)
     reached = {i: both(where, region) for i, where in reach(lock, roots).items()}
-    packages = [(lock.packages[i], where) for i, where in sorted(reached.items()) if where != FALSE]
+    texts = marker_texts(lock, {i: where for i, where in reached.items() if where != FALSE}, region)
+    packages = [(lock.packages[i], marker) for i, marker in texts.items()]
     packages = [
-        (p, w)
-        for p, w in packages
+        (p, m)
+        for p, m in packages
         if p.name != ROOT and (p.manifest is None or (members and p.name not in unbuilt))
     ]
     with_hashes = hashes and all(isinstance(p.source, IndexSource | UrlSource) for p, _ in packages)
     lines = []
-    for package, where in packages:
-        marker = text(where, region)
-        line = _requirement(package, editable) + (f" ; {marker}" if marker else "")
+    for package, marker in packages:
+        line = _requirement(package, editable and not marker) + (f" ; {marker}" if marker else "")
         if with_hashes:
             digests = sorted({a.sha256 for a in package.files} | _direct_digest(package))
             line += "".join(f" \\\n    --hash=sha256:{digest}" for digest in digests)

@@ -12,6 +12,7 @@ from pypm_model.freshness import manifest_of
 from pypm_model.locks import Lock, LockedPackage, LockSettings
 from pypm_model.markers.coverage import WheelsFor
 from pypm_model.names import NormalizedName
+from pypm_model.python_ranges import union
 from pypm_model.records import replace
 from pypm_model.requests import MemberRequest, Request
 from pypm_model.resolutions import Resolution
@@ -67,7 +68,7 @@ def complete(
             case _:
                 packages.append(package)
     return Lock(
-        requires_python=_union_of_pythons(request),
+        requires_python=union(member.requires_python for member in request.members),
         environments=marker_texts(request.environments),
         required_environments=marker_texts(request.required_environments),
         settings=settings,
@@ -119,14 +120,3 @@ def _merged(file: Artifact, known: Mapping[str, Artifact]) -> Artifact:
         uploaded=file.uploaded or before.uploaded,
         path=file.path or before.path,
     )
-
-
-def _union_of_pythons(request: Request) -> str:
-    """The least specifier that every member's range is within: its lowest bound, as an installer of
-    the whole workspace would state it."""
-    ranges = sorted({member.requires_python for member in request.members})
-    if len(ranges) == 1:
-        return ranges[0]
-    union = markers.any_of(map(markers.requires_python, ranges))
-    lower, upper = markers.python_bounds(union)
-    return ",".join(filter(None, [f">={lower}" if lower else "", f"<{upper}" if upper else ""]))
