@@ -389,6 +389,7 @@ WARNINGS = {
     "no-upload-times": "An index gives no upload times; under a cut-off in time its files count as too new.",
     "nothing-covered": "An environment of `environments` or `required-environments` is of a Python that no member is for.",
     "outside-environment": "What is to be removed lies outside the environment, and is left alone.",
+    "export-no-defaults": "An exported `pylock.toml` has no default groups, because members, extras or groups that were chosen exclude each other.",
     "pylock-name": "A pylock file is written under a name that other tools do not look for.",
     "pylock-newer": "A pylock file is of a newer minor version; what is known of it is read.",
     "resolution": "Something odd that the resolver passed over: an unknown extra, a yanked version kept.",

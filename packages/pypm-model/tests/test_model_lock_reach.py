@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
 from pypm_model.artifacts import Artifact
+from pypm_model.lock_apart import Side, clashing, sides
 from pypm_model.lock_reach import everything, reach
 from pypm_model.locks import Edge, Lock, LockedPackage, Manifest, Root
-from pypm_model.markers import evaluate, parse, text
+from pypm_model.markers import disjoint, evaluate, parse, requires_python, text
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.pylock import member_names, to_pylock, workspace_names
+from pypm_model.records import replace
 from pypm_model.requirements_file import to_requirements
 from pypm_model.sources import IndexSource, MemberSource
 
@@ -158,3 +160,67 @@ def test_a_requirements_file_has_markers_and_hashes() -> None:
     lines = to_requirements(lock, [Root(name("z"))]).splitlines()
     assert lines == ["p==1.0 ; sys_platform == 'win32'", "q==1.0", "-e ./z"]
     assert text(reach(lock, [Root(name("z"))])[0]) == "sys_platform == 'win32'"
+
+
+def picks(**markers: str) -> tuple[Edge, ...]:
+    """Edges to versions of p: ``picks(v1="sys_platform == 'win32'")``."""
+    return tuple(Edge(name("p"), (), marker, version=version[1:]) for version, marker in markers.items())
+
+
+def test_a_member_is_reached_on_its_own_pythons_alone() -> None:
+    older = member("a", *picks(v1="python_version < '3.12'", v2="python_version >= '3.12'"))
+    newer = replace(member("b", *picks(v2="")), manifest=Manifest(">=3.12"))
+    lock = Lock(
+        requires_python=">=3.11",
+        packages=(older, newer, package("p", version="1"), package("p", version="2")),
+    )
+    roots = everything(lock)
+    assert reach(lock, roots)[1] == reach(lock, roots)[3] == requires_python(">=3.12")
+    assert clashing(lock, roots) == ()
+    assert to_requirements(lock, roots, hashes=False).splitlines() == [
+        "-e ./a",
+        "./b ; python_version >= '3.12'",
+        "p==1 ; python_version < '3.12'",
+        "p==2 ; python_version >= '3.12'",
+    ]
+    data = tomllib.loads(to_pylock(lock, workspace_names(lock), lambda p, a: "https://example.test/f"))
+    assert data["requires-python"] == ">=3.11"
+    assert [(p["name"], p.get("version")) for p in data["packages"]] == [
+        ("a", "1.0"),
+        ("b", "1.0"),
+        ("p", "1"),
+        ("p", "2"),
+    ]
+
+
+def test_entries_of_one_name_are_disjoint_outside_of_what_is_covered() -> None:
+    covered = tuple(
+        f"sys_platform == '{platform}' and python_version == '{python}'"
+        for platform, python in (("linux", "3.11"), ("win32", "3.11"), ("win32", "3.12"))
+    )
+    edges = picks(**{f"v{i}": marker for i, marker in enumerate(covered)})
+    packages = tuple(package("p", version=str(i)) for i in range(3))
+    lock = Lock(environments=covered, packages=(member("a", *edges), *packages))
+    lines = to_requirements(lock, everything(lock), hashes=False, members=False).splitlines()
+    first, second, third = (parse(line.partition(" ; ")[2]) for line in lines)
+    assert disjoint(first, second) and disjoint(first, third) and disjoint(second, third)
+
+
+def test_choices_that_do_not_go_together_are_told_with_who_makes_them() -> None:
+    shared = member("c", *picks(v1="'b' in dependency_groups", v2="'b' not in dependency_groups"))
+    lock = Lock(
+        packages=(
+            member("a", *picks(v2=""), extras={"x": picks(v1="")}),
+            member("b", *picks(v1="")),
+            shared,
+            package("p", version="1"),
+            package("p", version="2"),
+        )
+    )
+    a, b, c = Root(name("a")), Root(name("b")), Root(name("c"))
+    assert clashing(lock, [a, c]) == clashing(lock, [b, c]) == ()
+    assert clashing(lock, [a, b, c]) == (3, 4)
+    assert sides(lock, [a, b, c], (3, 4)) == (Side("1", ("b", "c")), Side("2", ("a",)))
+    both = [Root(name("a"), (name("x"),))]
+    assert clashing(lock, both) == (3, 4)
+    assert sides(lock, both, (3, 4)) == (Side("1", ("a[x]",)), Side("2", ("a",)))

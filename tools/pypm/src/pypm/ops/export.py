@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pypm.ops.exporting import Form, exported
+from pypm.ops.exporting import Form, default_groups_apart, exported
 from pypm.ops.in_step import write_in_step
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.opening import open_workspace
@@ -38,6 +38,12 @@ def export(world: World, options: ExportOptions) -> str:
             write_in_step(tools, workspace, locked)
         folder = (world.cwd / (options.output or "stdout")).resolve().parent
         text = exported(tools, workspace, locked.lock, replace(options.form, folder=str(folder)))
+        if options.form.form == "pylock.toml":
+            apart = default_groups_apart(tools, workspace, locked.lock, options.form)
+            if apart is not None:
+                found = f"{apart.package} {' and '.join(map(str, apart.sides))}"
+                message = f"the file has no default groups, since not all go together: {found}"
+                world.listener(Warned("export-no-defaults", message))
     if options.output is not None:
         write_atomically(Path(world.cwd) / options.output, text)
         name = Path(options.output).name

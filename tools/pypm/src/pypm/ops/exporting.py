@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import ClassVar
@@ -17,9 +17,10 @@ from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.artifacts import Artifact
 from pypm_model.errors import Place as Spot
 from pypm_model.errors import PypmError
+from pypm_model.lock_apart import Side, clashing, sides
 from pypm_model.lock_target import narrowed
 from pypm_model.lock_toml import InvalidToml, loads
-from pypm_model.locks import Lock, LockedPackage
+from pypm_model.locks import Lock, LockedPackage, Root
 from pypm_model.markers import Diagram, InvalidMarker, parse
 from pypm_model.names import NormalizedName
 from pypm_model.pylock import Locate, Place, member_names, to_pylock, workspace_names
@@ -28,6 +29,7 @@ from pypm_model.requirements_file import to_requirements
 from pypm_model.sources import IndexSource
 from pypm_model.targets import UnknownTarget, environment_marker
 from pypm_store.atomic import write_atomically
+from pypm_workspace.configuration import Written
 from pypm_workspace.workspace import Workspace
 
 Addresses = Mapping[tuple[str, str], str]
@@ -57,6 +59,40 @@ class NoTarget(PypmError):
 
     def __str__(self) -> str:
         return f"--target {self.target}: {self.reason}"
+
+
+class ExportApart(PypmError):
+    """What is to be exported as one list does not go together: some environment would get several versions of
+    a package. Files with dependency groups can hold it."""
+
+    code: ClassVar[str] = "export-apart"
+    file: str
+    """The file of ``[lock] export``; empty for the text alone, and one that the command names."""
+    package: NormalizedName
+    sides: tuple[Side, ...]
+    """At least two."""
+    is_of_members: bool
+    """Whether the choices are of several members."""
+    place: Spot | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file or 'a requirements file'} can hold one version of {self.package}, "
+            f"and it would be there in {' and '.join(map(str, self.sides))}"
+        )
+
+    @property
+    def hint(self) -> str:
+        if not self.is_of_members:
+            return "choose other extras and groups; in a pylock.toml each can be asked for by itself"
+        each = "one file for each member: `pypm export -p MEMBER -o FILE`"
+        if self.file:
+            each = f"take it out of `[lock] export`; {each}"
+        return f"{each}; a pylock.toml can hold all, each as a dependency group"
+
+    @property
+    def places(self) -> tuple[Spot, ...]:
+        return (self.place,) if self.place else ()
 
 
 class ExportStale(PypmError):
@@ -91,6 +127,8 @@ class Form:
     """False: only what members need from elsewhere."""
     target: str = ""
     """The name of a target, or a marker: only what the selection needs there. Empty: all the lock is for."""
+    file: str = ""
+    """Its name in ``[lock] export``; empty if it is none of those."""
     folder: str = ""
     """Where the file lies, as an absolute path; empty: at the workspace's root. Paths in a pylock file are
     relative to it. Those in a requirements file are relative to where pip runs: the root."""
@@ -102,7 +140,7 @@ def form_of(file: str) -> str:
 
 
 def exported(tools: Tools, workspace: Workspace, lock: Lock, form: Form, known: Addresses = NOWHERE) -> str:
-    """The text of *lock*. Indexes are asked for addresses that are not *known*."""
+    """The text of *lock*. Indexes are asked for addresses that are not *known*. Raises `ExportApart`."""
     lock = _for_target(tools, workspace, lock, form)
     text, missing = _text(tools, workspace, lock, form, known)
     if missing:
@@ -124,7 +162,8 @@ def _for_target(tools: Tools, workspace: Workspace, lock: Lock, form: Form) -> L
 def _form_in_step(workspace: Workspace, file: str) -> Form:
     """What *file* of ``[lock] export`` is to hold."""
     folder = str((Path(workspace.root) / file).parent)
-    return Form(form_of(file), target=dict(workspace.settings.lock_targets).get(file, ""), folder=folder)
+    target = dict(workspace.settings.lock_targets).get(file, "")
+    return Form(form_of(file), target=target, file=file, folder=folder)
 
 
 def write_with_exports(tools: Tools, workspace: Workspace, locked: Locked) -> tuple[str, ...]:
@@ -165,6 +204,8 @@ def _text(
     """The text, and the files in it whose addresses are not *known*."""
     if form.form == "requirements.txt":
         roots = roots_of(tools.world, workspace, lock, form.selection)
+        if positions := clashing(lock, roots):
+            raise _apart(workspace, lock, roots, positions, form.file)
         text = to_requirements(
             lock,
             roots,
@@ -184,6 +225,28 @@ def _text(
     return _pylock(tools, workspace, lock, form, locate), missing
 
 
+def default_groups_apart(tools: Tools, workspace: Workspace, lock: Lock, form: Form) -> ExportApart | None:
+    """Why the pylock text for *form* has no default groups; None if it has them."""
+    lock = _for_target(tools, workspace, lock, form)
+    roots = roots_of(tools.world, workspace, lock, form.selection)
+    positions = clashing(lock, roots)
+    return _apart(workspace, lock, roots, positions, form.file) if positions else None
+
+
+def _apart(
+    workspace: Workspace, lock: Lock, roots: Sequence[Root], positions: Sequence[int], file: str
+) -> ExportApart:
+    found = sides(lock, roots, positions)
+    members = [{choice.partition("[")[0].partition(":")[0] for choice in side.choices} for side in found]
+    place = None
+    if file:
+        at = workspace.settings.lock_export.index(file)
+        place = workspace.place(Written(workspace.settings.file, f"lock.export[{at}]"))
+    return ExportApart(
+        file, lock.packages[positions[0]].name, found, members.count(members[0]) < len(members), place
+    )
+
+
 def _region(target: str) -> Diagram:
     try:
         return parse(environment_marker(target))
@@ -192,8 +255,8 @@ def _region(target: str) -> Diagram:
 
 
 def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: Locate) -> str:
-    """The PEP 751 text. What the selection chooses are the default groups; all others can be asked for, but
-    for one target, which was looked at for the selection only."""
+    """The PEP 751 text. What the selection chooses are the default groups, none if that does not go together;
+    all others can be asked for, but for one target, which was looked at for the selection only."""
     if form.selection.members:
         members = selected_members(tools.world, workspace, form.selection)
         if len(members) != 1:
@@ -202,17 +265,19 @@ def _pylock(tools: Tools, workspace: Workspace, lock: Lock, form: Form, locate: 
     else:
         names = workspace_names(lock)
     chosen: set[str] = set()
-    for root in roots_of(tools.world, workspace, lock, form.selection):
+    roots = roots_of(tools.world, workspace, lock, form.selection)
+    for root in roots:
         chosen |= {member_flag(root.member)} if root.project else set()
         chosen |= {extra_flag(root.member, extra) for extra in root.extras}
         chosen |= {group_flag(root.member, group) for group in root.groups}
     if form.target:
         names = names.only(chosen)
+    defaults = set() if clashing(lock, roots) else chosen
     return to_pylock(
         lock,
         names,
         locate,
-        default_groups=[name for flag, name in names.groups if flag in chosen],
+        default_groups=[name for flag, name in names.groups if flag in defaults],
         editable=form.editable,
         members=form.members,
         unbuilt=_unbuilt(workspace),

@@ -75,8 +75,8 @@ class CheckReport:
     file: str
     members: int
     problem: PypmError | None = None
-    """Why it is not: `LockMissing`, `LockStale`, `LockUnsound`, `LockConflicted`, `LockUnreadable` or
-    `ExportStale`."""
+    """Why it is not: `LockMissing`, `LockStale`, `LockUnsound`, `LockConflicted`, `LockUnreadable`,
+    `ExportStale` or `ExportApart`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -136,13 +136,16 @@ def problem_of(
 
 
 def _export_problem(tools: Tools, workspace: Workspace, lock: Lock) -> PypmError | None:
-    """Which exports are out of step with *lock*, which fits. In a checkout of some members
-    that is not asked: the exports are of all."""
+    """Which exports are out of step with *lock*, which fits, or cannot be made of it. In a checkout of
+    some members that is not asked: the exports are of all."""
     if not workspace.settings.lock_export or workspace.absent:
         return None
-    from pypm.ops.exporting import ExportStale, stale_exports
+    from pypm.ops.exporting import ExportApart, ExportStale, stale_exports
 
-    stale = stale_exports(tools, workspace, lock)
+    try:
+        stale = stale_exports(tools, workspace, lock)
+    except ExportApart as error:
+        return error
     return ExportStale(stale) if stale else None
 
 
