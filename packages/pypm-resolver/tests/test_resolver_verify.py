@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kit.universe import Release, Universe, ask, member, request
-from pypm_model.facts import ListingKey, MetadataKey
+from kit.universe import Release, Universe, ask, member, request, versions
+from pypm_model.facts import Direct, DirectKey, ListingKey, MetadataKey
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.names import normalize
 from pypm_model.records import replace
+from pypm_model.requests import Provision
 from pypm_model.resolutions import Resolution
-from pypm_model.sources import IndexSource
+from pypm_model.sources import IndexSource, PathSource
 from pypm_resolver.verify import verify
 
 UNIVERSE = Universe(
@@ -147,3 +148,42 @@ def test_what_two_extras_bring_together(marker: str | None, found: set[tuple[str
     violations = verify(asked, replace(outcome, packages=packages), JOINED.facts())
     assert {(v.kind, v.name) for v in violations if v.kind == "missing"} >= found
     assert bool(violations) == (found != set())
+
+
+PROVIDING = Universe(
+    {"o": {"1.0": ["i"]}, "i": {"3.0": []}},
+    others={"priv": {"i": {"9.0": []}}, "other": {"i": {"5.0": []}}},
+)
+
+
+def test_what_the_workspace_provides_is_for_packages_too() -> None:
+    provided = (Provision(normalize("i"), IndexSource("priv"), "sys_platform == 'linux'"),)
+    asked = request(["o"], provisions=provided)
+    outcomes = [PROVIDING.solve(asked, shuffle=seed) for seed in range(3)]
+    assert versions(outcomes[0])["i"] == ["3.0", "9.0"]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert verify(asked, outcomes[0], PROVIDING.facts()) == ()  # type: ignore[arg-type]
+    plain = PROVIDING.solve(request(["o"]))
+    assert [v.kind for v in verify(asked, plain, PROVIDING.facts())] == ["source"]  # type: ignore[arg-type]
+
+
+def test_a_member_that_asks_for_it_elsewhere_has_its_way() -> None:
+    provided = (Provision(normalize("i"), IndexSource("priv")),)
+    asked = request(["o", ("i", IndexSource("other"))], provisions=provided)
+    outcome = PROVIDING.solve(asked)
+    assert versions(outcome)["i"] == ["5.0"]
+    assert verify(asked, outcome, PROVIDING.facts()) == ()  # type: ignore[arg-type]
+
+
+def test_a_folder_that_the_workspace_provides_is_looked_into_once_a_package_asks() -> None:
+    source = PathSource("../i")
+    key = DirectKey(normalize("i"), source)
+    universe = Universe(PROVIDING.packages, directs={source: Direct(key, "7.0", source, (), (), "")})
+    provided = (Provision(normalize("i"), source),)
+    asked = request(["o"], provisions=provided)
+    outcome = universe.solve(asked)
+    assert versions(outcome)["i"] == ["7.0"]
+    assert verify(asked, outcome, universe.facts()) == ()  # type: ignore[arg-type]
+    universe.asked.clear()
+    universe.solve(request([], provisions=provided))
+    assert key not in universe.asked

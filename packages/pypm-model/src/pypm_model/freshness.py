@@ -15,7 +15,7 @@ from pypm_model.locks import Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.records import record
-from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
+from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Provision, Request
 from pypm_model.requirement_text import to_text
 from pypm_model.respelling import (
     kept_manifest,
@@ -179,6 +179,7 @@ def settings_of(request: Request, more: Mapping[str, Setting] | None = None) -> 
         "prereleases": _prereleases(request.prereleases),
         "constraints": _texts(request.constraints),
         "overrides": _texts(request.overrides),
+        "sources": tuple(sorted(map(_provision, request.provisions))),
         "excludes": tuple(sorted(request.excludes)),
         "shared-environment": "" if request.shared_environment else "false",
         "conflicts": tuple(sorted(map(_conflict, request.conflicts))),
@@ -194,6 +195,11 @@ def _prereleases(policy: PrereleasePolicy) -> Setting:
     if policy.mode == "only":
         return ("only", *sorted(policy.names))
     return "" if policy.mode == "if-necessary" else policy.mode
+
+
+def _provision(provision: Provision) -> str:
+    marker = f"; {provision.marker}" if provision.marker else ""
+    return f"{provision.name}{marker} @ {_source_text(provision.source)}"
 
 
 def _conflict(conflict: Conflict) -> str:

@@ -44,6 +44,16 @@ class Ask:
 
 
 @record
+class Provision:
+    """The workspace's word on where a name comes from, whoever asks for it: a package, too."""
+
+    name: NormalizedName
+    source: Source
+    marker: str = ""
+    """Where that holds; empty: everywhere."""
+
+
+@record
 class MemberRequest:
     """One member as it enters the resolution. The virtual root is a member named ``(root)``."""
 
@@ -122,6 +132,8 @@ class Request:
     prereleases: PrereleasePolicy = PrereleasePolicy()
     constraints: tuple[Ask, ...] = ()
     overrides: tuple[Ask, ...] = ()
+    provisions: tuple[Provision, ...] = ()
+    """Sorted by name. Members' asks that have a source of their own are not subject to them."""
     excludes: frozenset[NormalizedName] = frozenset()
     """Dependencies on these are dropped wherever they occur."""
     build: BuildPolicy = BuildPolicy()

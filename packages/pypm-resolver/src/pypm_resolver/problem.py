@@ -8,7 +8,7 @@ an environment, and whatever takes part in a declared conflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
@@ -25,6 +25,7 @@ from pypm_model.markers import (
     either,
     flag,
     hangs_on,
+    minus,
     negate,
     parse,
     requires_python,
@@ -34,7 +35,15 @@ from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record
 from pypm_model.requests import Ask, Request
 from pypm_model.requirements import Requirement
-from pypm_model.sources import DirectSource, GitSource, MemberSource, PathSource, Source, UrlSource
+from pypm_model.sources import (
+    DirectSource,
+    GitSource,
+    IndexSource,
+    MemberSource,
+    PathSource,
+    Source,
+    UrlSource,
+)
 from pypm_model.specifiers import exact_pins
 from pypm_resolver.clusters import united
 from pypm_resolver.direct_urls import direct_source, same_place
@@ -64,7 +73,7 @@ class Item:
 
 @record
 class Pin:
-    """A source members ask for, and the region in which they do."""
+    """A source that members ask for or the workspace provides, and the region in which they do."""
 
     source: Source
     where: Diagram
@@ -73,7 +82,9 @@ class Pin:
 class Problem:
     """A request with its markers parsed and its names indexed."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, met: Collection[NormalizedName] = ()) -> None:
+        """*met* are names that something was found to ask for, of those that the workspace provides directly:
+        what nobody asks for need not be there."""
         self.request = request
         self.warnings: list[str] = []
         self.members = {member.name: member for member in sorted(request.members, key=lambda m: m.name)}
@@ -99,6 +110,13 @@ class Problem:
         self.possible: dict[Diagram, bool] = {}
         """What `pypm_resolver.choices.is_possible` has answered."""
         self._pins: dict[NormalizedName, tuple[Pin, ...]] | None = None
+        self.provisions: dict[NormalizedName, list[Pin]] = {}
+        """What the workspace provides, and where it says so."""
+        for provision in request.provisions:
+            if provision.name not in self.members:
+                pin = Pin(provision.source, parse(provision.marker))
+                self.provisions.setdefault(provision.name, []).append(pin)
+        self._met = frozenset(met)
         self.direct: dict[NormalizedName, Diagram] = {}
         self.exact: dict[NormalizedName, list[tuple[str, Diagram]]] = {}
         self._index_asks()
@@ -263,6 +281,7 @@ class Problem:
                     where = self._asked(item, wanted)
                     if not disjoint(where, self.where):
                         found.append((DirectKey(name, source), where))
+        found += self._provided_directly()
         extras = self._extras_of_directs(knowledge)
         seen: set[tuple[DirectKey, Diagram]] = set()
         position = 0
@@ -281,6 +300,38 @@ class Problem:
                     inside = both(where, parse(_without_extra(requirement.marker)))
                     if not disjoint(inside, self.where):
                         found.append((inner, inside))
+        return found
+
+    def _provided_directly(self) -> Iterable[tuple[DirectKey, Diagram]]:
+        """The direct sources that the workspace provides, of names that are asked for."""
+        for name, pins in self.provisions.items():
+            for pin in pins if self.is_met(name) else ():
+                if isinstance(pin.source, (PathSource, UrlSource, GitSource)):
+                    where = minus(pin.where, self._own_sources.get(name, FALSE))
+                    if not disjoint(where, self.where):
+                        yield DirectKey(name, pin.source), where
+
+    def is_met(self, name: NormalizedName) -> bool:
+        """Whether *name* is known to be asked for: by a member, or as somebody found out."""
+        return name in self._met or name in self.direct
+
+    def unmet(self, name: NormalizedName) -> tuple[DirectKey, ...]:
+        """The direct sources of *name* that the workspace provides, if nobody was known to ask for it."""
+        if name not in self.provisions or self.is_met(name):
+            return ()
+        pins = (pin.source for pin in self.provisions[name])
+        return tuple(DirectKey(name, s) for s in pins if isinstance(s, (PathSource, UrlSource, GitSource)))
+
+    @cached_property
+    def _own_sources(self) -> Mapping[NormalizedName, Diagram]:
+        """Where members ask for a name that the workspace provides from elsewhere."""
+        found: dict[NormalizedName, Diagram] = {}
+        for item in self.items.values() if self.provisions else ():
+            for wanted in item.asks:
+                name, source = wanted.requirement.name, source_of(wanted)
+                provided = [pin.source for pin in self.provisions.get(name, ())]
+                if provided and source is not None and source not in provided:
+                    found[name] = either(found.get(name, FALSE), self._asked(item, wanted))
         return found
 
     def _extras_of_directs(self, knowledge: Knowledge) -> dict[NormalizedName, set[NormalizedName]]:
@@ -331,6 +382,12 @@ class Problem:
                     continue
                 known = pins.setdefault(name, {})
                 known[source] = either(known.get(source, FALSE), where)
+        for name, provided in self.provisions.items():
+            for pin in provided:
+                where = minus(pin.where, self._own_sources.get(name, FALSE))
+                if isinstance(pin.source, IndexSource) and not disjoint(where, self.where):
+                    known = pins.setdefault(name, {})
+                    known[pin.source] = either(known.get(pin.source, FALSE), where)
         for key, where in self._direct_sources(knowledge):
             known = pins.setdefault(key.name, {})
             known[key.source] = either(known.get(key.source, FALSE), where)
@@ -339,7 +396,7 @@ class Problem:
         }
 
     def pins(self, name: NormalizedName) -> tuple[Pin, ...]:
-        """The sources members ask for by name, in the order they are met."""
+        """The sources of *name* that members ask for, in the order they are met, and the workspace's."""
         assert self._pins is not None
         return self._pins.get(name, ())
 

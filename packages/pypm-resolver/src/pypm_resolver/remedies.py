@@ -10,6 +10,7 @@ from pypm_model.records import replace
 from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Remedy
+from pypm_model.sources import IndexSource
 from pypm_model.specifiers import InvalidSpecifier, merge, without_upper_bounds
 from pypm_resolver.grounds import Grounds, Statement
 from pypm_resolver.incompatibility import Barred, Constrained, Depends, Wanted
@@ -54,7 +55,9 @@ class _Remedies:
                 yield from self._relaxations(statement.cause.ask, "the constraint ", self._without_constraint)
         for name in dict.fromkeys(self._unknown()):
             excluded = replace(self.request, excludes=self.request.excludes | {name})
-            said = f"without {name} there is a solution: check its spelling, or name the index that has it"
+            pinned = any(isinstance(pin.source, IndexSource) for pin in self.problem.pins(name))
+            index = "the index that its source names" if pinned else "name the index that has it"
+            said = f"without {name} there is a solution: check its spelling, or {index}"
             yield Remedy("spelling", excluded, said, name)
         yield from self._split()
         yield from self._parted()

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pypm_model.facts import Fact, Needs
+from pypm_model.facts import DirectKey, Fact, Needs
 from pypm_model.later import later
+from pypm_model.names import NormalizedName
 from pypm_model.records import replace
 from pypm_model.requests import Conflict, Request
 from pypm_model.resolutions import Resolution, Undecided, Unsolvable
@@ -55,13 +56,15 @@ class Session:
         """What was found, while it is found out whether that stays when it is locked again."""
         self._again = 0
         """How often it was locked again."""
+        self._met: set[NormalizedName] = set()
+        """Names that the workspace provides directly, and that packages turned out to ask for."""
         self._detours = 0
         """For all that was begun and left: something was in the way."""
         self._begin(request)
         self._outcome: Resolution | Unsolvable | Undecided | None = None
 
     def _begin(self, request: Request) -> None:
-        self._problem = Problem(request)
+        self._problem = Problem(request, self._met)
         self._universe = Universe(self._problem, self._knowledge)
         self._prefetch: Prefetch | None = None
         self._regions: Regions | None = None
@@ -94,12 +97,17 @@ class Session:
         regions = self._regions
         state = regions.advance()
         match state:
+            case Missing(keys=keys) if met := {key.name for key in keys if isinstance(key, DirectKey)}:
+                # Sources have to be settled before anything is searched.
+                self._met |= met
+                self._begin(self._problem.request)
             case Missing(keys=keys):
                 self._rounds += 1
                 if self._is_prepared and self._rounds <= _PREPARED:
                     return Needs(keys)
                 guesses = self._prefetch.keys(regions.current)
-                return Needs(keys, tuple(key for key in guesses if key not in keys))
+                speculative = (key for key in guesses if key not in keys and not isinstance(key, DirectKey))
+                return Needs(keys, tuple(speculative))
             case Exclusive(conflicts=conflicts):
                 self._detours += 1
                 # Now they are known, they are kept apart from the start, as declared ones are.

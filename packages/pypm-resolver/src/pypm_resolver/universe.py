@@ -63,11 +63,15 @@ class Universe:
         keys += [ListingKey(name, pin.source.index) for pin in pins if isinstance(pin.source, IndexSource)]
         return tuple(keys)
 
-    def package(self, name: NormalizedName) -> Package | tuple[ListingKey, ...]:
-        """The package *name*, or the listings that must be fed first."""
+    def package(self, name: NormalizedName) -> Package | tuple[Key, ...]:
+        """The package *name*, or what must be fed first: its listings, or the direct sources that the
+        workspace provides (`Problem.unmet`)."""
         package = self._packages.get(name)
         if package is not None:
             return package
+        unmet = self.problem.unmet(name)
+        if unmet:
+            return unmet
         keys = self.listings(name)
         missing = tuple(key for key in keys if key not in self.knowledge.listings)
         if missing:

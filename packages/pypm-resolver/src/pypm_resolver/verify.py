@@ -41,9 +41,10 @@ from pypm_model.records import record, replace
 from pypm_model.requests import Ask, Conflict, MemberRequest, Request
 from pypm_model.requirements import Requirement
 from pypm_model.resolutions import Resolution
-from pypm_model.sources import IndexSource, MemberSource
+from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 from pypm_model.specifiers import InvalidSpecifier, contains, lenient
 from pypm_model.targets import wheels_only
+from pypm_resolver.direct_urls import same_place
 from pypm_resolver.files import lower_bound
 from pypm_resolver.problem import Problem
 
@@ -204,6 +205,7 @@ class _Check:
             self._say("requires-python", package.name, text)
         self._check_files(package, where, label)
         self._check_constraints(package, where, label)
+        self._check_provided(position, package, where, label)
         for requirement in fact.requires:
             marker = requirement.marker
             base = _under(marker, frozenset())
@@ -308,6 +310,27 @@ class _Check:
                 self._say(
                     "specifier", package.name, f"{label} is outside of the constraint {_words(requirement)}"
                 )
+
+    def _check_provided(self, position: int, package: LockedPackage, where: Diagram, label: str) -> None:
+        """What the workspace provides comes from there, but for where a member asks for it elsewhere."""
+        name = package.name
+        provided = [each for each in self.request.provisions if each.name == name]
+        if not provided:
+            return
+        elsewhere = FALSE
+        for item in self.problem.items.values():
+            asks = (w.ask for w in item.asks if w.requirement.name == name and w.ask.source is not None)
+            for ask in asks:
+                if all(ask.source != each.source for each in provided):
+                    inside = any_of(
+                        self.reach.get((p, *item.key[1:]), FALSE) for p in self.by_name[item.key[0]]
+                    )
+                    elsewhere = either(elsewhere, both(inside, parse(ask.requirement.marker)))
+        for each in provided:
+            inside = minus(both(where, parse(each.marker)), elsewhere)
+            if not _is_from(package.source, each.source) and self._real(inside) != FALSE:
+                text = f"{label} is not from where the workspace says, and locked {describe(inside)}"
+                self._say("source", name, text)
 
     def _check_files(self, package: LockedPackage, where: Diagram, label: str) -> None:
         source = package.source
@@ -445,6 +468,12 @@ def _under(marker: str, extras: frozenset[str]) -> Diagram:
     """Where *marker* holds when *extras* are asked for and no others."""
     whole = parse(marker)
     return without_extras(whole, extras) if "extra" in marker else whole
+
+
+def _is_from(source: Source, provided: Source) -> bool:
+    if isinstance(source, (GitSource, UrlSource, PathSource)):
+        return isinstance(provided, (GitSource, UrlSource, PathSource)) and same_place(source, provided)
+    return source == provided
 
 
 _CPYTHON = parse("platform_python_implementation == 'CPython'")

@@ -10,7 +10,7 @@ from pypm_model.later import later
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.records import record, replace
-from pypm_model.requests import Ask, MemberRequest, Origin
+from pypm_model.requests import Ask, MemberRequest, Origin, Provision
 from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_workspace.configuration import Asked, Member, Settings, SourceRule
@@ -79,6 +79,14 @@ class AskMaker:
             yield from self._sourced(
                 requirement, Origin(ROOT, written_in, table, item), self._shared, ".", "", ""
             )
+
+    def provisions(self) -> Iterator[Provision]:
+        """Where names come from for everybody: what pypm's own file says, by name. uv's table is for what
+        members ask for, as are sources for one extra or group."""
+        for name, rules in sorted(self._shared.items()):
+            for rule in rules:
+                if name not in self._paths and not (rule.extra or rule.group) and _table(rule)[1] == "pypm":
+                    yield Provision(name, rule.source, rule.marker)
 
     def _asks(
         self, member: Member, asked: Iterable[Asked], *, extra: str = "", group: str = ""

@@ -133,6 +133,7 @@ class Workspace:
             or PrereleasePolicy(settings.prereleases, frozenset(settings.prerelease_names)),
             constraints=tuple(maker.workspace_asks(settings.constraints, settings.file)),
             overrides=tuple(maker.workspace_asks(settings.overrides, settings.file)),
+            provisions=tuple(maker.provisions()),
             excludes=frozenset(settings.excludes),
             build=build or self.build_policy,
             conflicts=self._conflicts(),
