@@ -178,7 +178,7 @@ def test_a_member_that_asks_for_it_elsewhere_has_its_way() -> None:
 def test_a_folder_that_the_workspace_provides_is_looked_into_once_a_package_asks() -> None:
     source = PathSource("../i")
     key = DirectKey(normalize("i"), source)
-    universe = Universe(PROVIDING.packages, directs={source: Direct(key, "7.0", source, (), (), "")})
+    universe = Universe(PROVIDING.packages, directs={source: Direct(key, source, "7.0", (), ())})
     provided = (Provision(normalize("i"), source),)
     asked = request(["o"], provisions=provided)
     outcome = universe.solve(asked)

@@ -41,6 +41,13 @@ class Ask:
     source: Source | None = None
     """A member, an index pinned by name, or a direct source; None: the default indexes.
     A name that several sources serve by marker gives one `Ask` per source with its marker."""
+    ranged: Origin | None = None
+    """Where the range is written, if not where the name is: in the workspace's catalog."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """All that it is written in: where the name is, and the range."""
+        return (self.origin,) if self.ranged is None else (self.origin, self.ranged)
 
 
 @record

@@ -71,7 +71,8 @@ class _Remedies:
         if override is not None:
             yield from self._relaxations(override, "the override ", self._without_override)
         elif name not in self.problem.members:
-            yield from self._relaxations(wanted.ask, "", lambda old, new: _changed(self.request, old, new))
+            change = _recataloged if wanted.ask.ranged is not None else _changed
+            yield from self._relaxations(wanted.ask, "", lambda old, new: change(self.request, old, new))
 
     def _relaxations(self, ask: Ask, kind: str, change: Callable[[Ask, Ask], Request]) -> Iterator[Remedy]:
         old = ask.requirement
@@ -81,7 +82,8 @@ class _Remedies:
             new = replace_requirement(ask, old._replace(specifier=specifier))
             before, after = (of_requirement(r._replace(marker="")) for r in (old, new.requirement))
             said = f"relaxing {kind}{before} in {{place}} to {after} "
-            yield Remedy("relax", change(ask, new), said + "gives a solution{versions}", old.name, ask.origin)
+            origin = ask.ranged or ask.origin
+            yield Remedy("relax", change(ask, new), said + "gives a solution{versions}", old.name, origin)
 
     def _without_constraint(self, old: Ask, new: Ask) -> Request:
         return replace(self.request, constraints=_swapped(self.request.constraints, old, new))
@@ -223,7 +225,7 @@ class _Remedies:
                 "marker",
                 _changed(self.request, wanted.ask, new),
                 f"requiring {package.name} only where it can be used gives a solution: "
-                f"{of_requirement(new.requirement)} in {{place}}",
+                f"{of_requirement(_written(new))} in {{place}}",
                 package.name,
                 wanted.ask.origin,
             )
@@ -308,7 +310,7 @@ _NOWHERE = Origin(ROOT, "", "")
 
 def replace_requirement(ask: Ask, requirement: Requirement) -> Ask:
     """*ask* for something else."""
-    return Ask(requirement, ask.origin, ask.source)
+    return replace(ask, requirement=requirement)
 
 
 def _wider(specifier: str) -> list[str]:
@@ -320,14 +322,40 @@ def _wider(specifier: str) -> list[str]:
     return [upward, ""] if upward not in (specifier, "") else [""]
 
 
+def _written(ask: Ask) -> Requirement:
+    """What *ask* is where its name stands."""
+    return ask.requirement if ask.ranged is None else ask.requirement._replace(specifier="")
+
+
 def _changed(request: Request, old: Ask, new: Ask) -> Request:
     """*request* with *new* wherever a member asks *old*."""
+    return _each(request, lambda ask: new if ask == old else ask)
+
+
+def _recataloged(request: Request, old: Ask, new: Ask) -> Request:
+    """*request* with the range of *new* for all who have theirs from where *old* has it."""
+    specifier = new.requirement.specifier
+
+    def changed(ask: Ask) -> Ask:
+        if ask.ranged != old.ranged:
+            return ask
+        return replace_requirement(ask, ask.requirement._replace(specifier=specifier))
+
+    return _each(request, changed)
+
+
+def _each(request: Request, change: Callable[[Ask], Ask]) -> Request:
+    """*request* with what members ask changed."""
+
+    def of(asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
+        return tuple(map(change, asks))
+
     members = tuple(
         replace(
             member,
-            dependencies=_swapped(member.dependencies, old, new),
-            extras=tuple((extra, _swapped(asks, old, new)) for extra, asks in member.extras),
-            groups=tuple((group, _swapped(asks, old, new)) for group, asks in member.groups),
+            dependencies=of(member.dependencies),
+            extras=tuple((extra, of(asks)) for extra, asks in member.extras),
+            groups=tuple((group, of(asks)) for group, asks in member.groups),
         )
         for member in request.members
     )

@@ -39,7 +39,7 @@ class AskMaker:
 
     def __init__(self, members: Sequence[Member], settings: Settings, root: str) -> None:
         self._paths = {member.name: member.path for member in members if not member.is_virtual}
-        self._catalog = {entry.name: entry.specifier for entry in settings.catalog}
+        self._catalog = {entry.name: entry for entry in settings.catalog}
         self._root = root
         self._shared = _by_name(settings.sources)
         self._own = {member.name: _by_name(member.sources) for member in members if member.sources}
@@ -95,14 +95,18 @@ class AskMaker:
         for requirement, table, item in asked:
             origin = Origin(name, file, table, item)
             target = requirement.name
+            ranged: Origin | None = None
             if target in self._paths:
                 plain = requirement._replace(url="") if requirement.url else requirement
                 yield Ask(plain, origin, self._sources[self._paths[target]])
                 continue
             if not requirement.specifier and not requirement.url and target in self._catalog:
-                requirement = requirement._replace(specifier=self._catalog[target])
+                entry = self._catalog[target]
+                requirement = requirement._replace(specifier=entry.specifier)
+                ranged = Origin(ROOT, entry.written.file, entry.written.table)
             rules = own if own is not None and target in own else self._shared
-            yield from self._sourced(requirement, origin, rules, member.path, extra, group)
+            asks = self._sourced(requirement, origin, rules, member.path, extra, group)
+            yield from asks if ranged is None else (replace(ask, ranged=ranged) for ask in asks)
 
     def _sourced(
         self,

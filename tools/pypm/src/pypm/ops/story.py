@@ -53,7 +53,8 @@ def told(reason: Reason, place: Callable[[Origin], Place]) -> Told:
     asks = tuple(
         Asked(ask.origin.member, of_requirement(ask.requirement), place(ask.origin)) for ask in reason.asks
     )
-    places = dict.fromkeys((*(ask.place for ask in asks), *map(place, reason.origins)))
+    ranged = (place(ask.ranged) for ask in reason.asks if ask.ranged is not None)
+    places = dict.fromkeys((*(ask.place for ask in asks), *ranged, *map(place, reason.origins)))
     return Told(reason.text, reason.claim, asks, tuple(places), reason.uses)
 
 
