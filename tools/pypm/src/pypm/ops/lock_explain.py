@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from pypm.ops.completing import covered
@@ -21,7 +22,7 @@ from pypm_model.facts import Fact, Listing, Metadata
 from pypm_model.lock_pins import pins_of
 from pypm_model.lock_reach import covered as covered_by
 from pypm_model.lock_reach import everything, reach
-from pypm_model.locks import Lock, LockedPackage, Manifest
+from pypm_model.locks import Edge, Lock, LockedPackage, Manifest
 from pypm_model.markers import Diagram
 from pypm_model.names import ROOT, NormalizedName, normalize
 from pypm_model.records import record, replace
@@ -73,7 +74,7 @@ class Entry:
     source: str
     """``index pypi``, ``member`` or ``direct source``."""
     region: str
-    """In words, where the lock has it; empty: everywhere."""
+    """In words, where and for which members, extras and groups the lock has it; empty: everywhere, for all."""
     splits: tuple[str, ...]
     """The regions of the lock in which it is; empty if it is in all of them."""
     newest: str
@@ -116,7 +117,7 @@ class Entry:
                     "line": holder.place.line if holder.place else None,
                 }
                 for holder in self.holders
-                if not holder.allows
+                if not holder.allows and not self.is_newest
             ],
             "conflict": self.conflict or None,
             "story": [[text, [str(place) for place in places]] for text, places in self.story],
@@ -178,7 +179,7 @@ class _Explaining:
         free = self._solved(self.request)
         for position in places:
             package = self.lock.packages[position]
-            where = markers.both(self.reach.get(position, markers.FALSE), self.environment)
+            where = markers.both(self._reach(position), self.environment)
             words = self.regions.where(position).words
             if isinstance(package.source, IndexSource):
                 yield self._indexed(package, package.source, where, words, free)
@@ -186,6 +187,12 @@ class _Explaining:
                 is_member = isinstance(package.source, MemberSource)
                 what = "member" if is_member else "direct source"
                 yield Entry(package.version, what, words, (), "", (), "", (), "", (), ())
+
+    def _reach(self, position: int) -> Diagram:
+        """Where the package at *position* is: of members that do not share an environment, for which."""
+        if self.request.shared_environment:
+            return self.reach.get(position, markers.FALSE)
+        return self.regions.diagram(position)
 
     def _indexed(
         self,
@@ -197,7 +204,7 @@ class _Explaining:
     ) -> Entry:
         listing = self._listing(source.index)
         newest, passed = _newest(listing, package.version)
-        holders = tuple(self._holders(where, newest))
+        holders = tuple(self._holders(package, where, newest))
         kept = self._moved(package, where, free)
         entry = Entry(
             package.version,
@@ -239,7 +246,8 @@ class _Explaining:
             for each in free.packages
         )
         as_lock = Lock(packages=packages)
-        found = reach(as_lock, everything(as_lock))
+        roots = everything(as_lock) if self.request.shared_environment else None
+        found = reach(as_lock, roots)
         versions = [
             each.version
             for i, each in enumerate(packages)
@@ -247,13 +255,17 @@ class _Explaining:
         ]
         return "" if package.version in versions else " and ".join(sorted(versions, key=sort_key))
 
-    def _holders(self, where: Diagram, newest: str) -> Iterator[Holder]:
-        """Who asks for the package, members first."""
+    def _holders(self, locked: LockedPackage, where: Diagram, newest: str) -> Iterator[Holder]:
+        """Who asks for the package and gets the version that is *locked*, members first."""
+        asking = {package.name: package for package in self.lock.packages if package.manifest is not None}
         for member in self.request.members:
             tables: list[tuple[str, tuple[Ask, ...]]] = [("", member.dependencies)]
             tables += [(f"[{extra}]", asks) for extra, asks in member.extras]
             tables += [(f":{group}", asks) for group, asks in member.groups]
+            own = dict(_labelled(asking[member.name])) if member.name in asking else {}
             for label, asks in tables:
+                if not any(map(partial(_leads, locked), own.get(label, ()))):
+                    continue
                 for ask in asks:
                     who = "the workspace" if member.name == ROOT else member.name
                     yield from self._holder(
@@ -267,7 +279,7 @@ class _Explaining:
         for package in self.lock.packages:
             fact = known.get((package.name, package.version))
             edges = (*package.dependencies, *(edge for _, edges in package.extras for edge in edges))
-            if fact is None or self.name in overridden or all(edge.name != self.name for edge in edges):
+            if fact is None or self.name in overridden or not any(map(partial(_leads, locked), edges)):
                 continue
             for requirement in fact.requires:
                 yield from self._holder(f"{package.name} {package.version}", requirement, where, newest, None)
@@ -329,7 +341,7 @@ class _Explaining:
         )
 
     def _places(self, asks: Iterable[Ask], origins: Sequence[Origin]) -> Iterator[Place]:
-        for origin in (*(ask.origin for ask in asks), *origins):
+        for origin in (*(origin for ask in asks for origin in ask.origins), *origins):
             yield self.workspace.place(origin)
 
     def _changes(self, before: Resolution, after: Resolution) -> Iterator[str]:
@@ -343,6 +355,22 @@ class _Explaining:
                 yield f"with {name} {' and '.join(new[name])}"
             else:
                 yield f"{name} {' and '.join(new[name])} instead of {' and '.join(old[name])}"
+
+
+def _labelled(member: LockedPackage) -> Iterator[tuple[str, tuple[Edge, ...]]]:
+    """The edges of a member, its extras and groups, by what these are called behind its name."""
+    yield "", member.dependencies
+    yield from ((f"[{extra}]", edges) for extra, edges in member.extras)
+    yield from ((f":{group}", edges) for group, edges in member.groups)
+
+
+def _leads(locked: LockedPackage, edge: Edge) -> bool:
+    """Whether *edge* may lead to what is *locked*."""
+    return (
+        edge.name == locked.name
+        and edge.version in ("", locked.version)
+        and edge.source in (None, locked.source)
+    )
 
 
 def _is_pin(claim: object, pin: Requirement) -> bool:
