@@ -16,6 +16,7 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
 from pypm_model import markers
+from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.claims import Allows
 from pypm_model.errors import Place, PypmError
 from pypm_model.facts import Fact, Listing, Metadata
@@ -74,7 +75,7 @@ class Entry:
     source: str
     """``index pypi``, ``member`` or ``direct source``."""
     region: str
-    """In words, where and for which members, extras and groups the lock has it; empty: everywhere, for all."""
+    """In words, where the lock has it; empty: everywhere."""
     splits: tuple[str, ...]
     """The regions of the lock in which it is; empty if it is in all of them."""
     newest: str
@@ -90,6 +91,9 @@ class Entry:
     story: tuple[tuple[str, tuple[Place, ...]], ...]
     changes: tuple[str, ...]
     """If the newest could be had: what else would be another version then."""
+    whom: tuple[str, ...] = ()
+    """The members, extras and groups that get it (``acme``, ``acme[http2]``, ``acme:dev``), where not all who
+    ask for the package get the same; an extra or group is named if it is not its member that brings it."""
     without_file: str = ""
     """Where the newest could be had but not installed, for want of a file, in words; ``there``: everywhere
     that this version is."""
@@ -103,6 +107,7 @@ class Entry:
             "version": self.version,
             "source": self.source,
             "region": self.region or None,
+            "for": list(self.whom),
             "splits": list(self.splits),
             "newest": self.newest or None,
             "is-newest": self.is_newest,
@@ -180,19 +185,42 @@ class _Explaining:
         for position in places:
             package = self.lock.packages[position]
             where = markers.both(self._reach(position), self.environment)
-            words = self.regions.where(position).words
+            whom = () if self.request.shared_environment or len(places) == 1 else tuple(self._whom(where))
+            words = self._words(position) if whom else self.regions.where(position).words
             if isinstance(package.source, IndexSource):
-                yield self._indexed(package, package.source, where, words, free)
+                entry = self._indexed(package, package.source, where, words, free)
+                yield replace(entry, whom=whom)
             else:
                 is_member = isinstance(package.source, MemberSource)
                 what = "member" if is_member else "direct source"
-                yield Entry(package.version, what, words, (), "", (), "", (), "", (), ())
+                yield Entry(package.version, what, words, (), "", (), "", (), "", (), (), whom)
 
     def _reach(self, position: int) -> Diagram:
         """Where the package at *position* is: of members that do not share an environment, for which."""
         if self.request.shared_environment:
             return self.reach.get(position, markers.FALSE)
         return self.regions.diagram(position)
+
+    def _whom(self, where: Diagram) -> Iterator[str]:
+        """Which members, extras and groups, each by itself, get what is locked *where*."""
+        items: list[tuple[str, tuple[str, ...]]] = []
+        for member in self.request.members:
+            own = member_flag(member.name)
+            items.append((own, (own,)))
+            items += [(flag := extra_flag(member.name, extra), (own, flag)) for extra, _ in member.extras]
+            items += [(flag := group_flag(member.name, group), (flag,)) for group, _ in member.groups]
+        none = dict.fromkeys((name for name, _ in items), False)
+        got: set[str] = set()
+        for name, active in items:
+            chosen = {**none, **dict.fromkeys(active, True)}
+            if got.isdisjoint(active) and markers.assume(where, chosen) != markers.FALSE:
+                got.add(name)
+                yield name.replace("(root)", "the workspace")
+
+    def _words(self, position: int) -> str:
+        """In which environments the package at *position* is, whoever is chosen."""
+        inside = markers.simplify(self.reach.get(position, markers.FALSE), self.environment)
+        return "" if inside == markers.TRUE else markers.describe(inside)
 
     def _indexed(
         self,

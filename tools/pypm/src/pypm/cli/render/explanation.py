@@ -19,10 +19,18 @@ PASSED = 3
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """The lines for every locked version."""
     for entry in explanation.entries:
-        yield f"{explanation.name} {entry.version}".rstrip() + (f" {entry.region}" if entry.region else "")
+        head = f"{explanation.name} {entry.version}".rstrip()
+        yield " ".join(part for part in (head, _whom(entry.whom), entry.region) if part)
         for split in entry.splits:
-            yield f"  in the region {split}"
+            if "dependency_groups" not in split:  # that is said in words
+                yield f"  in the region {split}"
         yield from _entry(explanation.name, entry)
+
+
+def _whom(whom: tuple[str, ...]) -> str:
+    """``for a``, ``for a, b[x] and c:dev``."""
+    *most, last = whom or ("",)
+    return f"for {', '.join(most)} and {last}" if most else f"for {last}" if last else ""
 
 
 def _entry(name: str, entry: Entry) -> Iterator[str]:
