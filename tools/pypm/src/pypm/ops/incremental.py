@@ -131,9 +131,11 @@ def _flaw(tools: Tools, request: Request, resolution: Resolution, facts: list[Fa
     """What is wrong with *resolution*, or (*warns*) to be warned of, by what the indexes say of all its
     packages, which is added to *facts*; empty: nothing. Raises what the index raises."""
     pinned: dict[NormalizedName, set[str]] = {}
-    for ask in asks_of(request):
-        if isinstance(ask.source, IndexSource):
-            pinned.setdefault(ask.requirement.name, set()).add(ask.source.index)
+    sources = [(ask.requirement.name, ask.source) for ask in asks_of(request)]
+    sources += [(provision.name, provision.source) for provision in request.provisions]
+    for name, source in sources:
+        if isinstance(source, IndexSource):
+            pinned.setdefault(name, set()).add(source.index)
     served = [package for package in resolution.packages if isinstance(package.source, IndexSource)]
     asked: list[Key] = [ListingKey(package.name) for package in served]
     asked += [ListingKey(name, index) for name in sorted(pinned) for index in sorted(pinned[name])]
