@@ -178,6 +178,7 @@ class _Explaining:
         self.facts: list[Fact] = []
         self.regions = Regions(lock)
         self.reach = reach(lock, everything(lock))
+        self.apart = None if plain.shared_environment else reach(lock)
 
     def entries(self) -> Iterator[Entry]:
         places = [i for i, package in enumerate(self.lock.packages) if package.name == self.name]
@@ -197,9 +198,7 @@ class _Explaining:
 
     def _reach(self, position: int) -> Diagram:
         """Where the package at *position* is: of members that do not share an environment, for which."""
-        if self.request.shared_environment:
-            return self.reach.get(position, markers.FALSE)
-        return self.regions.diagram(position)
+        return (self.apart or self.reach).get(position, markers.FALSE)
 
     def _whom(self, where: Diagram) -> Iterator[str]:
         """Which members, extras and groups, each by itself, get what is locked *where*."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from pypm_model import markers
@@ -43,17 +44,14 @@ class Regions:
     def _reach(self) -> Mapping[int, Diagram]:
         lock = self._lock
         found = dict(reach(lock, everything(lock)))
-        several: dict[NormalizedName, list[int]] = {}
-        for i, package in enumerate(lock.packages):
-            several.setdefault(package.name, []).append(i)
-        flagged = any("dependency_groups" in edge.marker for p in lock.packages for edge in _edges(p))
-        chosen = [
-            positions
-            for positions in several.values()
-            if len(positions) > 1 and (flagged or _meet(found.get(i, markers.FALSE) for i in positions))
-        ]
-        apart = reach(lock) if chosen else {}
-        found.update((i, apart.get(i, markers.FALSE)) for positions in chosen for i in positions)
+        several = Counter(package.name for package in lock.packages)
+        if any("dependency_groups" in edge.marker for package in lock.packages for edge in _edges(package)):
+            apart = reach(lock)
+            found.update(
+                (i, apart.get(i, markers.FALSE))
+                for i, package in enumerate(lock.packages)
+                if several[package.name] > 1
+            )
         return found
 
     def diagram(self, position: int) -> Diagram:
@@ -74,16 +72,6 @@ class Regions:
         """Where a version is; everywhere for what is not locked."""
         position = self._positions.get((name, version))
         return EVERYWHERE if position is None else self.where(position)
-
-
-def _meet(regions: Iterable[Diagram]) -> bool:
-    """Whether some of *regions* have anything in common."""
-    seen = markers.FALSE
-    for region in regions:
-        if not markers.disjoint(seen, region):
-            return True
-        seen = markers.either(seen, region)
-    return False
 
 
 def _edges(package: LockedPackage) -> Iterator[Edge]:

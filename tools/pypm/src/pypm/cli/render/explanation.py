@@ -22,7 +22,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         head = f"{explanation.name} {entry.version}".rstrip()
         yield " ".join(part for part in (head, _whom(entry.whom), entry.region) if part)
         for split in entry.splits:
-            if "dependency_groups" not in split:  # that is said in words
+            if not entry.whom or "dependency_groups" not in split:  # that is said in words
                 yield f"  in the region {split}"
         yield from _entry(explanation.name, entry)
 
