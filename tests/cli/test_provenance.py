@@ -14,7 +14,7 @@ from packaging.pylock import Pylock
 from kit.osv_server import OsvServer
 from kit.transcripts import Stage
 from kit.wheels import make_wheel
-from pypm.ops.auditing.provenance import library, verified
+from pypm.ops.auditing.provenance import InvalidAttestation, library, verified
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
@@ -173,6 +173,74 @@ def test_signatures_that_are_not_right_are_findings(stage: Stage) -> None:
         (file,) = (file for package in packages for file in package.files if file.filename == wheel("1.0"))
         assert asked[1:] == (file.filename, file.sha256) and b"attestation_bundles" in asked[0]
         assert (report.findings, report.verified, report.unattested) == ((), 1, 1)
+
+
+GOOD = {
+    "version": 1,
+    "envelope": {"statement": "e30=", "signature": "AA=="},
+    "verification_material": {"certificate": "AA==", "transparency_entries": [{}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("bundles", "said"),
+    [
+        ([{"publisher": ACME, "attestations": []}], "a publisher is named, and there is no attestation"),
+        ([{"publisher": ACME}], "it is none: attestation_bundles.0.attestations: field required"),
+        ([{"attestations": [GOOD]}], "it is none: attestation_bundles.0.publisher: field required"),
+        ([{"publisher": None, "attestations": []}], "it is none: attestation_bundles.0.publisher: "),
+        ([], "there is no attestation"),
+    ],
+)
+def test_a_publisher_without_an_attestation_is_not_believed(
+    stage: Stage, bundles: list[Any], said: str
+) -> None:
+    pytest.importorskip("pypi_attestations")
+    stage.server.publish(wheel("1.0"), ACME)
+    lock(stage)
+    path = next(path for path in stage.server.pages if path.startswith("/integrity/"))
+    body = json.dumps({"version": 1, "attestation_bundles": bundles}).encode()
+    stage.server.pages[path] = ("application/json", body)
+    report = audit(stage, "--provenance", exit=1)
+    summaries = [each["summary"] for each in report["findings"] if each["kind"] == "provenance-invalid"]
+    assert report["provenance"] == {"verified": 0, "unattested": 1}
+    assert len(summaries) == 1, summaries
+    assert summaries[0].startswith(f"its attestation is not right: {wheel('1.0')}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "said"),
+    [
+        (wheel("1.0"), "a" * 64, None),
+        (wheel("2.0"), "a" * 64, "subject does not match distribution name"),
+        (wheel("1.0"), "b" * 64, "subject does not match distribution digest"),
+    ],
+)
+def test_an_attestation_of_another_file_vouches_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str, sha256: str, said: str | None
+) -> None:
+    """Where the signature is right."""
+    found = pytest.importorskip("pypi_attestations")
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": name, "digest": {"sha256": sha256}}],
+        "predicateType": "https://docs.pypi.org/attestations/publish/v1",
+        "predicate": None,
+    }
+
+    class Signed:
+        def verify_dsse(self, *_: object) -> tuple[str, bytes]:
+            return "application/vnd.in-toto+json", json.dumps(statement).encode()
+
+    monkeypatch.setattr("sigstore.verify.Verifier.production", lambda **_: Signed())
+    monkeypatch.setattr(found.Attestation, "to_bundle", lambda _: None)
+    document = {"version": 1, "attestation_bundles": [{"publisher": ACME, "attestations": [GOOD]}]}
+    verify = library(offline=True)
+    if said is None:
+        verify(json.dumps(document).encode(), wheel("1.0"), "a" * 64)
+        return
+    with pytest.raises(InvalidAttestation, match=said):
+        verify(json.dumps(document).encode(), wheel("1.0"), "a" * 64)
 
 
 def test_without_attestations_there_is_nothing_to_verify(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pypm.ops.publishers import addresses_of, fetch
@@ -45,14 +45,14 @@ class Verification:
 
     findings: tuple[Finding, ...]
     verified: int
-    """Files with attestations that are all right."""
+    """Files with one attestation or more, that are all right."""
     unattested: int
     """Locked files of indexes that have none."""
 
 
 Verify = Callable[[bytes, str, str], None]
-"""(provenance object, file name, sha256): raises `InvalidAttestation` unless every attestation in it is of
-that file and signed by the publisher it names."""
+"""(provenance object, file name, sha256): raises `InvalidAttestation` unless every publisher it names has an
+attestation, there is one at least, and each is of that file and signed by that publisher."""
 
 
 def verified(tools: Tools, packages: Sequence[LockedPackage], verify: Verify | None = None) -> Verification:
@@ -130,8 +130,12 @@ def library(offline: bool = False) -> Verify:
             provenance: Any = found.Provenance.model_validate_json(document)
             distribution = found.Distribution(name=filename, digest=sha256)
         except ValidationError as error:
-            raise InvalidAttestation(f"it is none ({error.error_count()} faults)") from None
+            raise InvalidAttestation(f"it is none: {_fault(error.errors()[0])}") from None
+        if not provenance.attestation_bundles:
+            raise InvalidAttestation("there is no attestation")
         for bundle in provenance.attestation_bundles:
+            if not bundle.attestations:
+                raise InvalidAttestation("a publisher is named, and there is no attestation")
             for attestation in bundle.attestations:
                 try:
                     attestation.verify(bundle.publisher, distribution, offline=offline)
@@ -143,3 +147,11 @@ def library(offline: bool = False) -> Verify:
                 offline = True
 
     return verify
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """What pydantic found, as a clause: ``attestation_bundles.0.publisher: field required``."""
+    message = str(fault["msg"])
+    return ": ".join(
+        part for part in (".".join(map(str, fault["loc"])), message[:1].lower() + message[1:]) if part
+    )
