@@ -106,6 +106,8 @@ def other_machine(whole: bytes) -> bytes:
         (lambda whole: b"", "it is empty"),
         (lambda whole: whole[: len(whole) // 2], "cut short"),
         (lambda whole: whole[:40], "cut short"),
+        (lambda whole: whole[:-1], "cut short"),
+        (lambda whole: whole[:-1640], "cut short"),
         (other_machine, "it is built for"),
         (lambda whole: b"\xcf\xfa\xed\xfe" + b"\0" * 200, "another system: Mach-O"),
         (lambda whole: b"#!/bin/sh\necho no\n", "a script"),
@@ -200,8 +202,8 @@ def test_an_answer_that_is_no_library(user: User, server: IndexServer, status: i
 def test_a_server_that_fails(user: User, server: IndexServer, fault: str) -> None:
     url = served(server, user.library("one", exits(0)))
     server.fail("/p/", fault, status=503)
-    user.refused("plugin", "add", "--allow-http", "one", url, code="plugin-not-fetched", exit=1)
-    assert nothing(user)
+    said = user.refused("plugin", "add", "--allow-http", "one", url, code="plugin-not-fetched", exit=1)
+    assert (fault == "truncated") == ("the answer ends after" in said) and nothing(user)
 
 
 def test_a_web_page_in_place_of_the_library(user: User, server: IndexServer) -> None:

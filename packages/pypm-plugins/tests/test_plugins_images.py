@@ -176,17 +176,27 @@ def test_architectures_of_others(library: bytes, number: int, wide: bool, name: 
 
 @needs_elf
 def test_a_library_cut_short_anywhere_is_never_taken_for_a_whole_one(library: bytes) -> None:
-    whole = read_elf(library, (MAIN,))
-    loaded = [0]
-    for size in range(4, len(library), 97):
-        try:
-            found = read_elf(library[:size], (MAIN,))
-        except BadImage:
-            loaded.append(size)
-        else:
-            # What is missing then is not loaded: section headers and names for debuggers.
-            assert found == whole
-    assert len(loaded) > 50
+    for size in (*range(4, len(library), 97), len(library) - 1):
+        with pytest.raises(BadImage, match=r"cut short|damaged|outside"):
+            read_elf(library[:size], (MAIN,))
+
+
+@needs_elf
+def test_a_library_without_sections_is_whole(library: bytes) -> None:
+    table = struct.unpack_from("<Q", library, 40)[0]
+    bare = library[:40] + bytes(8) + library[48:58] + bytes(6) + library[64:table]
+    assert read_elf(bare, (MAIN,)) == read_elf(library, (MAIN,))
+
+
+@needs_elf
+def test_more_sections_than_the_head_can_count(library: bytes) -> None:
+    table, (count,) = struct.unpack_from("<Q", library, 40)[0], struct.unpack_from("<H", library, 60)
+    many = bytearray(library)
+    struct.pack_into("<H", many, 60, 0)
+    struct.pack_into("<Q", many, table + 32, count)
+    assert read_elf(bytes(many), (MAIN,)) == read_elf(library, (MAIN,))
+    with pytest.raises(BadImage, match="cut short"):
+        read_elf(bytes(many[:-1]), (MAIN,))
 
 
 @needs_elf
@@ -246,6 +256,29 @@ def test_a_library_of_macos_cut_short() -> None:
         read_macho(fat(macho())[:-5], (MAIN,), "aarch64")
 
 
+@pytest.mark.parametrize("command", [0x1D, 0x80000034, 0x80000022])
+def test_a_library_of_macos_without_what_its_load_commands_speak_of(command: int) -> None:
+    whole = macho()
+    length = 8 + 4 * (10 if command == 0x80000022 else 2)
+    head, rest = bytearray(whole[:32]), whole[32:]
+    # The last load command is another one: what it speaks of lies behind everything.
+    struct.pack_into("<I", head, 16, 3)
+    at = len(whole) + length
+
+    def made(size: int) -> bytes:
+        numbers = (at, size) * ((length - 8) // 8)
+        extra = struct.pack(f"<{2 + len(numbers)}I", command, length, *numbers)
+        segment = bytearray(rest[:72])
+        table = bytearray(rest[72:96])
+        for place in (8, 16):
+            struct.pack_into("<I", table, place, struct.unpack_from("<I", table, place)[0] + length)
+        return bytes(head) + bytes(segment) + bytes(table) + extra + rest[96:] + b"x" * 16
+
+    assert read_macho(made(16), (MAIN,), "aarch64").functions == {MAIN}
+    with pytest.raises(BadImage, match="cut short"):
+        read_macho(made(17), (MAIN,), "aarch64")
+
+
 def test_a_class_of_java_is_no_universal_file() -> None:
     assert not is_macho(bytes.fromhex("cafebabe00000041"))
 
@@ -259,6 +292,20 @@ def test_a_library_of_windows(wide: bool) -> None:
     assert read_pe(pe(names=("other",)), (MAIN,)).functions == frozenset()
     with pytest.raises(BadImage, match="cut short"):
         read_pe(pe()[:-4], (MAIN,))
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_library_of_windows_without_what_lies_behind_its_sections(wide: bool) -> None:
+    whole = pe(wide=wide)
+    signed = bytearray(whole + b"s" * 16)
+    struct.pack_into("<II", signed, 64 + 24 + (112 if wide else 96) + 8 * 4, len(whole), 16)
+    with_symbols = bytearray(whole + bytes(18) + struct.pack("<I", 12) + b"12345678")
+    struct.pack_into("<II", with_symbols, 64 + 12, len(whole), 1)
+    for made in (signed, with_symbols):
+        assert read_pe(bytes(made), (MAIN,)).functions == {MAIN}
+        for cut in range(1, len(made) - len(whole) + 1):
+            with pytest.raises(BadImage, match="cut short"):
+                read_pe(bytes(made[:-cut]), (MAIN,))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator
 from mmap import mmap
 
 from pypm_model.records import record
-from pypm_plugins.images.image import BadImage, Image
+from pypm_plugins.images.image import BadImage, Image, check_extent
 
 MAGIC = b"\x7fELF"
 _ET_EXEC, _ET_DYN = 2, 3
 _PT_LOAD, _PT_DYNAMIC = 1, 2
+_SHT_NULL, _SHT_NOBITS = 0, 8
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFFEF5
 _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
 _FUNCTIONS = {0, 2, 10}
@@ -56,8 +57,8 @@ def _read(data: bytes | mmap, wanted: Collection[str]) -> Image:
         return Image("ELF", "other", (name,), frozenset())
     segments, dynamic = _segments(data, layout)
     for _, offset, size in segments:
-        if offset + size > len(data):
-            raise BadImage(f"it is cut short: {len(data)} bytes, where {offset + size} are spoken of")
+        check_extent(offset + size, len(data))
+    _check_sections(data, layout)
     if kind == _ET_EXEC or dynamic is None:
         return Image("ELF", "program" if kind == _ET_EXEC else "other", (name,), frozenset())
     tags = dict(_tags(data, layout, dynamic))
@@ -97,6 +98,25 @@ def _segments(
         elif kind == _PT_DYNAMIC:
             dynamic = offset, length
     return loaded, dynamic
+
+
+def _check_sections(data: bytes | mmap, layout: _Layout) -> None:
+    """Raises `BadImage` if a section, or their table, is not all in the file. There may be none."""
+    (table,) = layout.at(data, "I", "Q", 40 if layout.wide else 32)
+    size, count = layout.at(data, "HH", "HH", 58 if layout.wide else 46)
+    if not table:
+        return
+    check_extent(table + size * count, len(data))
+    if not count:
+        # There are too many for the head's number: the first section's size is their number.
+        (count,) = layout.at(data, "I", "Q", table + (32 if layout.wide else 20))
+        check_extent(table + size * count, len(data))
+    for number in range(count):
+        start = table + number * size
+        (kind,) = layout.at(data, "I", "I", start + 4)
+        offset, length = layout.at(data, "II", "QQ", start + (24 if layout.wide else 16))
+        if kind not in (_SHT_NULL, _SHT_NOBITS):
+            check_extent(offset + length, len(data))
 
 
 def _tags(data: bytes | mmap, layout: _Layout, dynamic: tuple[int, int]) -> Iterator[tuple[int, int]]:

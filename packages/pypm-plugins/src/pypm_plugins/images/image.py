@@ -21,3 +21,9 @@ class Image:
 
 class BadImage(ValueError):
     """The bytes are not what their beginning promises; says in which way, in one clause."""
+
+
+def check_extent(end: int, size: int) -> None:
+    """Raises `BadImage` if something ends at *end* in a file of *size* bytes."""
+    if end > size:
+        raise BadImage(f"it is cut short: {size} bytes, where {end} are spoken of")

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Collection, Iterator
 from mmap import mmap
 
-from pypm_plugins.images.image import BadImage, Image
+from pypm_plugins.images.image import BadImage, Image, check_extent
 
 FAT = {b"\xca\xfe\xba\xbe": "IIIII", b"\xca\xfe\xba\xbf": "IIQQII"}
 """Universal files: what describes one architecture, big-endian."""
@@ -28,6 +28,9 @@ _MACHINES = {
 }
 _KINDS = {2: "program", 6: "library", 8: "library"}
 _LC_SEGMENT, _LC_SYMTAB, _LC_SEGMENT_64 = 0x1, 0x2, 0x19
+_LC_DYLD_INFO = {0x22, 0x80000022}
+_LC_OF_LINKEDIT = {0x1D, 0x1E, 0x26, 0x29, 0x2B, 0x2E, 0x80000033, 0x80000034}
+"""Commands that say where something is in the file, and how long: signatures, fixups, exports."""
 _N_STAB, _N_PEXT, _N_TYPE, _N_EXT, _N_SECT, _N_INDR = 0xE0, 0x10, 0x0E, 0x01, 0x0E, 0x0A
 
 
@@ -56,8 +59,7 @@ def _slices(data: bytes | mmap) -> Iterator[tuple[int, int]]:
     (count,) = struct.unpack_from(">I", data, 4)
     for number in range(count):
         _, _, start, size, *_ = entry.unpack_from(data, 8 + number * entry.size)
-        if start + size > len(data):
-            raise BadImage(f"it is cut short: {len(data)} bytes, where {start + size} are spoken of")
+        check_extent(start + size, len(data))
         yield start, size
 
 
@@ -73,11 +75,15 @@ def _read(data: bytes | mmap, start: int, size: int, wanted: Collection[str]) ->
         if command in (_LC_SEGMENT, _LC_SEGMENT_64):
             form = f"{order}QQ" if command == _LC_SEGMENT_64 else f"{order}II"
             offset, filled = struct.unpack_from(form, data, at + (40 if command == _LC_SEGMENT_64 else 32))
-            if offset + filled > size:
-                raise BadImage(f"it is cut short: {size} bytes, where {offset + filled} are spoken of")
+            check_extent(offset + filled, size)
         elif command == _LC_SYMTAB:
             table = struct.unpack_from(f"{order}4I", data, at + 8)
             functions = frozenset(_functions(data, start, size, order, wide, table, wanted))
+        elif command in _LC_DYLD_INFO or command in _LC_OF_LINKEDIT:
+            pairs = 5 if command in _LC_DYLD_INFO else 1
+            numbers = struct.unpack_from(f"{order}{2 * pairs}I", data, at + 8)
+            for offset, filled in zip(numbers[::2], numbers[1::2], strict=True):
+                check_extent(offset + filled, size)
         if length < 8:
             raise BadImage("its load commands are damaged")
         at += length
@@ -94,9 +100,8 @@ def _functions(
     wanted: Collection[str],
 ) -> Iterator[str]:
     symbols, count, names, length = table
-    if names + length > size:
-        raise BadImage("it is cut short: its table of names is not all there")
     entry = struct.Struct(order + ("IBBHQ" if wide else "IBBHI"))
+    check_extent(max(names + length, symbols + count * entry.size), size)
     text = bytes(data[start + names : start + names + length])
     # C names have an underscore before them here.
     known = {b"_" + name.encode(): name for name in wanted}
