@@ -82,7 +82,11 @@ def commands() -> str:
     lines += [f"| [`{verb}`](#{anchor(verb)}) | {summary} |" for verb, (_, summary) in VERBS.items()]
     names = ", ".join(f"`{alias}` for `{verb}`" for alias, verb in ALIASES.items())
     lines += ["", f"Short names: {names}.", "", "## Common options", ""]
-    lines += ["All commands that have options take these; they may also stand before the command.", ""]
+    lines += [
+        "All commands that have options take these; they may also stand before the command, as `-o` may where"
+        " a command has it.",
+        "",
+    ]
     lines += _option_table(COMMON.options)
     for verb in VERBS:
         lines += ["", f"## {verb}", ""]

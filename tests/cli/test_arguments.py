@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypm import _entry
+from pypm._verbs import OUTPUT_OPTIONS, TAKE_OUTPUT, VERBS
 from pypm.cli.arguments import (
+    Command,
     Gathered,
     Group,
     UsageError,
@@ -178,3 +182,26 @@ def test_any_words_give_values_or_a_usage_error(words: list[str]) -> None:
         assert str(error)
     else:
         assert found is not None and found["words"] == words
+
+
+def test_the_verbs_that_write_a_file_are_known_before_they_are_loaded() -> None:
+    found = set()
+    for name, (module, _) in VERBS.items():
+        if name in ("help", "version"):
+            continue
+        command = importlib.import_module(f"pypm.cli.verbs.{module}").command
+        if isinstance(command, Command) and any(each.flags == OUTPUT_OPTIONS for each in command.options):
+            found.add(name)
+    assert found == TAKE_OUTPUT
+
+
+@pytest.mark.parametrize("before", [["-o", "x"], ["-ox"], ["--output", "x"], ["--output=x"]])
+def test_where_to_write_may_stand_before_the_verb(before: list[str]) -> None:
+    words = ["-q", *before, "--python", "3.12", "pypylock", "--frozen"]
+    assert _entry._split(words) == (["-q", *before, "--python", "3.12"], "pypylock", ["--frozen"])
+
+
+def test_where_to_write_stands_before_no_other_verb(capfd: pytest.CaptureFixture[str]) -> None:
+    for words in (["-o", "x", "lock"], ["-o", "x", "nothing"], ["-o", "pypylock"], ["-o"]):
+        assert _entry.main(words) == 2
+        assert capfd.readouterr().err.startswith("error[usage]: no such option: -o\n")

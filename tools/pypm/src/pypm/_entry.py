@@ -10,7 +10,15 @@ takes as long as this one.
 
 import sys
 
-from pypm._verbs import ALIASES, COMMON_FLAGS, COMMON_OPTIONS, VERBS, VERSION
+from pypm._verbs import (
+    ALIASES,
+    COMMON_FLAGS,
+    COMMON_OPTIONS,
+    OUTPUT_OPTIONS,
+    TAKE_OUTPUT,
+    VERBS,
+    VERSION,
+)
 
 _is_program = False
 """Whether this process is for one command line and ends with it."""
@@ -90,7 +98,8 @@ def program() -> None:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
-    """Flags common to all verbs that stand before the verb, the verb, and what follows it."""
+    """Options that may stand before the verb and do, the verb, and what follows it. The first option that
+    may not stands for the verb."""
     common: list[str] = []
     i = 0
     while i < len(arguments):
@@ -101,6 +110,12 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
         elif word in COMMON_OPTIONS:
             common += arguments[i : i + 2]
             i += 2
+        elif word.startswith(OUTPUT_OPTIONS):
+            after = i + 2 if word in OUTPUT_OPTIONS else i + 1
+            more, verb, rest = _split(arguments[after:])
+            if verb in TAKE_OUTPUT:
+                return common + arguments[i:after] + more, verb, rest
+            return common, word, arguments[i + 1 :]
         else:
             return common, word, arguments[i + 1 :]
     return common, "", []

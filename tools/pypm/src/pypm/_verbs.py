@@ -59,3 +59,6 @@ COMMON_FLAGS = frozenset(
 )
 COMMON_OPTIONS = frozenset({"--color", "--index-url", "--cache-dir", "--python"})
 """Options with a value that may stand before the verb."""
+OUTPUT_OPTIONS = ("-o", "--output")
+TAKE_OUTPUT = frozenset({"audit", "export", "pypylock", "sbom"})
+"""The verbs that write a file where `OUTPUT_OPTIONS` say: these may stand before them, too."""
