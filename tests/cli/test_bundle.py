@@ -255,6 +255,24 @@ def test_one_changed_byte_is_named(stage: Stage, archive: Path, unpacked: Path, 
     assert refused.returncode == 1 and name in refused.stderr and not (tmp_path / "new").exists()
 
 
+def test_what_cannot_be_executed_any_more_is_named(stage: Stage, unpacked: Path, tmp_path: Path) -> None:
+    (unpacked / "bin/hello").chmod(0o644)
+    (unpacked / "pypm.lock").chmod(0o755)
+    inside = subprocess.run([unpacked / "verify.sh"], capture_output=True, text=True, cwd="/")
+    said = ("bin/hello is not executable", "pypm.lock is executable")
+    assert (inside.returncode, inside.stderr) == (
+        1,
+        "".join(f"error[bundle-damaged]: {one}\n" for one in said),
+    )
+    outside = stage.run("bundle", "verify", str(unpacked))
+    assert outside.returncode == 1 and all(one in outside.stderr for one in said)
+    # Where nothing is verified, it is what the manifest says.
+    words = [unpacked / "install.sh", "--no-verify", "--no-compile", tmp_path / "new"]
+    assert subprocess.run(words, capture_output=True).returncode == 0
+    modes = [bool((tmp_path / "new" / name).stat().st_mode & 0o111) for name in ("bin/hello", "pypm.lock")]
+    assert modes == [True, False]
+
+
 def test_installed_into_a_new_folder(unpacked: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(unpacked / "install.sh")

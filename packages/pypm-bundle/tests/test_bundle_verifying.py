@@ -15,16 +15,19 @@ from hypothesis import strategies as st
 
 from kit.laws import examples
 from kit.tars import unpack
+from pypm_bundle import writing
 from pypm_bundle.bundle_errors import BundleDamaged, NotABundle
 from pypm_bundle.contents import Entry, Item, Written
-from pypm_bundle.manifest import read_manifest
+from pypm_bundle.manifest import Manifest, read_manifest
 from pypm_bundle.verifying import verify
+from pypm_model.records import replace
 
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
     from conftest import Bench
 
+EXECUTABLE = b'{"format": 1, "files": {}, "links": {}, "executable": [1]}'
 FORMS = {"tar.gz": "b.tar.gz", "tar.zst": "b.tar.zst", "zip": "b.zip"}
 
 
@@ -141,6 +144,67 @@ def test_a_folder(bench: Bench) -> None:
     assert str(raised.value) == "u is damaged in 4 places"
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_can_be_executed_is_compared(bench: Bench, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = bench.items()
+    wrong = [
+        replace(item, executable=item.path != "bin/tool")
+        if isinstance(item, Entry) and item.path in ("bin/tool", "share/empty", "share/other")
+        else item
+        for item in right
+    ]
+    path = Path(bench.write(form, items=right).file)
+    assert verify(path).manifest.executable == {"bin/tool"}
+    # The archive says one thing, and its manifest another.
+    monkeypatch.setattr(
+        writing,
+        "Manifest",
+        lambda facts, files, links, _: Manifest(facts, files, links, frozenset({"bin/tool"})),
+    )
+    path = Path(bench.write(form, items=wrong).file)
+    with pytest.raises(BundleDamaged) as raised:
+        verify(path)
+    assert set(raised.value.faults) == {
+        ("bin/tool", "is not executable"),
+        ("share/empty", "is executable"),
+        ("share/other", "is executable"),
+    }
+    # An older one says nothing.
+    monkeypatch.setattr(writing, "Manifest", lambda facts, files, links, _: Manifest(facts, files, links))
+    assert verify(Path(bench.write(form, items=wrong).file)).manifest.executable is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_what_can_be_executed_in_a_folder(bench: Bench) -> None:
+    with tarfile.open(bench.write("tar.gz").file) as tar:
+        unpack(tar, bench.folder / "u")
+    root = bench.folder / "u"
+    (root / "bin/tool").chmod(0o700)
+    verify(root)
+    (root / "bin/tool").chmod(0o644)
+    (root / "share/exact").chmod(0o755)
+    with pytest.raises(BundleDamaged) as raised:
+        verify(root)
+    assert set(raised.value.faults) == {("bin/tool", "is not executable"), ("share/exact", "is executable")}
+    # A file system without modes, where all can be.
+    (root / "pypm-bundle.json").chmod(0o755)
+    verify(root)
+
+
+@pytest.mark.parametrize("there", ["nothing", "a folder", "a link"])
+def test_a_folder_without_a_manifest_is_not_looked_into(
+    tmp_path: Path, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    if there == "a folder":
+        (tmp_path / "pypm-bundle.json").mkdir()
+    elif there == "a link":
+        (tmp_path / "pypm-bundle.json").symlink_to("x")
+    monkeypatch.setattr(os, "walk", lambda _: pytest.fail("it looks into the folder"))
+    with pytest.raises(NotABundle, match=r"it has no pypm-bundle\.json"):
+        verify(tmp_path)
+
+
 def test_what_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "x.tar.gz").write_bytes(b"hello")
     with tarfile.open(tmp_path / "y.tar.gz", "w:gz") as tar:
@@ -155,7 +219,7 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
 
 
 def test_manifests_that_cannot_be_read() -> None:
-    for text in (b"", b"[]", b"{}", b'{"format": 1, "files": [], "links": {}}', b"\xff"):
+    for text in (b"", b"[]", b"{}", b'{"format": 1, "files": [], "links": {}}', b"\xff", EXECUTABLE):
         with pytest.raises(ValueError, match="cannot be read"):
             read_manifest(text)
     with pytest.raises(ValueError, match="newer"):

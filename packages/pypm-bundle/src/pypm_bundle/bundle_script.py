@@ -1,6 +1,7 @@
 """Inside every bundle, run by its interpreter, never imported: checks the bundle, or installs it elsewhere.
 
-    bundle.py verify           compares every file with its digest; exit 1 names those that differ
+    bundle.py verify           compares every file with its digest, and whether it is executable; exit 1 names
+                               those that differ
     bundle.py install DIR      verifies, copies the bundle to the new folder DIR, and compiles its modules
 
 A bundle without an interpreter is run by one of the machine, of which it becomes a virtual environment.
@@ -44,9 +45,11 @@ def differences() -> "list[tuple[str, str]]":
     try:
         with open(os.path.join(ROOT, MANIFEST), encoding="utf-8") as file:
             data = json.load(file)
-        files, links = dict(data["files"]), dict(data["links"])
+        files, links, executable = dict(data["files"]), dict(data["links"]), set(data["executable"])
     except (OSError, ValueError, KeyError, TypeError):
         return [(MANIFEST, "cannot be read")]
+    # Where the manifest can be executed every file can: the file system knows no such thing.
+    knows_modes = os.name == "posix" and not is_executable(os.path.join(ROOT, MANIFEST))
     faults = []
     for path, digest in sorted(files.items()):
         place = os.path.join(ROOT, path)
@@ -54,6 +57,8 @@ def differences() -> "list[tuple[str, str]]":
             faults.append((path, "is missing"))
         elif digest_of(place) != digest:
             faults.append((path, "has another content"))
+        elif knows_modes and is_executable(place) != (path in executable):
+            faults.append((path, "is not executable" if path in executable else "is executable"))
     for path, target in sorted(links.items()):
         place = os.path.join(ROOT, path)
         if not os.path.islink(place):
@@ -67,6 +72,10 @@ def differences() -> "list[tuple[str, str]]":
         if path not in known:
             faults.append((path, "does not belong to the bundle"))
     return faults
+
+
+def is_executable(place: str) -> bool:
+    return bool(os.stat(place).st_mode & 0o100)
 
 
 def present() -> "list[str]":
@@ -131,12 +140,12 @@ def copy(target: str) -> None:
         data = json.load(file)
     if data["kind"] == "no-interpreter":
         borrow(target, data["python"])
+    executable = set(data["executable"])
     for path in sorted([*data["files"], MANIFEST]):
         place = os.path.join(target, path)
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        source = os.path.join(ROOT, path)
-        shutil.copyfile(source, place)
-        os.chmod(place, 0o755 if os.stat(source).st_mode & 0o111 else 0o644)
+        shutil.copyfile(os.path.join(ROOT, path), place)
+        os.chmod(place, 0o755 if path in executable else 0o644)
     for path, goal in sorted(data["links"].items()):
         place = os.path.join(target, path)
         os.makedirs(os.path.dirname(place), exist_ok=True)

@@ -1,4 +1,5 @@
-"""`pypm-bundle.json`, the last file of a bundle: what it is, and the sha256 of every other file in it."""
+"""`pypm-bundle.json`, the last file of a bundle: what it is, and of every other file in it the sha256, and
+whether it is executable."""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ class Manifest:
     """Path → sha256."""
     links: Mapping[str, str]
     """Path → target."""
+    executable: frozenset[str] | None = None
+    """Paths of the files that are; None: the manifest is an older one, which does not say."""
 
     @property
     def borrowed(self) -> frozenset[str]:
@@ -34,6 +37,8 @@ class Manifest:
     def to_text(self) -> str:
         """The file; one line for each file of the bundle, sorted."""
         data = {"format": FORMAT, **self.facts, "files": dict(self.files), "links": dict(self.links)}
+        if self.executable is not None:
+            data["executable"] = sorted(self.executable)
         return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
@@ -43,6 +48,7 @@ def read_manifest(text: bytes) -> Manifest:
         data = json.loads(text)
         number = data.pop("format")
         files, links = data.pop("files"), data.pop("links")
+        executable = data.pop("executable", None)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{NAME} cannot be read") from error
     if not isinstance(number, int) or number > FORMAT:
@@ -50,4 +56,8 @@ def read_manifest(text: bytes) -> Manifest:
     for table in (files, links):
         if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
             raise ValueError(f"{NAME} cannot be read")
-    return Manifest(data, files, links)
+    if executable is None:
+        return Manifest(data, files, links)
+    if not isinstance(executable, list) or not all(isinstance(path, str) for path in executable):
+        raise ValueError(f"{NAME} cannot be read")
+    return Manifest(data, files, links, frozenset(executable))

@@ -29,6 +29,8 @@ else:
 
 _BLOCK = 512
 _PIECE = 1 << 20
+_EXECUTABLE = 0o100
+"""The owner's bit: what all tools that unpack set where a file is executable."""
 _LONGEST = 256 << 20
 """Bytes of a manifest that are believed."""
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zstd.ZstdError, zlib.error, EOFError, ValueError)
@@ -41,6 +43,8 @@ class Found:
     path: str
     digest: str = ""
     """sha256 of a file."""
+    executable: bool | None = None
+    """Whether a file is; None where that cannot be told."""
     target: str | None = None
     """Of a link."""
     problem: str = ""
@@ -65,6 +69,8 @@ def verify(path: Path, shown: str = "") -> Verified:
     if not path.exists():
         raise NotABundle(shown, "there is no such file")
     if path.is_dir():
+        if path.joinpath(NAME).is_symlink() or not path.joinpath(NAME).is_file():
+            raise NotABundle(shown, f"it has no {NAME}")
         found = list(_in_folder(path))
     else:
         form = format_of(path.name)
@@ -109,6 +115,10 @@ def _differences(found: Iterable[Found], manifest: Manifest) -> Iterator[tuple[s
                 yield one.path, "leads elsewhere"
         elif one.digest != digest:
             yield one.path, "has another content"
+        elif manifest.executable is not None and one.executable is not None:
+            should_be = one.path in manifest.executable
+            if one.executable != should_be:
+                yield one.path, "is not executable" if should_be else "is executable"
     for path in sorted({*manifest.files, *manifest.links} - seen):
         yield path, "is missing"
 
@@ -118,6 +128,8 @@ def _differences(found: Iterable[Found], manifest: Manifest) -> Iterator[tuple[s
 
 def _in_folder(root: Path) -> Iterator[Found]:
     """All files but the bytecode that Python keeps beside modules."""
+    # Where the manifest can be executed every file can: the file system knows no such thing.
+    knows_modes = os.name == "posix" and not (root / NAME).stat().st_mode & _EXECUTABLE
     for folder, folders, names in os.walk(root):
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         inside = "" if below == "." else f"{below}/"
@@ -133,12 +145,13 @@ def _in_folder(root: Path) -> Iterator[Found]:
                 continue
             try:
                 with open(place, "rb") as file:
-                    yield _digested(inside + name, iter(lambda: file.read(_PIECE), b""))
+                    mode = os.fstat(file.fileno()).st_mode if knows_modes else None
+                    yield _digested(inside + name, iter(lambda: file.read(_PIECE), b""), mode)
             except OSError as error:
                 yield Found(inside + name, problem=f"cannot be read: {error.strerror}")
 
 
-def _digested(path: str, pieces: Iterable[bytes]) -> Found:
+def _digested(path: str, pieces: Iterable[bytes], mode: int | None) -> Found:
     digest = hashlib.sha256()
     kept: list[bytes] | None = [] if path == NAME else None
     size = 0
@@ -147,7 +160,8 @@ def _digested(path: str, pieces: Iterable[bytes]) -> Found:
         size += len(piece)
         if kept is not None and size <= _LONGEST:
             kept.append(piece)
-    return Found(path, digest.hexdigest(), content=b"".join(kept) if kept is not None else None)
+    executable = None if mode is None else bool(mode & _EXECUTABLE)
+    return Found(path, digest.hexdigest(), executable, content=b"".join(kept) if kept is not None else None)
 
 
 # --- archives ------------------------------------------------------------------------------------
@@ -198,7 +212,7 @@ def _of_tar(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Found:
     file = archive.extractfile(info)
     if not info.isreg() or file is None:
         return Found(info.name, problem="is no regular file")
-    return _digested(info.name, iter(lambda: file.read(_PIECE), b""))
+    return _digested(info.name, iter(lambda: file.read(_PIECE), b""), info.mode)
 
 
 def _in_zip(path: Path) -> Iterator[Found]:
@@ -214,7 +228,8 @@ def _in_zip(path: Path) -> Iterator[Found]:
                     if info.external_attr >> 28 == 0o12:
                         yield Found(info.filename, target=os.fsdecode(file.read(4096)))
                     else:
-                        yield _digested(info.filename, iter(lambda: file.read(_PIECE), b""))
+                        pieces = iter(lambda: file.read(_PIECE), b"")
+                        yield _digested(info.filename, pieces, info.external_attr >> 16)
             except (*_DAMAGE, NotImplementedError, RuntimeError, OSError) as error:
                 yield Found(info.filename, problem=f"cannot be unpacked ({_clause(error)})")
 
@@ -249,7 +264,7 @@ def _in_tar_gz(path: Path) -> Iterator[Found]:
                 yield from headers.empty()
                 continue
             try:
-                found = _digested(pending.name, members.pieces())
+                found = _digested(pending.name, members.pieces(), pending.mode)
             except Damaged as error:
                 found = Found(pending.name, problem=f"is damaged: {error}")
                 members.skip()
@@ -309,7 +324,7 @@ class _Headers:
             elif info.issym():
                 self._empty.append(Found(info.name, target=info.linkname))
             else:
-                self._empty.append(Found(info.name, hashlib.sha256().hexdigest()))
+                self._empty.append(_digested(info.name, (), info.mode))
 
     def empty(self) -> Iterator[Found]:
         """The files without content, and links, that were told since."""

@@ -71,6 +71,7 @@ def write(
     level = None if packing.form == "tar.zst" else packing.level
     files: dict[str, str] = {}
     links: dict[str, str] = {}
+    executable = frozenset(item.path for item in items if isinstance(item, Entry) and item.executable)
     total = 0
     listener(Started("pack", total=len(items)))
     with new_file(target, most) as out, ThreadPoolExecutor(packing.workers, "pack") as pool:
@@ -85,7 +86,7 @@ def write(
                 files[item.path] = passing.sha256
                 total += passing.size
             listener(Advanced("pack"))
-        text = Manifest(facts, files, links).to_text().encode()
+        text = Manifest(facts, files, links, executable).to_text().encode()
         archive.file(NAME, False, Passing(Written(text), level))
         archive.close()
     listener(Finished("pack"))

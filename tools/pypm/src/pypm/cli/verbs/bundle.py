@@ -14,7 +14,7 @@ from pypm.ops.counting import count
 
 @verb(argument("file"), COMMON)
 def verify_command(common: Common, file: str) -> int:
-    """Compare every file of a bundle, packed or unpacked, with its digest. Exit 1 names those that differ."""
+    """Compare every file of a bundle, packed or unpacked, with its manifest. Exit 1 names what differs."""
     with world(common) as here:
         found = verified(here, file)
     if common.json:
