@@ -16,7 +16,7 @@ import pytest
 from plugins.conftest import User
 
 from kit.index_server import IndexServer
-from kit.plugins import COMPILER, PLUGINS, SUFFIX, exits
+from kit.plugins import COMPILER, MAIN, PLUGINS, SUFFIX, exits
 
 pytestmark = pytest.mark.slow
 
@@ -328,6 +328,51 @@ def test_a_plugin_that_describes_itself_badly(user: User, body: str, said: str |
         assert info["description"] == {"name": "x"}
     else:
         assert said in info["description"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (f"int pypm_plugin_abi(void) {{ return 2; }}\n{exits(0)}", "wants ABI 2; this pypm has 1"),
+        (f"extern int nowhere(void);\n{MAIN} {{ return nowhere(); }}", "cannot be loaded: "),
+        (
+            f"__attribute__((constructor)) static void f(void) {{ __builtin_trap(); }}\n{exits(0)}",
+            "when it was loaded it was ended by signal ",
+        ),
+        (
+            "#include <unistd.h>\n"
+            f"__attribute__((constructor)) static void f(void) {{ _exit(0); }}\n{exits(0)}",
+            "it ended when it was loaded",
+        ),
+    ],
+)
+@pytest.mark.parametrize("describes", [False, True])
+def test_what_speaks_against_running_one_is_told(user: User, source: str, said: str, describes: bool) -> None:
+    more = 'const char *pypm_plugin_describe(void) { return "{}"; }\n' if describes else ""
+    user.has("bad", more + source)
+    user.has("good", more + exits(0))
+    bad, good = json.loads(user.run("plugin", "list", "--json", check=True).stdout)
+    assert bad["note"].startswith(said) and good["note"] is None
+    assert f"({bad['note']})".encode() in user.run("plugin", "list", check=True).stdout
+    info = json.loads(user.run("plugin", "info", "bad", "--json", check=True).stdout)
+    assert info["note"] == bad["note"] and info["description"] is None
+    assert json.loads(user.run("plugin", "info", "good", "--json", check=True).stdout)["note"] is None
+
+
+@linux_only
+def test_one_that_was_added_when_less_was_looked_at(user: User) -> None:
+    library = user.has("cut", exits(0))
+    library.write_bytes(library.read_bytes()[:-100])
+    record = user.plugins / "cut.plugin"
+    lines = [
+        f"sha256 {sha256(library)}" if line.startswith("sha256 ") else line
+        for line in record.read_text().split("\n")
+    ]
+    record.write_text("\n".join(lines))
+    (listed,) = json.loads(user.run("plugin", "list", "--json", check=True).stdout)
+    assert "it is cut short" in listed["note"]
+    info = json.loads(user.run("plugin", "info", "cut", "--json", check=True).stdout)
+    assert (info["note"], info["symbols"]) == (listed["note"], [])
 
 
 def test_a_list_of_nothing_and_names_that_are_not_there(user: User) -> None:

@@ -119,11 +119,8 @@ def call_main(path: str, arguments: list[bytes], host: "Host", complain: "Compla
     return main(_Int(len(arguments)), pointers)
 
 
-def call_describe(path: str, complain: "Complain") -> bytes | None:
-    """What the library at *path* says of itself; None if it says nothing or cannot be asked."""
-    library = open_checked(path, complain)
-    if library is None:
-        return None
+def call_describe(library: Library) -> bytes | None:
+    """What *library* says of itself; None if it says nothing or cannot be asked."""
     describe = library.text_function("pypm_plugin_describe")
     return None if describe is None else describe()
 

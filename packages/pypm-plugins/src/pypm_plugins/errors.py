@@ -188,7 +188,12 @@ class PluginUnloadable(PypmError):
     reason: str
 
     def __str__(self) -> str:
-        return f"plugin {self.name} cannot be loaded: {self.reason}"
+        return f"plugin {self.name} {self.clause}"
+
+    @property
+    def clause(self) -> str:
+        """What speaks against running it, for a list."""
+        return f"cannot be loaded: {self.reason}"
 
 
 class PluginWithoutMain(PypmError):
@@ -211,7 +216,12 @@ class PluginAbi(PypmError):
     asked: str
 
     def __str__(self) -> str:
-        return f"plugin {self.name} wants ABI {self.asked}; this pypm has 1"
+        return f"plugin {self.name} {self.clause}"
+
+    @property
+    def clause(self) -> str:
+        """What speaks against running it, for a list."""
+        return f"wants ABI {self.asked}; this pypm has 1"
 
     @property
     def hint(self) -> str:

@@ -259,7 +259,9 @@ def child_main() -> None:
 
 
 def describe_main() -> None:
-    """Writes what the plugin that is the first word says of itself; what else it prints goes nowhere."""
+    """Loads the plugin that is the first word, and writes a line: nothing, or why it is not run (the code of
+    the error and the detail). With a second word what it says of itself follows. What else it prints goes
+    nowhere."""
     import os
 
     answer = os.dup(1)
@@ -270,10 +272,13 @@ def describe_main() -> None:
         native = None
     if native is None:
         sys.exit(1)
-    from pypm_plugins.calling import call_describe
+    from pypm_plugins.calling import call_describe, open_checked
 
-    path = path_to_load(native)
-    os.write(answer, call_describe(path, lambda code, detail: None) or b"")
+    complaint: list[str] = []
+    library = open_checked(path_to_load(native), lambda code, detail: complaint.extend((code, detail)))
+    os.write(answer, " ".join(" ".join(complaint).split()).encode("utf-8", "replace") + b"\n")
+    if library is not None and len(sys.argv) > 2:
+        os.write(answer, call_describe(library) or b"")
     os._exit(0)
 
 

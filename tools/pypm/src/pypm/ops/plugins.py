@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,23 @@ from pypm_plugins.adding import (
     staged,
 )
 from pypm_plugins.errors import (
+    NotAPlugin,
+    PluginAbi,
     PluginNotFetched,
     PluginOverHttp,
+    PluginUnloadable,
     UnknownPlugin,
+    from_child,
     from_refusal,
 )
+from pypm_plugins.images.image import BadImage
 from pypm_plugins.images.reading import read_image, this_machine
 from pypm_plugins.shelf import Refusal
 from pypm_store.atomic import write_atomically
 from pypm_workspace.configuration import PluginPin
 
 _CHUNK = 1 << 18
+_LOADERS = 4
 _DESCRIBE_SECONDS = 10
 """A plugin that is asked what it is and says nothing is left alone after this."""
 OPTIONAL = ("pypm_plugin_abi", "pypm_plugin_describe", "pypm_plugin_init")
@@ -133,7 +140,11 @@ def remove_plugins(world: World, chosen: tuple[str, ...]) -> None:
 
 
 def list_plugins(world: World) -> tuple[Listed, ...]:
-    """Everything that ``pypm NAME`` would run besides pypm's own commands, by name. Nothing of it is run."""
+    """Everything that ``pypm NAME`` would run besides pypm's own commands, by name.
+
+    Libraries that the user has added are loaded, each in a process of its own, to know if they can be; of all
+    others nothing is run.
+    """
     home = home_of(world.environ)
     root = _plugin_search.root_above()
     found: dict[str, Listed] = {}
@@ -147,11 +158,12 @@ def list_plugins(world: World) -> tuple[Listed, ...]:
             pin.url,
             pin.sha256,
             os.path.getsize(path) if there else 0,
-            "" if there else "not fetched: pypm sync",
+            _unfit(pin.name, path) if there else "not fetched: pypm sync",
         )
-    for name in names(home):
-        if name not in found:
-            found[name] = _listed(home, name)
+    with ThreadPoolExecutor(_LOADERS, thread_name_prefix="plugin") as pool:
+        added = [name for name in names(home) if name not in found]
+        for listed in pool.map(lambda name: _listed(home, name), added):
+            found[listed.name] = listed
     for python, _, sites in _plugin_commands.environments(root):
         for site in sites:
             for name, value in _plugin_commands.entry_points_in(site).items():
@@ -176,14 +188,22 @@ def plugin_info(world: World, name: str) -> Info:
             raise UnknownPlugin(name, tuple(others))
         return Info(others[name], "", (), {})
     os.close(native.handle)
-    image = read_image(native.path, (shelf.MAIN, *OPTIONAL), this_machine().architecture)
-    symbols = tuple(sorted(image.functions))
-    described = _described(name) if "pypm_plugin_describe" in symbols else {}
+    try:
+        image = read_image(native.path, (shelf.MAIN, *OPTIONAL), this_machine().architecture)
+        symbols = tuple(sorted(image.functions))
+    except BadImage:
+        symbols = ()
+    described: dict[str, Any] = {}
+    note = _unfit(name, native.path)
+    if not note:
+        note, described = _asked(name, describes="pypm_plugin_describe" in symbols)
     if name in pinned:
         pin = pinned[name]
         size = os.path.getsize(native.path)
-        return Info(Listed(name, "pinned", native.path, pin.url, pin.sha256, size), "", symbols, described)
-    return Info(_listed(home, name), _recorded(home, name).added, symbols, described)
+        listed = Listed(name, "pinned", native.path, pin.url, pin.sha256, size, note)
+        return Info(listed, "", symbols, described)
+    each = _recorded(home, name)
+    return Info(_as_listed(each, note), each.added, symbols, described)
 
 
 # --- pins ----------------------------------------------------------------------------------------
@@ -355,14 +375,29 @@ def _listed(home: Path, name: str) -> Listed:
     path = shelf.library_in(str(home), name)
     try:
         each = recorded(home, name)
-        found = Listed(name, "added", path, _shown(each.origin.source), each.sha256, each.size)
+        found = _as_listed(each)
         native = _plugin_search.find_native(name, None, str(home))
     except Refusal as refusal:
         found = Listed(name, "added", path) if refusal.code == "record" else found
         return replace(found, note=_note(refusal))
     if native is not None:
         os.close(native.handle)
-    return found
+    return replace(found, note=_unfit(name, path) or _asked(name, describes=False)[0])
+
+
+def _as_listed(each: Added, note: str = "") -> Listed:
+    return Listed(each.name, "added", each.path, _shown(each.origin.source), each.sha256, each.size, note)
+
+
+def _unfit(name: str, path: str) -> str:
+    """Why the library at *path* is no plugin for this machine, told without running anything of it."""
+    try:
+        judge(name, path, Staged(Path(path), "", 0))
+    except NotAPlugin as error:
+        return error.reason
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return ""
 
 
 def _note(refusal: Refusal) -> str:
@@ -384,23 +419,39 @@ def _native(home: Path, name: str, pinned: Mapping[str, str]) -> _plugin_search.
         raise from_refusal(refusal) from None
 
 
-def _described(name: str) -> dict[str, Any]:
-    """What the plugin says of itself. It is foreign code: it gets a process of its own, and little time."""
+def _asked(name: str, *, describes: bool) -> tuple[str, dict[str, Any]]:
+    """What speaks against running the plugin, once it is loaded, and, if it *describes* itself, what it says.
+    It is foreign code: it gets a process of its own, and little time."""
     script = (
         f"import sys; sys.path[:0] = {[each for each in sys.path if each]!r}\n"
         "from pypm._plugins import describe_main; describe_main()"
     )
-    command = [sys.executable, "-I", "-S", "-c", script, name]
+    command = [sys.executable, "-I", "-S", "-c", script, name, *(["describe"] if describes else [])]
+    trouble = ""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_DESCRIBE_SECONDS, check=False
         )
-    except subprocess.TimeoutExpired:
-        return {"error": f"it said nothing for {_DESCRIBE_SECONDS} seconds"}
-    if done.returncode < 0:
-        return {"error": f"it was ended by signal {-done.returncode}"}
+        output = done.stdout
+        if done.returncode < 0:
+            trouble = f"it was ended by signal {-done.returncode}"
+    except subprocess.TimeoutExpired as error:
+        output, trouble = error.stdout or b"", f"it said nothing for {_DESCRIBE_SECONDS} seconds"
+    line, loaded, said = output.partition(b"\n")
+    if not loaded:
+        return f"when it was loaded {trouble}" if trouble else "it ended when it was loaded", {}
+    code, _, detail = line.decode("utf-8", "replace").partition(" ")
+    if code:
+        why = from_child(name, code, detail)
+        return why.clause if isinstance(why, PluginAbi | PluginUnloadable) else str(why), {}
+    return "", _described(said, trouble) if describes else {}
+
+
+def _described(said: bytes, trouble: str) -> dict[str, Any]:
+    if trouble:
+        return {"error": trouble}
     try:
-        found = json.loads(done.stdout)
+        found = json.loads(said)
     except ValueError:
         return {"error": "it describes itself in something else than JSON"}
     return found if isinstance(found, dict) else {"error": "its description is no JSON object"}
