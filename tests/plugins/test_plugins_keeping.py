@@ -206,6 +206,35 @@ def test_a_server_that_fails(user: User, server: IndexServer, fault: str) -> Non
     assert (fault == "truncated") == ("the answer ends after" in said) and nothing(user)
 
 
+@pytest.mark.parametrize(
+    ("location", "said"), [("{path}", "to itself"), ("file:///p/x.so", "to a file: address")]
+)
+def test_a_redirect_that_leads_nowhere(user: User, server: IndexServer, location: str, said: str) -> None:
+    url = served(server, user.library("one", exits(0)))
+    server.fail("/p/", "redirect", location=location)
+    message = user.refused("plugin", "add", "--allow-http", "one", url, code="plugin-not-fetched", exit=1)
+    assert f"{url}: the server redirects badly: {said}\n" in message and nothing(user)
+
+
+@pytest.mark.parametrize(
+    ("place", "folder", "said"),
+    [
+        ("taken", "taken", "something else is there"),
+        ("taken/below", "taken/below", "not a directory"),
+        ("half", "half/plugins", "something else is there"),
+    ],
+)
+def test_a_folder_of_plugins_that_cannot_be_made(user: User, place: str, folder: str, said: str) -> None:
+    (user.folder / "taken").write_bytes(b"")
+    (user.folder / "half").mkdir(mode=0o700)
+    (user.folder / "half/plugins").write_bytes(b"")
+    user.environ["PYPM_HOME"] = str(user.folder / place)
+    library = str(user.library("one", exits(0)))
+    message = user.refused("plugin", "add", "one", library, code="plugin-folder-not-made", exit=1)
+    assert f"the folder for plugins {user.folder / folder} cannot be made: {said}\n" in message
+    assert user.run("plugin", "list", check=True).stdout == b""
+
+
 def test_a_web_page_in_place_of_the_library(user: User, server: IndexServer) -> None:
     server.pages["/p/x.so"] = ("text/html", b"<!doctype html><p>not found</p>")
     said = user.refused(
@@ -395,7 +424,12 @@ def test_errors_as_data(user: User) -> None:
 
 
 def test_a_command_of_pypm_is_not_covered_up(user: User) -> None:
-    user.has("version", exits(9))
+    library = str(user.library("version", exits(9)))
+    said = user.run("plugin", "add", "version", library, check=True).stderr.decode()
+    assert "`pypm version` stays pypm's own command; `pypm plugin run version` runs the plugin\n" in said
+    assert b"stays" in user.run("plugin", "add", "install", library, "--json", check=True).stderr
+    assert user.run("plugin", "add", "lock", library, "-q", check=True).stderr == b""
+    assert b"stays" not in user.run("plugin", "add", "versions", library, check=True).stderr
     assert user.run("version", check=True).stdout.startswith(b"pypm ")
     assert user.run("plugin", "run", "version").returncode == 9
 

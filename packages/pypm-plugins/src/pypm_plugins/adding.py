@@ -21,6 +21,7 @@ from pypm_plugins import shelf
 from pypm_plugins.errors import (
     BadPluginName,
     NoHome,
+    NoPluginFolder,
     NotAPlugin,
     OpenPluginFolder,
     PluginHash,
@@ -128,7 +129,8 @@ def judge(
 
 def put(home: Path, name: str, library: Staged, origin: Origin) -> Added:
     """Makes *library* the plugin *name*. At every moment there is a whole plugin of that name, the old one
-    or the new one, or none; a kill in between leaves one that runs. Raises `OpenPluginFolder`, OSError."""
+    or the new one, or none; a kill in between leaves one that runs. Raises `NoPluginFolder`,
+    `OpenPluginFolder`, OSError."""
     folder = _prepared(home)
     target, record_file = shelf.library_in(str(home), name), shelf.record_in(str(home), name)
     now = datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
@@ -227,13 +229,19 @@ def _recorded_digest(home: Path, name: str) -> str:
 
 
 def _prepared(home: Path) -> Path:
-    """The folder of plugins, made if it is missing, and nobody's but the user's."""
+    """The folder of plugins, made if it is missing, and nobody's but the user's. Raises `NoPluginFolder`,
+    `OpenPluginFolder`."""
     _made(home)
     return _made(home / "plugins")
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NoPluginFolder(str(folder), "something else is there") from None
+    except OSError as error:
+        raise NoPluginFolder(str(folder), (error.strerror or str(error)).lower()) from error
     if why := shelf.what_is_open(folder.stat()):
         raise OpenPluginFolder(str(folder), why)
     return folder

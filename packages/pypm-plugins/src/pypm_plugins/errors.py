@@ -162,6 +162,21 @@ class OpenPluginFolder(PypmError):
         return f"`pypm doctor --only plugins --fix`, or: chmod go-w {self.path}"
 
 
+class NoPluginFolder(PypmError):
+    """The folder of plugins cannot be made where it should be."""
+
+    code: ClassVar[str] = "plugin-folder-not-made"
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the folder for plugins {self.path} cannot be made: {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "it is where PYPM_HOME says, else in ~/.pypm"
+
+
 class PluginRecord(PypmError):
     """What pypm wrote of a plugin is not there or not readable."""
 

@@ -345,6 +345,8 @@ def _reason(error: Any) -> str:
     status = getattr(error, "status", {"index-credentials": 401, "index-forbidden": 403}.get(error.code))
     if status is not None:
         return f"the server answers with HTTP status {status}"
+    if error.code == "index-redirect":
+        return f"the server redirects badly: {error.reason}"
     return str(getattr(error, "reason", error))
 
 

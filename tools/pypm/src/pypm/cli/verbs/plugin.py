@@ -9,7 +9,7 @@ from typing import Any
 
 from pypm import _plugins
 from pypm._plugin_search import PinsUnread
-from pypm._verbs import VERBS
+from pypm._verbs import ALIASES, VERBS
 from pypm.cli.arguments import Group, UsageError, argument, option, verb
 from pypm.cli.options import COMMON, Common, world
 from pypm.cli.render.report import say
@@ -55,6 +55,8 @@ def add_command(common: Common, sha256: str, allow_http: bool, name: str, source
     elif not common.quiet:
         verb = "Added" if not added.replaced else "Replaced" if added.replaced != added.sha256 else "Kept"
         say(f"{verb} plugin {name}: sha256 {added.sha256}, {added.size} bytes")
+    if (name in VERBS or name in ALIASES) and not common.quiet:
+        say(f"`pypm {name}` stays pypm's own command; `pypm plugin run {name}` runs the plugin")
     return 0
 
 
