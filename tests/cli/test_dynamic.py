@@ -27,8 +27,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-def said(stage: Stage, *arguments: str) -> str:
-    done = run(["pypm", *arguments], stage.root, stage.environ)
+def said(stage: Stage, *arguments: str, folder: str = ".") -> str:
+    done = run(["pypm", *arguments], stage.root / folder, stage.environ)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -76,3 +76,35 @@ def test_a_version_in_the_module_is_looked_at(stage: Stage, backend: str) -> Non
     later(member / "src/app/__init__.py", '"""App."""\n__version__ = "1.1"\n')
     found = said(stage, "sync")
     assert ("app 1.0 -> 1.1" in found) == (backend != "in-tree")
+
+
+@pytest.mark.parametrize("arguments", [["--no-editable"], ["-p", "app", "--no-editable"]])
+def test_sources_that_are_copied_are_looked_at(stage: Stage, arguments: list[str]) -> None:
+    member = stage.root / "packages/app"
+    make_project(member, "app", "1.0", backend="in-tree", requires_python=">=3.11")
+    (stage.root / "pypm-workspace.toml").write_text('[workspace]\nmembers = ["packages/*"]\n')
+    (module,) = member.rglob("app/__init__.py")
+    venv = (member if "-p" in arguments else stage.root) / ".venv"
+    assert "+ app 1.0" in said(stage, "sync", *arguments)
+    assert "Nothing to do" in said(stage, "sync", *arguments)
+    later(module, "NEW = 1\n")
+    assert "~ app 1.0" in said(stage, "sync", *arguments)
+    (installed,) = venv.glob("lib/python*/site-packages/app/__init__.py")
+    assert installed.read_text() == "NEW = 1\n"
+    assert "Nothing to do" in said(stage, "sync", *arguments)
+
+
+def test_folders_that_are_copied_are_looked_at(stage: Stage) -> None:
+    folder = stage.root / "lib"
+    make_project(folder, "lib", "1.0", backend="in-tree", requires_python=">=3.11")
+    app = stage.root / "app"
+    make_project(app, "app", "1.0", backend="in-tree", requires=["lib"], requires_python=">=3.11")
+    manifest = app / "pyproject.toml"
+    manifest.write_text(manifest.read_text() + '\n[tool.pypm.sources]\nlib = { path = "../lib" }\n')
+    said(stage, "sync", folder="app")
+    assert "Nothing to do" in said(stage, "sync", folder="app")
+    (module,) = folder.rglob("lib/__init__.py")
+    later(module, "NEW = 1\n")
+    assert "~ lib 1.0" in said(stage, "sync", folder="app")
+    assert "Nothing to do" in said(stage, "sync", folder="app")
+    said(stage, "exec", "python", "-c", "import lib; assert lib.NEW", folder="app")

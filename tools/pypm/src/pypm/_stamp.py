@@ -34,8 +34,7 @@ _NO_SETTINGS = ("PYP_DEBUG", "PYP_WORKSPACE_ROOT", "PYPM_HOST_PYTHON", "PYPM_WOR
 _SILENT = frozenset({"-q", "--quiet", "--no-progress", "--offline", "--locked"})
 _SELECTION_FLAGS = frozenset(
     {
-        "--frozen", "--all-extras", "--all-groups", "--no-default-groups", "--no-dev", "--inexact",
-        "--no-editable", "--each",
+        "--frozen", "--all-extras", "--all-groups", "--no-default-groups", "--no-dev", "--inexact", "--each",
     }
 )  # fmt: skip
 _SELECTION_OPTIONS = frozenset(
@@ -48,7 +47,8 @@ _SELECTION_OPTIONS = frozenset(
 
 def key_of(arguments: list[str]) -> str | None:
     """A canonical text of the options that choose what is installed, together with pypm's own
-    environment variables; None if an option asks for more than a comparison."""
+    environment variables; None if an option asks for more than a comparison: ``--no-editable`` does, as a wheel
+    of a member holds any of its files."""
     chosen: list[str] = []
     i = 0
     while i < len(arguments):

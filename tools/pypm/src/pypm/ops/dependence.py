@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypm.ops.folders import folder_manifests
+from pypm.ops.folders import folder_manifests, has_copied_folders
 from pypm_model.later import later
 from pypm_model.locks import Lock
 from pypm_workspace.workspace import Workspace
@@ -23,6 +23,12 @@ def also_read(workspace: Workspace, lock: Lock) -> tuple[str, ...] | None:
     what the members depend on hangs on it: each sync asks anew then."""
     read = _read_by_backends(workspace)
     return None if read is None else (*workspace.settings.lock_export, *folder_manifests(lock), *read)
+
+
+def installed_by(workspace: Workspace, lock: Lock) -> tuple[str, ...] | None:
+    """As `also_read`, for what is installed: None also where a folder that is not editable is a part of it,
+    whose wheel holds any of its files."""
+    return None if has_copied_folders(lock) else also_read(workspace, lock)
 
 
 def _read_by_backends(workspace: Workspace) -> list[str] | None:

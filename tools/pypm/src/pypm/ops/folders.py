@@ -30,6 +30,11 @@ def folder_manifests(lock: Lock) -> tuple[str, ...]:
     return tuple(f"{path}/{_MANIFEST}" for _, path in _folders(lock))
 
 
+def has_copied_folders(lock: Lock) -> bool:
+    """Whether an ordinary wheel is built from one of the folders in *lock*: one that is not editable."""
+    return any(isinstance(p.source, PathSource) and not p.source.editable for p, _ in _folders(lock))
+
+
 def stale_folders(root: str, lock: Lock, members: Collection[NormalizedName] | None = None) -> list[Stale]:
     """Every difference between *lock* and the manifests of its folders, with *members* only of folders that
     these need. Nothing is known of a folder that is not there, or whose metadata only a build would tell."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
-from pypm.ops.dependence import also_read
+from pypm.ops.dependence import installed_by
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import (
     allowed_to_replace,
@@ -382,7 +382,7 @@ def _stamp(
         say = f"Nothing to do: {count(one.packages, 'package')} in {shown}"
     else:
         say = f"Nothing to do: {count(len(report.environments), 'environment')} of members"
-    also = also_read(workspace, lock)
+    also = installed_by(workspace, lock)
     if also is not None:
         pinned = pinned_files(tools, workspace)
         leave_stamp(workspace.root, inputs, also, key, say, stamped, of_members=True, pinned=pinned)

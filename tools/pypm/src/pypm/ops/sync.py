@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from pypm.ops.dependence import also_read
+from pypm.ops.dependence import installed_by
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
@@ -142,7 +142,7 @@ def _remember(
     """For the next sync: that nothing is to be done while nothing changes, and how it is done again; what is
     worth doing for that when nobody waits."""
     root, inputs = workspace.root, workspace.inputs
-    also = also_read(workspace, locked.lock)
+    also = installed_by(workspace, locked.lock)
     if also is None:
         return None
     needs = needed_outside(tools.store, target.venv, target.mode)

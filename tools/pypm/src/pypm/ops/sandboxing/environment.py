@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pypm._verbs import VERSION
-from pypm.ops.dependence import also_read
+from pypm.ops.dependence import installed_by
 from pypm.ops.installing import link_mode_for
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.lone_environment import ask, lone_environment, stored_environment
@@ -145,7 +145,7 @@ def member_environment(
         stored = stored_environment(tools, interpreter, pins, mode, prompt=prompt, editable=True)
         ready = _ready(tools, interpreter, stored.venv, stored.digest, member)
         needs = needed_outside(tools.store, stored.venv, mode)
-        also = also_read(workspace, lock)
+        also = installed_by(workspace, lock)
         if stamp_key and not workspace.absent and also is not None:
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
             leave_stamp(
