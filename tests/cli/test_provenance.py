@@ -224,7 +224,7 @@ def test_an_attestation_of_another_file_vouches_for_nothing(
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": name, "digest": {"sha256": sha256}}],
-        "predicateType": "https://docs.pypi.org/attestations/publish/v1",
+        "predicateType": found.AttestationType.PYPI_PUBLISH_V1.value,
         "predicate": None,
     }
 
