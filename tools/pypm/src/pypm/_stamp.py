@@ -47,8 +47,8 @@ _SELECTION_OPTIONS = frozenset(
 
 def key_of(arguments: list[str]) -> str | None:
     """A canonical text of the options that choose what is installed, together with pypm's own
-    environment variables; None if an option asks for more than a comparison: ``--no-editable`` does, as a
-    wheel of a member holds any of its files."""
+    environment variables; None if an option asks for more than a comparison: ``--no-editable`` does, as
+    a wheel of a member holds any of its files."""
     chosen: list[str] = []
     i = 0
     while i < len(arguments):
