@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pypm.ops.common_python import check_common_python
 from pypm.ops.opening import open_workspace
 from pypm.ops.places import place_of
 from pypm.ops.roots import selected_members
@@ -98,7 +99,8 @@ def _look(member: str, venv: Path) -> Whereabouts:
 
 
 def find_python(world: World, request: str | None) -> Interpreter:
-    """The interpreter *request* means; without one, the one that ``sync`` would take here."""
+    """The interpreter *request* means; without one, the one that ``sync`` would take here.
+    Raises `NoPython`, `PythonsApart`."""
     try:
         workspace = open_workspace(world)
     except NoWorkspace:
@@ -108,6 +110,8 @@ def find_python(world: World, request: str | None) -> Interpreter:
         if request is not None:
             return choose(request, places=places, cache=tools.probes)
         python = ""
+        if workspace is not None:
+            check_common_python(workspace, workspace.pythons)
         for text in workspace.pythons.values() if workspace else ():
             python = specifiers.merge(python, text)
         return tools.interpreter(python)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+from pypm.ops.common_python import check_common_python
 from pypm.ops.dependence import installed_by
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
@@ -27,6 +28,7 @@ from pypm_model.lock_diff import diff
 from pypm_model.lock_errors import LockUnsound
 from pypm_model.lock_select import ChoicesExclude, select
 from pypm_model.locks import Lock, Root
+from pypm_model.names import NormalizedName
 from pypm_model.records import record
 from pypm_workspace.inputs import FileSeen
 from pypm_workspace.workspace import Workspace
@@ -70,6 +72,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     venv = environment_in(workspace.root)
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
+    check_common_python(workspace, _ranges(lock, roots))
     interpreter = tools.interpreter(python, prefer=base_python(venv))
     try:
         pins = select(lock, interpreter.environment, roots, build=tools.build_policy)
@@ -109,12 +112,20 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
 
 def pythons_of(lock: Lock, roots: Iterable[Root]) -> str:
     """The Pythons that all of *roots* run on."""
-    chosen = {root.member for root in roots}
     text = lock.requires_python
-    for package in lock.packages:
-        if package.name in chosen and package.manifest is not None:
-            text = specifiers.merge(text, package.manifest.requires_python)
+    for each in _ranges(lock, roots).values():
+        text = specifiers.merge(text, each)
     return text
+
+
+def _ranges(lock: Lock, roots: Iterable[Root]) -> dict[NormalizedName, str]:
+    """What each of *roots* is locked for."""
+    chosen = {root.member for root in roots}
+    return {
+        package.name: package.manifest.requires_python
+        for package in lock.packages
+        if package.name in chosen and package.manifest is not None
+    }
 
 
 def asked_by(lock: Lock, roots: Iterable[Root] | None = None) -> frozenset[str]:
