@@ -221,6 +221,7 @@ def test_with_adds_a_package_beside_what_is_locked(stage: Stage) -> None:
         (("-p", "b", "-d", ".", "--fs", "ro"), 2, "-d .: the project is in it, and --fs ro is to keep it"),
         (("-d", "new", "-p", "b", "--fs", "cow", "--keep-diff", "."), 2, "--keep-diff .: it is a folder"),
         (("--fs", "cow", "--checkout"), 2, "it does not go with --fs cow"),
+        (("--checkout", "--staged"), 2, "--checkout and --staged exclude each other"),
         (("--group", "dev"), 2, "--group goes with -p"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -528,6 +528,9 @@ def test_bad_input_ends_it_at_once(stage: Stage) -> None:
     assert done.returncode == 2 and "--sync or --run" in done.stdout
     done = run(["pypm", "watch", "--each"], stage.root, stage.environ)
     assert done.returncode == 2 and "--each goes with --sync" in done.stdout
+    done = run(["pypm", "watch", "--json", "--run", "nosuch"], stage.root, stage.environ)
+    assert done.returncode == 2 and "--run nosuch: no command 'nosuch'" in done.stdout
+    assert '"event"' not in done.stdout
     empty = stage.folder / "empty"
     empty.mkdir()
     done = run(["pypm", "watch"], empty, stage.environ)
@@ -542,6 +545,8 @@ def test_a_workspace_that_goes_away_ends_it(stage: Stage) -> None:
         assert watch.process.wait(LONG) == 1
         watch._readers[1].join(LONG)
         assert json.loads(watch.talk[-1])["error"]["code"] == "workspace-gone"
+        watch._readers[0].join(LONG)
+        assert watch.until("stopped") and watch.next() is None
 
 
 def test_where_nothing_is_told_files_are_looked_at(stage: Stage) -> None:

@@ -93,6 +93,10 @@ def watch(
     except KeyboardInterrupt:
         if ending.code is None:
             raise
+    except Gone:
+        watching.end()
+        tell(Stopped())
+        raise
     finally:
         watching.end()
     tell(Stopped())

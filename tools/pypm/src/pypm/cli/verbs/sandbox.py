@@ -48,6 +48,8 @@ def command(
     --fs, --no-net and --isolate are walls of the operating system. Where it has none, pypm says so and exits
     with 2. What is not walled off is told in a line. Options of pypm stand before COMMAND.
     """
+    if checkout and staged:
+        raise UsageError("--checkout and --staged exclude each other")
     checkout = checkout or staged
     if keep_diff is not None and fs != "cow":
         raise UsageError("--keep-diff goes with --fs cow")

@@ -20,25 +20,30 @@ def boundaries(subject: Subject) -> Iterator[Finding]:
     settings = workspace.settings
     if not (settings.layers or settings.boundaries):
         return
-    allowed = [rule for rule in settings.boundaries if rule.kind == "allow"]
-    denied = [rule for rule in settings.boundaries if rule.kind == "deny"]
-    layers = {member.name: _layer(member, settings.layers) for member in workspace.members}
     # A group that includes another asks for the same in the same place.
     edges = {(edge.parent, edge.child, edge.origin): edge for edge in workspace.edges}
     for edge in edges.values():
-        parent, child = workspace.by_name[edge.parent], workspace.by_name[edge.child]
-        if parent is child or parent.is_virtual or any(_names(rule, parent, child) for rule in allowed):
-            continue
-        rule = next((rule for rule in denied if _names(rule, parent, child)), None)
-        if rule is not None:
-            place = workspace.place(rule.written)
-            yield _finding(workspace, edge, rule.reason or f"{place} denies it")
-            continue
-        above, below = layers[parent.name], layers[child.name]
-        if above is not None and below is not None and above > below:
-            told = " > ".join("/".join(layer) for layer in settings.layers)
-            yield _finding(workspace, edge, f"it is in a higher layer ({told})")
+        reason = why_forbidden(workspace, workspace.by_name[edge.parent], workspace.by_name[edge.child])
+        if reason is not None:
+            yield _finding(workspace, edge, reason)
     yield from _unused(workspace)
+
+
+def why_forbidden(workspace: Workspace, parent: Member, child: Member) -> str | None:
+    """Why *parent* may not depend on *child*; None if it may."""
+    settings = workspace.settings
+    if parent is child or parent.is_virtual:
+        return None
+    rules = [rule for rule in settings.boundaries if _names(rule, parent, child)]
+    if any(rule.kind == "allow" for rule in rules):
+        return None
+    denied = next((rule for rule in rules if rule.kind == "deny"), None)
+    if denied is not None:
+        return denied.reason or f"{workspace.place(denied.written)} denies it"
+    above, below = _layer(parent, settings.layers), _layer(child, settings.layers)
+    if above is None or below is None or above <= below:
+        return None
+    return f"it is in a higher layer ({' > '.join('/'.join(layer) for layer in settings.layers)})"
 
 
 def _unused(workspace: Workspace) -> Iterator[Finding]:

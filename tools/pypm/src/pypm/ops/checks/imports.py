@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from pypm.ops.checks.boundaries import why_forbidden
 from pypm.ops.checks.finding import Finding, Remedy
 from pypm.ops.checks.sources import BUILD, SHIPPED, is_vendored
 from pypm.ops.checks.subject import Subject
@@ -216,6 +217,13 @@ class _Judge:
 
     def _undeclared(self, use: Use, name: NormalizedName) -> Finding:
         member, subject = self._member, self._subject
+        forbidden = self._why_forbidden(name)
+        if forbidden is not None:
+            message = (
+                f"`{member.name}` imports `{use.module}` of its sibling `{name}`, which it does not ask for, "
+                f"and may not: {forbidden}"
+            )
+            return Finding("undeclared-member", message, self._place(use))
         remedy = self._remedy(use, name)
         add = f'add "{remedy.requirement}" to {remedy.table}'
         groups, extras = self._groups.get(name, ()), self._extras.get(name, ())
@@ -234,6 +242,12 @@ class _Judge:
         guess = " (by its name: it is not unpacked here)" if subject.contents[name].is_guess else ""
         message = f"`{member.name}` imports `{use.module}` of `{name}`{guess}, {how}: {add}"
         return Finding("undeclared-import", message, self._place(use), remedy=remedy)
+
+    def _why_forbidden(self, name: NormalizedName) -> str | None:
+        """Why the member may not ask for *name*, if that is a sibling that it may not depend on."""
+        workspace = self._subject.workspace
+        sibling = workspace.by_name.get(name)
+        return None if sibling is None else why_forbidden(workspace, self._member, sibling)
 
     def _remedy(self, use: Use, name: str) -> Remedy:
         target = Target()
