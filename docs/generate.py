@@ -388,6 +388,7 @@ WARNINGS = {
     "leftover-folder": "A folder that `members` matches holds nothing but caches: what version control leaves behind.",
     "member-cycle": "Members depend on each other in a circle.",
     "narrower-sibling": "In a uv workspace whose members share no Python: a member is locked for those of its sibling only.",
+    "not-looked-into": "`pypm check`: a locked wheel that may have what is imported could not be fetched and unpacked.",
     "metadata-differs": "A wheel says other dependencies, extras or Pythons of itself than its index did, which the lock was made from.",
     "no-usable-file": "A locked version has no file that any covered environment can use.",
     "no-upload-times": "An index gives no upload times; under a cut-off in time its files count as too new.",

@@ -68,17 +68,24 @@ class CheckReport:
         """How many findings are errors."""
         return sum(finding.is_error for _, finding in self.findings)
 
+    @property
+    def open(self) -> int:
+        """How many findings are of what could not be looked into."""
+        return sum(finding.is_open for _, finding in self.findings)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "checks": list(self.checks),
             "errors": self.errors,
             "warnings": len(self.findings) - self.errors,
+            "open": self.open,
             "findings": [{"check": check, **finding.to_json()} for check, finding in self.findings],
         } | ({"fixed": [remedy.to_json() for remedy in self.fixed]} if self.fixed else {})
 
 
 def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
-    """Runs the checks *names*, or all. Nothing is changed, no index asked."""
+    """Runs the checks *names*, or all. Nothing is changed in the workspace; an index is asked only for wheels
+    that may have what is imported and that nobody has unpacked here."""
     unknown = next((name for name in names if name not in CHECKS), None)
     if unknown is not None:
         raise UnknownCheck(unknown, tuple(CHECKS))

@@ -27,7 +27,8 @@ def command(common: Common, checks: tuple[str, ...], fix: bool, unused: bool) ->
 
     Name some CHECKS to run only these. `imports`: what members import and do not ask for; `unused`: what
     they ask for and do not import; `pythons`: code that not every Python of a member runs. Exit 1 if there
-    is an error; a warning changes nothing. Without --fix nothing is written, and no index is asked.
+    is an error, 2 if a package that may have what is imported could not be looked into. Without --fix
+    nothing is written. Locked wheels that are not unpacked are fetched if an import hangs on them.
     """
     if unused and not fix:
         raise UsageError("--unused goes with --fix; `pypm check unused` shows what is not used")
@@ -36,7 +37,7 @@ def command(common: Common, checks: tuple[str, ...], fix: bool, unused: bool) ->
         on_github = truth(here.environ.get("GITHUB_ACTIONS", ""))
     if common.json:
         sys.stdout.write(json.dumps(report.to_json(), sort_keys=True) + "\n")
-        return 1 if report.errors else 0
+        return _code(report)
     if on_github:
         for _, finding in report.findings:
             line = annotation(
@@ -55,7 +56,12 @@ def command(common: Common, checks: tuple[str, ...], fix: bool, unused: bool) ->
         if report.fixed:
             say("locked; `pypm sync` brings the environment along")
         say(_summary(report))
-    return 1 if report.errors else 0
+    return _code(report)
+
+
+def _code(report: CheckReport) -> int:
+    """What cannot be looked into is no clean bill."""
+    return 1 if report.errors else 2 if report.open else 0
 
 
 def _summary(report: CheckReport) -> str:

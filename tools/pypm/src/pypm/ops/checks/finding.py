@@ -53,6 +53,9 @@ class Finding:
     remedy: Remedy | None = None
     """What `--fix` does about it."""
 
+    is_open: bool = False
+    """Whether something is wrong could not be told."""
+
     @property
     def level(self) -> str:
         """``error`` or ``warning``."""

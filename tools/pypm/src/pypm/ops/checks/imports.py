@@ -38,9 +38,28 @@ def imports(subject: Subject) -> Iterator[Finding]:
     sibling that it does not ask for, once for each file; ``undeclared-at-runtime`` for what shipped code
     imports and only a group, or an extra it does not wait for, asks for; warnings ``optional-import`` and
     ``unknown-import`` for what may be missing, and what cannot be told."""
-    for member in subject.workspace.members:
-        if member.name in subject.sources and member.managed:
-            yield from _Judge(subject, member).findings()
+    found, unknown, spare = _judged(subject)
+    if spare:
+        subject.look_into(spare)
+        found, unknown, _ = _judged(subject)
+    if unknown:
+        # What a sibling asks for, or something else brings, may have it.
+        subject.look_into(list(subject.contents))
+        found, *_ = _judged(subject)
+    yield from found
+
+
+def _judged(subject: Subject) -> tuple[list[Finding], bool, frozenset[NormalizedName]]:
+    """What is found by what is known; whether something is imported that nothing known has; and what is
+    asked for that may have it and has not been looked into."""
+    judges = [
+        _Judge(subject, member)
+        for member in subject.workspace.members
+        if member.name in subject.sources and member.managed
+    ]
+    found = [finding for judge in judges for finding in judge.findings()]
+    spare = frozenset(name for judge in judges for name in judge.unseen)
+    return found, any(judge.has_unknown for judge in judges), spare
 
 
 class _Judge:
@@ -55,6 +74,10 @@ class _Judge:
         build = {asked.requirement.name for asked in member.build.requires} if member.build else set()
         self._build = frozenset(build | _builders)
         self._loaded: frozenset[str] | None = None
+        self.has_unknown = False
+        """Whether something is imported that nothing known has, and that must be there."""
+        self.unseen: set[NormalizedName] = set()
+        """What may have it, and has not been looked into."""
 
     def findings(self) -> Iterator[Finding]:
         if self._runtime is None:
@@ -176,13 +199,16 @@ class _Judge:
                 f"`{self._member.name}` imports `{use.module}` where it is there, and nothing known has it"
             )
             return Finding("optional-import", message, place, is_error=False)
+        unseen = [name for name in spare if self._is_unseen(name)]
+        self.unseen.update(unseen)
+        self.has_unknown = True
         if spare:
             told = ", ".join(f"`{name}`" for name in spare[:4]) + (" ..." if len(spare) > 4 else "")
             message = (
                 f"`{self._member.name}` imports `{use.module}`, and nothing known has it, "
                 f"unless it is {told}, which nobody has unpacked here (`pypm sync` does)"
             )
-            return Finding("unknown-import", message, place, is_error=False)
+            return Finding("unknown-import", message, place, is_error=False, is_open=bool(unseen))
         guess = normalize(top) if is_valid(top) else ""
         suggestion = (
             f'add "{guess}" to {self._remedy(use, guess).table} (a guess by its name), or ' if guess else ""
@@ -192,6 +218,10 @@ class _Judge:
             f"{suggestion}say in [check] imports what has"
         )
         return Finding("undeclared-import", message, place)
+
+    def _is_unseen(self, name: NormalizedName) -> bool:
+        """Whether all that is known of *name*, which is no member, is how it is called."""
+        return name not in self._subject.workspace.by_name and self._subject.contents[name].is_guess
 
     def _asked_names(self) -> list[NormalizedName]:
         return [each.requirement.name for kind, _, each in asked_by(self._member) if kind != "build"]

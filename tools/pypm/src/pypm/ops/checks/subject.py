@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from pypm.ops.checks.contents import contents_of
+from pypm.ops.checks.looking import look_into
 from pypm.ops.checks.reading import facts_by_file
 from pypm.ops.checks.sources import MemberSources, sources_of
 from pypm.ops.checks.uses import Use, uses_of
@@ -32,6 +33,7 @@ class Subject:
         self.tools = tools
         self.workspace = workspace
         self._uses: dict[NormalizedName, tuple[Use, ...]] = {}
+        self._can_look = True
 
     @cached_property
     def sources(self) -> Mapping[NormalizedName, MemberSources]:
@@ -82,6 +84,21 @@ class Subject:
         for name, one in self.sources.items():
             found[name] = one.contents if one.contents.modules else guessed(name)
         return found
+
+    def look_into(self, names: Iterable[NormalizedName]) -> None:
+        """Finds out what is in those of *names* that are locked and that nobody has unpacked here, from the
+        index if it must be. What cannot be had stays a guess, and is not asked for again."""
+        packages = [
+            package
+            for name in sorted(set(names))
+            if name not in self.workspace.by_name and self.contents[name].is_guess
+            for package in self.locked.get(name, ())
+        ]
+        if packages and self._can_look:
+            self._can_look = look_into(self.tools, packages)
+            self._uses.clear()
+            for known in ("contents", "_providers"):
+                self.__dict__.pop(known, None)
 
     def _providers_of(self, member: Member) -> Providers:
         """Where *member* has its modules from; its own settings are stronger than the workspace's."""
