@@ -15,7 +15,16 @@ from pypm_model.locks import Lock, LockedPackage, LockSettings, Manifest
 from pypm_model.names import NormalizedName
 from pypm_model.patterns import pattern
 from pypm_model.records import record
-from pypm_model.requests import Ask, Conflict, MemberRequest, Origin, PrereleasePolicy, Provision, Request
+from pypm_model.requests import (
+    Ask,
+    Conflict,
+    MemberRequest,
+    Origin,
+    PrereleasePolicy,
+    Provision,
+    Request,
+    asks_of,
+)
 from pypm_model.requirement_text import to_text
 from pypm_model.respelling import (
     kept_manifest,
@@ -179,7 +188,7 @@ def settings_of(request: Request, more: Mapping[str, Setting] | None = None) -> 
         "prereleases": _prereleases(request.prereleases),
         "constraints": _texts(request.constraints),
         "overrides": _texts(request.overrides),
-        "sources": tuple(sorted(map(_provision, request.provisions))),
+        "sources": _provisions(request),
         "excludes": tuple(sorted(request.excludes)),
         "shared-environment": "" if request.shared_environment else "false",
         "conflicts": tuple(sorted(map(_conflict, request.conflicts))),
@@ -195,6 +204,15 @@ def _prereleases(policy: PrereleasePolicy) -> Setting:
     if policy.mode == "only":
         return ("only", *sorted(policy.names))
     return "" if policy.mode == "if-necessary" else policy.mode
+
+
+def _provisions(request: Request) -> tuple[str, ...]:
+    """What the workspace provides of names that no member asks for from there: what one asks for says so."""
+    if not request.provisions:
+        return ()
+    asked = {(ask.requirement.name, ask.source) for ask in asks_of(request) if ask.source is not None}
+    unasked = [each for each in request.provisions if (each.name, each.source) not in asked]
+    return tuple(sorted(map(_provision, unasked)))
 
 
 def _provision(provision: Provision) -> str:
