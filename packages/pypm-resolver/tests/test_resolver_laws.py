@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -182,11 +184,26 @@ def test_answers_do_not_depend_on_what_is_known_ahead(
 @quick
 @given(universes, roots, roots, st.randoms(use_true_random=False))
 def test_answers_do_not_depend_on_the_order_of_members(
-    packages: dict[str, dict[str, list[str]]], asked: list[str], others: list[str], dice: object
+    packages: dict[str, dict[str, list[str]]], asked: list[str], others: list[str], dice: Random
 ) -> None:
     ask = request(asked, member("lib", others), member("zoo", asked[:1]))
     turned = replace(ask, members=tuple(reversed(ask.members)))
     assert served(packages).solve(turned) == served(packages).solve(ask)
+
+
+@quick
+@given(universes, roots, roots, st.randoms(use_true_random=False))
+def test_locks_do_not_depend_on_the_order_of_requirements(
+    packages: dict[str, dict[str, list[str]]], asked: list[str], others: list[str], dice: Random
+) -> None:
+    """Nor does a lock record it."""
+
+    def locked(first: list[str], second: list[str]) -> tuple[object, ...]:
+        outcome = served(packages).solve(request(first, groups={"dev": second}, extras={"x": second}))
+        return (outcome.packages, outcome.splits) if isinstance(outcome, Resolution) else (Unsolvable,)
+
+    turned = [dice.sample(texts, len(texts)) for texts in (asked, others)]
+    assert locked(*turned) == locked(asked, others)
 
 
 def relock(ask: Request, resolution: Resolution) -> Request:

@@ -8,7 +8,7 @@ an environment, and whatever takes part in a declared conflict.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from pypm_model.activation import extra_flag, group_flag, member_flag
@@ -147,7 +147,14 @@ class Problem:
                 key,
                 own[key[0]],
                 flag(flag_name(key)) if key in optional else TRUE,
-                tuple([each for ask in asks for each in self._wanted(ask) if _may_hold(each, own[key[0]])]),
+                tuple(
+                    [
+                        each
+                        for ask in _sorted(asks)
+                        for each in self._wanted(ask)
+                        if _may_hold(each, own[key[0]])
+                    ]
+                ),
             )
             for key, asks in listed
         }
@@ -453,6 +460,13 @@ class Problem:
     def _note_pins(self, requirement: Requirement, where: Diagram) -> None:
         for version in exact_pins(requirement.specifier):
             self.exact.setdefault(requirement.name, []).append((version, where))
+
+
+def _sorted(asks: Sequence[Ask]) -> Sequence[Ask]:
+    """*asks* in an order that does not hang on how they are listed: by what they ask for."""
+    if len(asks) < 2:
+        return asks
+    return sorted(asks, key=lambda ask: (ask.requirement, repr(ask.source) if ask.source else ""))
 
 
 def _may_hold(wanted: Wanted, pythons: Diagram) -> bool:
