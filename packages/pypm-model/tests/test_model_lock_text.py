@@ -507,3 +507,15 @@ def test_a_provenance_object_names_its_publishers() -> None:
     for wrong in (b"", b"[]", b'{"attestation_bundles": {}}', b"\xff"):
         with pytest.raises(BadProvenance):
             publishers_in(wrong)
+
+
+@given(locks, st.randoms(use_true_random=False))
+def test_lines_of_packages_that_stay_are_taken_from_the_text(lock: Lock, dice: Random) -> None:
+    text = lock_text.write(lock)
+    back = lock_text.read(text)
+    kept = dice.sample(back.packages, dice.randint(0, len(back.packages)))
+    moved = tuple([replace(p, requires_python=">=3.99") if p in kept else p for p in back.packages])
+    for changed in (back, replace(back, packages=moved), replace(back, packages=tuple(kept))):
+        written = lock_text.Written()
+        written.know(back, text)
+        assert lock_text.write(changed, written) == lock_text.write(changed)

@@ -87,6 +87,14 @@ class Written:
     def __init__(self) -> None:
         self._lines: dict[tuple[object, ...], tuple[LockedPackage, str]] = {}
 
+    def know(self, lock: Lock, text: str) -> None:
+        """Takes *text* for what `write` made of *lock*, as it was read back from it."""
+        _, *chunks = text.removesuffix("\n").split(f"\n{_package_header}")
+        if len(chunks) == len(lock.packages):
+            for package, chunk in zip(lock.packages, chunks, strict=True):
+                key = package.name, package.version, package.source
+                self._lines[key] = package, f"{_package_header}{chunk}"
+
     def lines(self, packages: Sequence[LockedPackage]) -> list[str]:
         """The text of each of *packages*."""
         known, self._lines = self._lines, {}
@@ -94,7 +102,7 @@ class Written:
         for package in packages:
             key = package.name, package.version, package.source
             entry = known.get(key)
-            if entry is None or entry[0] != package:
+            if entry is None or (entry[0] is not package and entry[0] != package):
                 entry = package, "\n".join(_package(package))
             self._lines[key] = entry
             found.append(entry[1])

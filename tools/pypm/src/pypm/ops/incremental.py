@@ -95,6 +95,8 @@ def extended(tools: Tools, edit: Edit, place: Locate) -> Resolution | None:
         return None
     listener = tools.world.listener
     listener(Started("resolve"))
+    if noted is not None:
+        tools.retained.written.know(lock, edit.text)  # for the lines that stay
     try:
         found, facts = resolving.attempt(rest.request, tools.catalog, place) if rest.asks else (None, [])
         resolution = joined(lock, request, rest, found) if found or not rest.asks else None
