@@ -11,7 +11,7 @@ from pypm_model.errors import Place, PypmError
 from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Needs
 from pypm_model.names import NormalizedName
-from pypm_model.requests import Origin, Request
+from pypm_model.requests import Origin, Request, asks_of
 from pypm_model.resolutions import Outcome, Resolution, Undecided, Unsolvable
 from pypm_model.sources import GitSource, UrlSource
 from pypm_resolver.session import Session
@@ -218,12 +218,10 @@ def _askers(request: Request, error: PypmError, place: Locate) -> tuple[Place, .
     names = {getattr(error, "name", ""), getattr(error, "subject", "")} - {""}
     url = getattr(error, "url", "")
     found = []
-    for member in request.members:
-        tables = (member.dependencies, *(asks for _, asks in (*member.extras, *member.groups)))
-        for ask in (ask for asks in tables for ask in asks):
-            direct = isinstance(ask.source, (GitSource, UrlSource)) and url and ask.source.url == url
-            if ask.requirement.name in names or direct:
-                found.append(place(ask.origin))
+    for ask in asks_of(request):
+        direct = isinstance(ask.source, (GitSource, UrlSource)) and url and ask.source.url == url
+        if ask.requirement.name in names or direct:
+            found.append(place(ask.origin))
     return tuple(_unique(found))[:_SHOWN]
 
 
