@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pypm_audit.errors import SnapshotUnreadable
 from pypm_model.records import record
+from pypm_model.zip_damage import ZIP_DAMAGE
 
 LARGEST = 64 << 20
 """Bytes of one JSON file: no record is larger."""
@@ -40,7 +41,7 @@ def opened(path: Path) -> Iterator[Iterator[Entry]]:
         if path.is_dir():
             yield _folder(path)
         elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with _zip(path) as archive:
                 yield _archive(archive)
         elif not path.exists():
             raise SnapshotUnreadable(str(path), "there is no such file or folder")
@@ -48,10 +49,15 @@ def opened(path: Path) -> Iterator[Iterator[Entry]]:
             yield iter([_file(path, path.name)])
         else:
             raise SnapshotUnreadable(str(path), "it is no zip file")
-    except zipfile.BadZipFile as error:
-        raise SnapshotUnreadable(str(path), f"it is damaged ({error})") from error
     except OSError as error:
         raise SnapshotUnreadable(str(path), (error.strerror or str(error)).lower()) from error
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except ZIP_DAMAGE as error:
+        raise SnapshotUnreadable(str(path), f"it is damaged ({error})") from error
 
 
 def _folder(path: Path) -> Iterator[Entry]:
@@ -97,16 +103,7 @@ def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], byt
             with archive.open(info) as file:
                 # No further than it says: the directory may lie about the size.
                 content = io.BytesIO(file.read(LARGEST + 1)).getvalue()
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            ValueError,
-        ) as error:
-            raise EntryUnreadable(f"it cannot be unpacked ({error})") from error
-        except Exception as error:  # what zlib, lzma and bz2 raise has no common base
+        except ZIP_DAMAGE as error:
             raise EntryUnreadable(f"it cannot be unpacked ({error})") from error
         if len(content) > LARGEST:
             raise EntryUnreadable(f"it is larger than {LARGEST} bytes")

@@ -21,6 +21,7 @@ from pypm_bundle.bundle_errors import BundleDamaged, NotABundle
 from pypm_bundle.gzip_members import Damaged, Members
 from pypm_bundle.manifest import NAME, Manifest, read_manifest
 from pypm_model.records import record
+from pypm_model.zip_damage import ZIP_DAMAGE
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -33,7 +34,7 @@ _EXECUTABLE = 0o100
 """The owner's bit: what all tools that unpack set where a file is executable."""
 _LONGEST = 256 << 20
 """Bytes of a manifest that are believed."""
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zstd.ZstdError, zlib.error, EOFError, ValueError)
+_DAMAGE = (tarfile.TarError, zstd.ZstdError, zlib.error, EOFError, ValueError)
 
 
 @record
@@ -218,7 +219,7 @@ def _of_tar(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Found:
 def _in_zip(path: Path) -> Iterator[Found]:
     try:
         archive = zipfile.ZipFile(path)
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         yield Found("the list of files", problem=f"cannot be read ({_clause(error)})")
         return
     with archive:
@@ -230,7 +231,7 @@ def _in_zip(path: Path) -> Iterator[Found]:
                     else:
                         pieces = iter(lambda: file.read(_PIECE), b"")
                         yield _digested(info.filename, pieces, info.external_attr >> 16)
-            except (*_DAMAGE, NotImplementedError, RuntimeError, OSError) as error:
+            except ZIP_DAMAGE as error:
                 yield Found(info.filename, problem=f"cannot be unpacked ({_clause(error)})")
 
 

@@ -10,20 +10,20 @@ what one machine came to.
 from __future__ import annotations
 
 import io
-import lzma
 import tarfile
 import tomllib
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pypm_index.metadata_text import Headers, read
+from pypm_model.zip_damage import ZIP_DAMAGE
 
 _T = TypeVar("_T")
 
 _MAX_TEXT = 16 << 20
 _FIELDS = ("dependencies", "optional-dependencies", "requires-python")
+_DAMAGE: tuple[type[Exception], ...] = (tarfile.TarError, *ZIP_DAMAGE)
 
 
 class NotAnSdist(ValueError):
@@ -51,7 +51,7 @@ def of_beginning(data: bytes) -> Headers | None:
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             _collect(archive, found)
-    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError, ValueError):
+    except _DAMAGE:
         pass  # the archive goes on where the bytes end
     return _best(found.get("PKG-INFO"), found.get("pyproject.toml"))
 
@@ -144,7 +144,7 @@ def _best(pkg_info: bytes | None, pyproject: bytes | None) -> Headers | None:
 def _texts_of(path: Path) -> dict[str, bytes]:
     try:
         return _from_zip(path) if zipfile.is_zipfile(path) else _from_tar(path)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError) as error:
+    except _DAMAGE as error:
         raise NotAnSdist(f"it cannot be read: {error}") from error
 
 

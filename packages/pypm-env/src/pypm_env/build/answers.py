@@ -11,6 +11,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from pypm_model.records import record
+from pypm_model.zip_damage import ZIP_DAMAGE
 
 
 @record
@@ -58,7 +59,7 @@ def metadata_of_wheel(wheel: Path) -> Metadata | str:
                 n for n in archive.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1
             )
             return Metadata(archive.read(name).decode("utf-8"))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except ZIP_DAMAGE as error:
         return f"{wheel.name} has no metadata that can be read: {error}"
 
 
