@@ -19,6 +19,7 @@ from pypm_resolver.verify import verify
 
 LINUX = "sys_platform == 'linux'"
 DARWIN = "sys_platform == 'darwin'"
+WINDOWS = "sys_platform == 'win32'"
 
 
 def solved(universe: Universe, asked: Request) -> Resolution:
@@ -331,6 +332,33 @@ def test_t11_what_no_version_has_a_file_for_parts_nothing() -> None:
     linux = Release(tags=("py3-none-manylinux_2_17_x86_64",), sdist=False)
     outcome = solved(Universe({"a": {"1.0": both, "2.0": linux}}), request(["a"]))
     assert edges(outcome, "app", "a") == {"1.0": "sys_platform == 'win32'", "2.0": "sys_platform != 'win32'"}
+
+
+def test_t11_a_bound_for_one_platform_costs_no_other_its_file() -> None:
+    """All bounds are taken to hold together, so only version 2 is left; where its bound does not hold,
+    version 1 is, and has the file."""
+    windows = Release(tags=("py3-none-win_amd64",), sdist=False)
+    universe = Universe({"f": {"1.0": [], "2.0": windows}, "p": {"1.0": ["f>=2"]}})
+    usual = "sys_platform == 'darwin' or sys_platform == 'linux'"
+    outcome = solved(universe, request(["f", f"f>=2; {WINDOWS}"]))
+    assert edges(outcome, "app", "f")["1.0"] == usual
+    assert not outcome.warnings
+    # The bound of a package that is needed on one platform alone.
+    outcome = solved(universe, request(["f", f"p; {WINDOWS}"]))
+    assert edges(outcome, "app", "f")["1.0"] == usual
+    assert not outcome.warnings
+
+
+def test_t11_where_no_version_has_a_file_is_told() -> None:
+    windows = Release(tags=("py3-none-win_amd64",), sdist=False)
+    universe = Universe({"f": {"1.0": [], "2.0": windows}})
+    outcome = solved(universe, request(["f>=2"]))
+    (warning,) = outcome.warnings
+    assert warning.startswith("f 2.0 has no file that can be used on macOS or Linux")
+    assert not solved(universe, request([f"f>=2; {WINDOWS}"])).warnings
+    # It was said when the version came into the lock.
+    kept = replace(request(["f>=2"]), preferences=(("f", (Preference("2.0"),)),))
+    assert not solved(universe, kept).warnings
 
 
 def test_t11_a_region_cut_for_another_package_needs_no_more_files() -> None:

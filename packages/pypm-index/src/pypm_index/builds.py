@@ -50,7 +50,7 @@ def built(
         assert build is not None, "only what may be built waits for it"
         return _of_index(need, cache, build)
     try:
-        if build is None or need.key.name in policy.no_build:
+        if build is None or not policy.takes_sdists(need.key.name):
             raise BadSource(
                 need.key.name,
                 need.need.source,

@@ -24,7 +24,7 @@ def best(rows: Sequence[FileRow], name: NormalizedName, policy: BuildPolicy) -> 
     Python 3 in general, the stable ABI, the newest CPython; last by name. Names for which wheels are
     never used (``no-binary``) have their sdist read.
     """
-    wheels = [] if policy.no_binary & {name, "*"} else [row for row in rows if row.artifact.is_wheel]
+    wheels = [row for row in rows if row.artifact.is_wheel] if policy.takes_wheels(name) else []
     candidates = wheels or [row for row in rows if not row.artifact.is_wheel]
     return min(candidates, key=lambda row: _rank(row, name), default=None)
 

@@ -230,9 +230,8 @@ class Kept:
     def _aliases(self, index: Index, keys: tuple[MetadataKey, ...]) -> list[MetadataKey]:
         """The keys under which the cache has them: another than the key itself where a cut-off or
         ``no-binary`` makes another file of the version be read than would be otherwise."""
-        careful = [
-            key for key in keys if self.cutoff(index, key.name) or self._policy.no_binary & {key.name, "*"}
-        ]
+        policy = self._policy
+        careful = [k for k in keys if self.cutoff(index, k.name) or not policy.takes_wheels(k.name)]
         if not careful:
             return list(keys)
         rows = self.rows(index, [(key.name, key.version) for key in careful])

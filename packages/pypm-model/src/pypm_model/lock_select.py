@@ -341,7 +341,7 @@ class _Chooser:
     def _choose(self, package: LockedPackage) -> Artifact | Misfit:
         name, policy = package.name, self._build
         sdists = [file for file in package.files if not file.is_wheel and self._is_built]
-        if not policy.no_binary & {name, NormalizedName("*")}:
+        if policy.takes_wheels(name):
             keys = [
                 (key, file)
                 for file in package.files
@@ -359,8 +359,8 @@ class _Chooser:
             return Misfit(
                 name, package.version, f"{reason} and no sdist" if package.files else "has no files at all"
             )
-        if not policy.may_build(name) or "*" in policy.no_build:
-            needs_leave = not policy.no_build & {name, "*"}
+        if not policy.may_build(name):
+            needs_leave = policy.takes_sdists(name)
             return Misfit(name, package.version, f"{reason}, and its sdist may not be built", needs_leave)
         return min(sdists, key=_sdist_order)
 

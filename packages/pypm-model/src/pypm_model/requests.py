@@ -95,11 +95,19 @@ class BuildPolicy:
     no_binary: frozenset[NormalizedName] = frozenset()
     """Never use a wheel of these; ``*`` stands for all."""
     no_build: frozenset[NormalizedName] = frozenset()
-    """Wheels only, even where *allow* says otherwise."""
+    """Wheels only, even where *allow* says otherwise; ``*`` stands for all."""
+
+    def takes_wheels(self, name: NormalizedName) -> bool:
+        """Whether a wheel of *name* may be used."""
+        return self.no_binary.isdisjoint((name, "*"))
+
+    def takes_sdists(self, name: NormalizedName) -> bool:
+        """Whether the sdist of *name* counts as a file of it, whether or not it may be built by now."""
+        return self.no_build.isdisjoint((name, "*"))
 
     def may_build(self, name: NormalizedName) -> bool:
         """Whether the sdist of *name* may be built."""
-        return name not in self.no_build and (self.default or name in self.allow)
+        return self.takes_sdists(name) and (self.default or name in self.allow)
 
 
 @record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypm_model.markers import FALSE, TRUE, Diagram, both, implies, minus
+from pypm_model.markers import FALSE, TRUE, Diagram, all_of, both, implies, minus
 from pypm_model.names import NormalizedName
 from pypm_resolver.bars import unfit
 from pypm_resolver.candidates import best, in_order, is_lowest, is_mixed, is_settled, kept
@@ -59,7 +59,7 @@ class Choosing:
             if scope is None:
                 scope = scope_of(self.graph, node)
                 around = self.around(node, scope)
-            verdict = self.judge(package, index, cover, scope, around, allowed)
+            verdict = self.judge(node, index, cover, scope, around, allowed)
             self.passed += not isinstance(verdict, Fits)
             match verdict:
                 case Fits() if scope != FALSE and both(scope, cover.files) == FALSE:
@@ -93,15 +93,34 @@ class Choosing:
         return reach(self.graph, self.fitting.around).get(node, FALSE)
 
     def judge(
-        self, package: Package, index: int, cover: Cover, scope: Diagram, around: Diagram, allowed: int
+        self, node: int, index: int, cover: Cover, scope: Diagram, around: Diagram, allowed: int
     ) -> Fits | Misses | Cut:
         """Whether a candidate serves *scope* and has a file in *around*, *allowed* being what could be chosen
         instead."""
-        stable = not package.prereleases >> index & 1
-        others = allowed & ~(1 << index) & ~(package.prereleases if stable else 0)
+        package = self.graph.packages[node]
         if is_settled(self.problem, package, index, scope):
-            others = 0
-        return self.fitting.judge(package, cover, scope, around, others)
+            return self.fitting.judge(package, cover, scope, around, 0)
+        mask = ~(1 << index)
+        if not package.prereleases >> index & 1:
+            mask &= ~package.prereleases
+        return self.fitting.judge(
+            package, cover, scope, around, allowed & mask, lambda part: self._elsewhere(node, part) & mask
+        )
+
+    def _elsewhere(self, node: int, part: Diagram) -> int:
+        """The candidates that requirements would allow if only those were in force that are in *part*: all
+        are taken to hold in all of the region (see `pypm_resolver.regions`). 0 if none excludes any."""
+        package = self.graph.packages[node]
+        free = package.every & ~package.too_new & ~package.yanked
+        if part == FALSE or self.alternatives(node, package) == free:
+            return 0
+        reached = reach(self.graph)
+        allowed = free
+        for parent, slot, edge in self.graph.incoming.get(node, ()):
+            is_there = all_of((reached.get(parent, FALSE), edge.marker, part)) != FALSE
+            if is_there and self.graph.is_in_force(parent, slot):
+                allowed &= edge.mask
+        return allowed
 
     def _first(self, node: int, package: Package) -> tuple[int, ...]:
         found = self._kept.get(node)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pypm_model.markers import FALSE, Diagram, all_of, any_of, both, implies, minus, negate, parse
 from pypm_model.records import record
 from pypm_resolver.files import Cover, Expected, Needed
@@ -87,13 +89,20 @@ class Fitting:
         )
 
     def judge(
-        self, package: Package, cover: Cover, scope: Diagram, around: Diagram, others: int
+        self,
+        package: Package,
+        cover: Cover,
+        scope: Diagram,
+        around: Diagram,
+        others: int,
+        elsewhere: Callable[[Diagram], int] = lambda _: 0,
     ) -> Fits | Misses | Cut:
         """Whether a version with this cover serves *scope*, the part of the region that needs it; a file it
         must have somewhere in *around*.
 
         *others* are the candidates that could be chosen instead: what no other one covers either is
-        nothing to cut a region for, unless Requires-Python or a required environment is at stake.
+        nothing to cut a region for, unless Requires-Python or a required environment is at stake. *elsewhere*
+        says which more could be if a part of the region were solved by itself.
         """
         if scope == FALSE or self.is_whole(cover):
             return FITS
@@ -106,14 +115,15 @@ class Fitting:
             if self._misses(needed, cover, around):
                 return MISSES if self._is_all(needed, scope) else self._cut((*needed.at, scope))
         missing = minus(both(scope, expected.settled), cover.pythons)
-        if self._rescued(package, cover, missing, others) != FALSE:
+        if self._rescued(package, cover, missing, others | elsewhere(missing)) != FALSE:
             return self._cut((cover.pythons, cover.files))
         lacking = [
             p
             for p in (both(scope, place.where) for place in expected.platforms)
             if not implies(p, cover.files)
         ]
-        missing = self._rescued(package, cover, minus(any_of(lacking), cover.files), others)
+        missing = minus(any_of(lacking), cover.files)
+        missing = self._rescued(package, cover, missing, others | elsewhere(missing))
         if missing != FALSE:
             systems = [
                 s

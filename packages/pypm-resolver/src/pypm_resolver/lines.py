@@ -204,9 +204,9 @@ class Lines:
             for files, versions in origin.fact.classes
             if versions << origin.offset & mask
         }
-        if kinds == {False} and build.no_binary & {package.name, "*"}:
+        if kinds == {False} and not build.takes_wheels(package.name):
             return "no-binary"
-        return "no-build" if kinds == {True} and build.no_build & {package.name, "*"} else ""
+        return "no-build" if kinds == {True} and not build.takes_sdists(package.name) else ""
 
     def _bar(self, package: Package, mask: int, kind: str, detail: str) -> Line:
         return Line(Bars(self._term(package, mask), kind, detail), package.name)

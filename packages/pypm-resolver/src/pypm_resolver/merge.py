@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
@@ -16,9 +16,11 @@ from pypm_resolver.choices import is_possible, one_at_a_time
 from pypm_resolver.composition import Composed, Part
 from pypm_resolver.expansion import fits_member
 from pypm_resolver.files import lower_bound
+from pypm_resolver.fitting import Fitting
+from pypm_resolver.gaps import gap
 from pypm_resolver.graph import NodeKey
 from pypm_resolver.incompatibility import Wanted
-from pypm_resolver.package import Package
+from pypm_resolver.package import Package, cover_of
 from pypm_resolver.problem import Item, ItemKey
 from pypm_resolver.universe import Dependency, Universe
 from pypm_resolver.wording import of_requirement
@@ -28,18 +30,29 @@ Entry = tuple[NormalizedName, int]
 _MEMBER: Mapping[int, Diagram] = {-1: TRUE}
 
 
-def merge(universe: Universe, parts: tuple[Part, ...], steps: int, detours: int) -> Resolution:
-    """The resolution that *parts*, what was found for the regions, make together."""
-    merger = _Merger(universe, parts)
+def merge(
+    universe: Universe,
+    parts: tuple[Part, ...],
+    steps: int,
+    detours: int,
+    locked: Collection[tuple[NormalizedName, str]],
+) -> Resolution:
+    """The resolution that *parts*, what was found for the regions, make together. What was *locked* before,
+    (name, version), is not warned about for want of files."""
+    merger = _Merger(universe, parts, locked)
     packages = [*merger.members(), *merger.packages()]
     packages.sort(key=lambda p: (p.name, sort_key(p.version) if p.version else "", repr(p.source)))
     return Resolution(tuple(packages), merger.splits(), tuple(merger.warnings), steps, detours)
 
 
 class _Merger:
-    def __init__(self, universe: Universe, parts: tuple[Part, ...]) -> None:
+    def __init__(
+        self, universe: Universe, parts: tuple[Part, ...], locked: Collection[tuple[NormalizedName, str]]
+    ) -> None:
         self.universe = universe
+        self.locked = locked
         self.problem = universe.problem
+        self.fitting = Fitting(self.problem.where, self.problem.expected)
         self.parts = parts
         self.is_composed = any(isinstance(part, Composed) for part in parts)
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
@@ -144,7 +157,20 @@ class _Merger:
             for index in candidates:
                 if package.yanked >> index & 1:
                     self.warnings.setdefault(_yanked(package, index))
+                self._note_gap(package, index)
                 yield self._package(package, index)
+
+    def _note_gap(self, package: Package, index: int) -> None:
+        """Notes where a version that is new in the lock has no file; of others it was said before."""
+        version = package.versions[index]
+        cover = cover_of(package, index)
+        if self.fitting.is_whole(cover) or (package.name, version) in self.locked:
+            return
+        scope = any_of(part.reached(("package", package.name), index) for part in self.parts)
+        if where := gap(self.problem.expected, cover.files, scope):
+            self.warnings.setdefault(
+                f"{package.name} {version} has no file that can be used {where}: it cannot be installed there"
+            )
 
     def _package(self, package: Package, index: int) -> LockedPackage:
         name = package.name

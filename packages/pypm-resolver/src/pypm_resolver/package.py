@@ -49,8 +49,7 @@ class Package:
         origins: list[Origin] = []
         groups: list[tuple[Cover, int]] = []
         self.prereleases = self.yanked = self.too_new = 0
-        wheels = name not in build.no_binary and "*" not in build.no_binary
-        sdists = name not in build.no_build and "*" not in build.no_build
+        wheels, sdists = build.takes_wheels(name), build.takes_sdists(name)
         for fact, pinned in facts:
             offset = len(versions)
             match fact:

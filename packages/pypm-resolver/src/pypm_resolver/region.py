@@ -370,7 +370,7 @@ class Region:
             else:
                 allowed = self.choosing.alternatives(node, package)
                 around = self.choosing.around(node, scope)
-                verdict = self.choosing.judge(package, index, cover, scope, around, allowed)
+                verdict = self.choosing.judge(node, index, cover, scope, around, allowed)
                 if verdict is MISSES:
                     return self.choosing.without_files(node, 1 << index, scope)
                 if isinstance(verdict, Cut):

@@ -134,7 +134,7 @@ class _Remedies:
                     name,
                     lifted=((name, "too-new"),),
                 )
-            case "build" if name not in request.build.no_build:
+            case "build" if request.build.takes_sdists(name):
                 build = replace(request.build, allow=request.build.allow | {name})
                 yield Remedy(
                     "build",

@@ -46,6 +46,7 @@ class Session:
 
     def __init__(self, request: Request) -> None:
         self._asked = request
+        self._locked = {(name, known.version) for name, found in request.preferences for known in found}
         self._knowledge = Knowledge()
         self._apart: tuple[Conflict, ...] = ()
         """Extras and groups that were found to exclude each other."""
@@ -131,7 +132,8 @@ class Session:
             case Exhausted():
                 self._outcome = self._undecided(regions)
             case _:
-                found = merge(self._universe, state, regions.steps, self._detours + regions.detours)
+                detours = self._detours + regions.detours
+                found = merge(self._universe, state, regions.steps, detours, self._locked)
                 found = replace(found, conflicts=self._apart) if self._apart else found
                 self._settle(found, len(state))
         return None

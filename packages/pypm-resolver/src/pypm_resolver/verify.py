@@ -342,8 +342,7 @@ class _Check:
             return
         bit = 1 << listing.versions.index(package.version)
         build = self.request.build
-        wheels = package.name not in build.no_binary and "*" not in build.no_binary
-        sdists = package.name not in build.no_build and "*" not in build.no_build
+        wheels, sdists = build.takes_wheels(package.name), build.takes_sdists(package.name)
         # Sdists, which serve most, come last.
         usable = [
             files

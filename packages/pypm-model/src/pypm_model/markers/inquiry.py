@@ -50,6 +50,13 @@ def exists(d: Diagram, names: Iterable[str]) -> Diagram:
     return quantify(d, [_flag_number(name) for name in names])
 
 
+def projected(d: Diagram, names: Iterable[str]) -> Diagram:
+    """What *d* says of the variables *names* (see `variables`), whatever the others are: it holds all
+    environments of *d*, and those that differ from one only in others."""
+    kept = frozenset(names)
+    return quantify(d, [n for n in asked(d) if ORDER[n].name not in kept])
+
+
 def hangs_on(d: Diagram, name: str) -> bool:
     """Whether *d* asks the flag *name*."""
     return bool(support(d) >> _flag_number(name) & 1)

@@ -33,6 +33,9 @@ from pypm_model.resolutions import Resolution, Unsolvable
 from pypm_model.sources import IndexSource, MemberSource
 from pypm_model.specifiers import InvalidSpecifier, contains
 from pypm_model.versions import sort_key
+from pypm_resolver.files import expected
+from pypm_resolver.gaps import gap
+from pypm_resolver.package import Package, cover_of
 from pypm_resolver.session import Session
 from pypm_resolver.wording import of_requirement
 from pypm_workspace.workspace import Workspace
@@ -94,6 +97,8 @@ class Entry:
     whom: tuple[str, ...] = ()
     """The members, extras and groups that get it (``acme``, ``acme[http2]``, ``acme:dev``), where not all who
     ask for the package get the same; an extra or group is named if it is not its member that brings it."""
+    gap: str = ""
+    """Where this version is expected to be installed and has no file, in words."""
     without_file: str = ""
     """Where the newest could be had but not installed, for want of a file, in words; ``there``: everywhere
     that this version is."""
@@ -127,6 +132,7 @@ class Entry:
             "conflict": self.conflict or None,
             "story": [[text, [str(place) for place in places]] for text, places in self.story],
             "changes": list(self.changes),
+            "gap": self.gap or None,
             "without-file": self.without_file or None,
         }
 
@@ -175,6 +181,8 @@ class _Explaining:
             preferred_where=markers.text(covered_by(lock)),
             max_steps=min(plain.max_steps, _STEPS),
         )
+        asked = (self.request.environments, self.request.required_environments)
+        self.expected = expected(self.environment, *asked)
         self.facts: list[Fact] = []
         self.regions = Regions(lock)
         self.reach = reach(lock, everything(lock))
@@ -245,6 +253,7 @@ class _Explaining:
             "",
             (),
             (),
+            gap=gap(self.expected, self._files(listing, package.version), where),
         )
         if entry.is_newest or kept == newest:
             return entry
@@ -348,17 +357,17 @@ class _Explaining:
     def _lacking(self, entry: Entry, where: Diagram) -> str:
         """Where the newest has no file that can be used, of *where*; empty if it has one everywhere."""
         listing = self._listing(entry.source.removeprefix("index "))
-        bit = 1 << listing.versions.index(entry.newest)
-        builds = not self.request.build.no_build & {self.name}
-        files = markers.any_of(
-            markers.both(markers.coverage(kind.tags), markers.requires_python(kind.requires_python))
-            for kind, versions in listing.classes
-            if versions & bit and (kind.tags is not None or builds)
-        )
-        lacking = markers.minus(where, files)
+        lacking = markers.minus(where, self._files(listing, entry.newest))
         if lacking == markers.FALSE:
             return ""
         return markers.describe(markers.simplify(lacking, where)) if lacking != where else "there"
+
+    def _files(self, listing: Listing, version: str) -> Diagram:
+        """Where *version* has a file; nowhere, if the index has it no more."""
+        if version not in listing.versions:
+            return markers.FALSE
+        package = Package(self.name, ((listing, None),), self.request.build, self.expected.wasm)
+        return cover_of(package, package.versions.index(version)).files
 
     def _listing(self, index: str) -> Listing:
         return next(

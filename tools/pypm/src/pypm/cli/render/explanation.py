@@ -42,6 +42,8 @@ def _entry(name: str, entry: Entry) -> Iterator[str]:
         yield f"  is the newest version on {entry.source}"
     else:
         yield f"  the newest version on {entry.source} is {entry.newest}"
+    if entry.gap:
+        yield f"  {name} {entry.version} has no file that can be used {entry.gap}"
     for passed in entry.passed_over[:PASSED]:
         yield f"  {passed}"
     if len(entry.passed_over) > PASSED:
