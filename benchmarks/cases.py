@@ -203,8 +203,17 @@ class Bar:
     """At most this peak memory; 0: no such bar."""
     larger: float = 0.0
     """At most this many times the size of what *against* makes; 0: no such bar."""
+    cpu: float = 0.0
+    """At most this many times the CPU time of *against*; 0: no such bar."""
+
+    @property
+    def measure(self) -> str:
+        """What is held to it: ``wall``, ``cpu`` or ``memory``."""
+        return "memory" if self.megabytes else "cpu" if self.cpu else "wall"
 
     def __str__(self) -> str:
+        if self.cpu:
+            return f"CPU <= {self.cpu:g}x {self.against}"
         if self.megabytes:
             return f"<= {self.megabytes:g} MB"
         size = f", size <= {self.larger:g}x" if self.larger else ""
@@ -213,6 +222,8 @@ class Bar:
 
 NO_BAR = Bar()
 BARE, ISOLATED = "python -c pass", "python -ISc pass"
+TENTH = "a tenth of it"
+"""The same work with a tenth of the members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +344,23 @@ def _lock(
             return at_once
 
         return _contenders(bench, names, prepare)
+
+    return build
+
+
+def _growth(large: Monorepo, small: Monorepo) -> Callable[[Bench], list[Contender]]:
+    """`pypm lock` of *large* beside that of *small*."""
+
+    def build(bench: Bench) -> list[Contender]:
+        def prepare(workload: Monorepo) -> Prepare:
+            def at_once(at: int) -> list[Command]:
+                folder = bench.written("pypm", workload)
+                bench.forget_answers("pypm")
+                return bench.commands("pypm", folder, tools.lock("pypm", bench.toolbox))
+
+            return at_once
+
+        return [Contender("pypm", prepare(large)), Contender(TENTH, prepare(small))]
 
     return build
 
@@ -595,15 +623,15 @@ CASES: tuple[Case, ...] = (
     Case("plugin", "a plugin's first instruction, through the launcher", _plugin, Bar(1.3, ISOLATED)),
     Case("noop-1", "sync with nothing to do, one project (web)", _no_op(WEB_PROJECT)),
     Case("noop-100", "sync with nothing to do, 100 members", _no_op(_100), Bar(0.8)),
-    Case("lock-warm-web", "lock, warm cache, no lock file: web", _lock(WEB_PROJECT, _ALL), Bar(3)),
+    Case("lock-warm-web", "lock, warm cache, no lock file: web", _lock(WEB_PROJECT, _ALL), Bar(1.3)),
     Case(
         "lock-warm-airflow",
         "the same: web and apache-airflow",
         _lock(AIRFLOW_PROJECT, _BOTH),
-        Bar(3),
+        Bar(1.3),
         quick=False,
     ),
-    Case("lock-warm-100", "the same: 100 members", _lock(_100, _BOTH), Bar(3)),
+    Case("lock-warm-100", "the same: 100 members", _lock(_100, _BOTH), Bar(1.3)),
     Case(
         "lock-known-web",
         "the same, locked before on this machine: web",
@@ -665,7 +693,7 @@ CASES: tuple[Case, ...] = (
         Bar(1.5),
         quick=False,
     ),
-    Case("install-warm", "sync, warm cache, locked, no .venv: web", _install(WEB_PROJECT), Bar(1.0)),
+    Case("install-warm", "sync, warm cache, locked, no .venv: web", _install(WEB_PROJECT), Bar(0.9)),
     Case("install-new", "the same, project never installed here", _install(WEB_PROJECT, new=True)),
     Case("install-cold", "sync, empty cache, locked: web", _install(WEB_PROJECT, cold=True), Bar(1.2)),
     Case(
@@ -678,7 +706,7 @@ CASES: tuple[Case, ...] = (
         "first-import",
         f"warm sync, then `{FIRST_IMPORT}`",
         _install(WEB_PROJECT, first_import=True),
-        Bar(0.6),
+        Bar(0.5),
     ),
     Case("unpack", "sync, wheels in the cache but none unpacked: web", _unpack(WEB_PROJECT), Bar(0.9)),
     Case("farm-one", "one farm environment, warm cache, locked: web", _one_farm(WEB_PROJECT), Bar(0.2)),
@@ -723,7 +751,15 @@ CASES: tuple[Case, ...] = (
         "memory-1000",
         "lock, warm cache, no lock file: 1,000 members",
         _lock(_1000, _BOTH),
-        Bar(megabytes=500),
+        Bar(megabytes=300),
+        most_runs=3,
+        quick=False,
+    ),
+    Case(
+        "lock-growth",
+        "the same beside 100 members",
+        _growth(_1000, _100),
+        Bar(cpu=8, against=TENTH),
         most_runs=3,
         quick=False,
     ),

@@ -34,7 +34,7 @@ if __name__ == "__main__":
     ]
 
 from benchmarks import tools  # noqa: E402
-from benchmarks.cases import BARE, CASES, ISOLATED, Bench, Case  # noqa: E402
+from benchmarks.cases import BARE, CASES, ISOLATED, TENTH, Bench, Case  # noqa: E402
 from benchmarks.index import LATENCY, LocalIndex  # noqa: E402
 from benchmarks.measure import MEGABYTE, Measure, Result, RunFailed, Sample, Stopwatch, median, race, ratio  # noqa: E402
 
@@ -45,7 +45,7 @@ MEASURES: tuple[tuple[str, Measure], ...] = (
     ("requests", lambda sample: sample.requests),
     ("size", lambda sample: sample.size),
 )
-REFERENCES = (BARE, ISOLATED)
+REFERENCES = (BARE, ISOLATED, TENTH)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -149,8 +149,11 @@ def is_met(case: Case, results: Mapping[str, Result]) -> bool | None:
     if case.bar.megabytes:
         used = median(ours, lambda sample: sample.memory)
         return None if used is None else used <= case.bar.megabytes * MEGABYTE
-    if not case.bar.times or case.bar.against not in results:
+    if not (case.bar.times or case.bar.cpu) or case.bar.against not in results:
         return None
+    if case.bar.cpu:
+        cpu = ratio(ours, results[case.bar.against], lambda sample: sample.cpu)
+        return None if cpu is None else cpu <= case.bar.cpu
     times = ratio(ours, results[case.bar.against], lambda sample: sample.wall)
     larger = ratio(ours, results[case.bar.against], lambda sample: sample.size) or 0.0
     if times is None:
@@ -181,9 +184,9 @@ def lines(
         "case",
         "",
         *(f"{tool} {versions[tool]}" for tool in peers),
-        "python",
+        "reference",
         "/ peer",
-        "/ python",
+        "/ reference",
         "bar",
         "",
     ]
@@ -200,14 +203,14 @@ def lines(
                 "failed" if tool in results and results[tool].failure else cell
                 for tool, cell in zip(peers, cells, strict=True)
             ]
-            python = shown(median(results[reference], of)) if reference else "-"
+            beside = shown(median(results[reference], of)) if reference else "-"
             # What uv does not do is compared with the one who does it.
             peer = next((tool for tool in ("uv", *tools.TOOLS[1:]) if tool in results), "")
             to_peer = _times(ratio(ours, results[peer], of)) if peer else "-"
-            to_python = _times(ratio(ours, results[reference], of)) if reference else "-"
+            to_beside = _times(ratio(ours, results[reference], of)) if reference else "-"
             met = {True: "met", False: "MISSED", None: ""}[is_met(case, results)]
-            bar = (str(case.bar), met) if label == ("memory" if case.bar.megabytes else "wall") else ("", "")
-            rows.append([case.name if at == 0 else "", label, *cells, python, to_peer, to_python, *bar])
+            bar = (str(case.bar), met) if label == case.bar.measure else ("", "")
+            rows.append([case.name if at == 0 else "", label, *cells, beside, to_peer, to_beside, *bar])
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     for row in rows:
         text = [

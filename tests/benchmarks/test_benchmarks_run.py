@@ -49,6 +49,12 @@ def test_a_bar_of_memory_is_a_peak() -> None:
     assert run.is_met(case(Bar(megabytes=500)), results(1, 1, 501_000_000)) is False
 
 
+def test_a_bar_of_cpu_time_is_a_ratio_of_it() -> None:
+    assert run.is_met(case(Bar(cpu=8, against="uv")), results(9, 1)) is False
+    assert run.is_met(case(Bar(cpu=8, against="uv")), results(8, 1)) is True
+    assert run.is_met(case(Bar(cpu=8, against="nobody")), results(8, 1)) is None
+
+
 @pytest.mark.parametrize(("wall", "size", "met"), [(0.4, 104, True), (0.6, 90, False), (0.4, 106, False)])
 def test_a_bar_of_a_size_is_held_with_the_one_of_time(wall: float, size: int, met: bool) -> None:
     ran = {"pypm": Result([Sample(wall, 1, 1, size=size)]), "pex": Result([Sample(1.0, 1, 1, size=100)])}
@@ -85,7 +91,7 @@ def test_the_table_shows_medians_ratios_bars_and_failures() -> None:
     assert slower[1].endswith("MISSED")
 
 
-def test_cases_have_names_of_their_own_and_the_bars_of_the_foundation() -> None:
+def test_cases_have_names_of_their_own_and_the_bars_of_the_issues() -> None:
     bars = {each.name: str(each.bar) for each in CASES}
     assert len(bars) == len(CASES)
     assert bars["noop-100"] == "<= 0.8x uv" and bars["noop-1000"] == "<= 0.5x uv"
@@ -95,7 +101,9 @@ def test_cases_have_names_of_their_own_and_the_bars_of_the_foundation() -> None:
     assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv", "<= 0.1x uv")
     assert bars["plugin"] == "<= 1.3x python -ISc pass"
     assert bars["bundle"] == "<= 0.5x pex, size <= 1.05x"
-    assert bars["memory-1000"] == "<= 500 MB" and bars["first-import"] == "<= 0.6x uv"
+    assert bars["memory-1000"] == "<= 300 MB" and bars["first-import"] == "<= 0.5x uv"
+    assert bars["lock-warm-web"] == bars["lock-warm-airflow"] == "<= 1.3x uv"
+    assert bars["lock-growth"] == "CPU <= 8x a tenth of it"
 
 
 def test_no_setting_of_the_machine_reaches_a_tool(tmp_path: Path) -> None:
