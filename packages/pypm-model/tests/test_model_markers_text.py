@@ -63,6 +63,19 @@ from pypm_model.names import normalize
             "python_version >= '4' and os_name == 'nt' or extra == 'x' and os_name == 'nt'",
             "python_version >= '4' and sys_platform == 'win32' or sys_platform == 'win32' and extra == 'x'",
         ),
+        # What one condition covers is not said again by the one before it.
+        *(
+            (marker, marker)
+            for marker in (
+                "sys_platform == 'darwin' or sys_platform == 'linux' and platform_machine == 'aarch64'",
+                "python_version < '3.12' and sys_platform == 'linux' or python_version >= '3.13'",
+            )
+        ),
+        (
+            "sys_platform != 'darwin' and (platform_machine != 'aarch64' or sys_platform != 'linux')",
+            "sys_platform == 'linux' and platform_machine != 'aarch64'"
+            " or sys_platform != 'darwin' and sys_platform != 'linux'",
+        ),
     ],
 )
 def test_one_text_for_equal_sets(marker: str, expected: str) -> None:

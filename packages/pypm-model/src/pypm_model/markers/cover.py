@@ -122,6 +122,23 @@ def _cover(must: Diagram, may: Diagram) -> Generator[_Bounds, Cover, Cover]:
             left[j] = minus(left[j], here)
             covered[j] = any_of((covered[j], here))
         found.append((chosen, Term(choice, rest)))
+    # 4. What a later, more general condition covers too is taken out of an earlier one.
+    for each in found[:-1]:
+        chosen, term = each
+        others = [other for other in found if other is not each]
+        alone = [
+            j
+            for j in chosen
+            if not implies(
+                fit(term.rest.diagram, j),
+                any_of([fit(other.rest.diagram, j) for under, other in others if j in under]),
+            )
+        ]
+        if not alone:
+            found = others
+        elif term.choice is not None and len(alone) < len(chosen):
+            choice = choose(variable, keys, frozenset(alone), frozenset(chosen))
+            found[found.index(each)] = (choice.chosen, Term(choice, term.rest))
     terms = _in_order(found, count)
     return Cover(terms, node(variable, keys, tuple(covered)))
 
