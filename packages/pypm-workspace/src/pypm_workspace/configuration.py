@@ -186,6 +186,15 @@ class Build:
 
 
 @record
+class ConflictItem:
+    """One side of a declared conflict; an empty member means the project the text stands in."""
+
+    member: str
+    extra: str = ""
+    group: str = ""
+
+
+@record
 class Member:
     """One project of the workspace as its manifest states it; nothing applied or looked up yet."""
 
@@ -217,6 +226,8 @@ class Member:
     tasks: tuple[Task, ...] = ()
     tags: tuple[str, ...] = ()
     check: CheckSettings = CheckSettings()
+    conflicts: tuple[tuple[ConflictItem, ...], ...] = ()
+    """Extras and groups that exclude each other, as ``[tool.uv]`` of the project has them."""
     managed: bool = True
     """False only in uv workspaces: the project is left out."""
 
@@ -234,15 +245,6 @@ class Member:
     def is_virtual(self) -> bool:
         """Whether this is a root that is no project."""
         return self.name == ROOT
-
-
-@record
-class ConflictItem:
-    """One side of a declared conflict; an empty member means the project the text stands in."""
-
-    member: str
-    extra: str = ""
-    group: str = ""
 
 
 @record

@@ -96,6 +96,7 @@ def read_member(
             sources=found.sources,
             indexes=found.indexes,
             default_groups=found.default_groups,
+            conflicts=found.conflicts,
             managed=found.managed,
             build=(build or Build(())) if package else None,
         )

@@ -316,6 +316,7 @@ def _member_out(member: Member, table: dict[Requirement, int]) -> list[Any]:
         _out(member.tasks, table),
         member.tags,
         None if member.check == _NO_CHECK else _out(member.check, table),
+        _out(member.conflicts, table),
         member.managed,
     ]
 
@@ -356,7 +357,8 @@ def _member_back(row: list[Any], requirements: list[Requirement]) -> Member:
         _back(row[14], requirements),
         tuple(row[15]),
         _NO_CHECK if row[16] is None else _back(row[16], requirements),
-        row[17],
+        _back(row[17], requirements),
+        row[18],
     )
 
 

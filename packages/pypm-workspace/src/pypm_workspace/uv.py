@@ -94,6 +94,7 @@ class UvMember:
     """Legacy ``dev-dependencies``: they belong to the group ``dev``."""
     group_pythons: tuple[tuple[NormalizedName, str], ...] = ()
     default_groups: tuple[str, ...] | None = None
+    conflicts: tuple[tuple[ConflictItem, ...], ...] = ()
     package: bool | None = None
     managed: bool = True
 
@@ -125,6 +126,7 @@ def read_member_tables(tool: Table, member: Member, *, root: str, complaints: Co
         dev=requirements_at(uv, (*UV, "dev-dependencies"), complaints),
         group_pythons=_group_pythons(uv, complaints),
         default_groups=_default_groups(uv, complaints),
+        conflicts=_conflicts(uv, complaints),
         package=package,
         managed=managed is not False,
     )

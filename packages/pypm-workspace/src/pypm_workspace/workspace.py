@@ -176,16 +176,21 @@ class Workspace:
 
     def _conflicts(self) -> tuple[Conflict, ...]:
         root = self.by_path.get(".")
-        home = root.name if root else ROOT
-        return tuple(
+        said = [(root.name if root else ROOT, conflict) for conflict in self.settings.conflicts]
+        said += [(member.name, conflict) for member in self.members for conflict in member.conflicts]
+        found = (
             Conflict(
                 tuple(
-                    (names.normalize(side.member) if side.member else home, side.extra, side.group)
-                    for side in conflict
+                    [
+                        (names.normalize(side.member) if side.member else home, side.extra, side.group)
+                        for side in conflict
+                    ]
                 )
             )
-            for conflict in self.settings.conflicts
+            for home, conflict in said
         )
+        # What the root of a uv workspace says is its own and the workspace's.
+        return tuple(dict.fromkeys(found))
 
     def snapshot(self) -> bytes:
         """What to keep for the next run: see `pypm_workspace.snapshot.members_from_snapshot`."""
