@@ -186,9 +186,30 @@ def test_flags_and_extras_are_written_as_lock_files_write_them() -> None:
         ("'acme' in dependency_groups and extra == 'x'", "with the extra x with acme"),
         ("os_name == 'posix'", "where os_name is 'posix'"),
         ("platform_release >= '20'", "where platform_release >= '20'"),
+        ("python_version < '3.9' or sys_platform == 'linux'", "on Python before 3.9, or on Linux"),
         (
-            "python_version < '3.9' or sys_platform == 'linux'",
-            "where python_version < '3.9' or sys_platform == 'linux'",
+            "python_version < '3.13' or sys_platform != 'darwin' and sys_platform != 'linux'",
+            "on Python before 3.13, or not on macOS or Linux",
+        ),
+        (
+            "sys_platform == 'win32' or sys_platform == 'linux' and platform_machine == 'x86_64'",
+            "on Linux on x86_64 machines, or on Windows",
+        ),
+        (
+            "python_version != '3.13' or sys_platform != 'win32' or platform_machine != 'AMD64'",
+            "except on Python 3.13 on Windows on AMD64 machines",
+        ),
+        (
+            "python_version < '3.12' and ('acme' in dependency_groups or 'b:dev' in dependency_groups)",
+            "on Python before 3.12 with acme or the group dev of b",
+        ),
+        (
+            "python_version < '3.9' and os_name == 'nt' or python_version == '3.10' "
+            "and sys_platform == 'linux' or python_version == '3.12' and sys_platform == 'darwin' "
+            "or platform_machine == 'x'",
+            "where python_version < '3.9' and sys_platform == 'win32' or python_version == '3.10' "
+            "and sys_platform == 'linux' or python_version == '3.12' and sys_platform == 'darwin' "
+            "or platform_machine == 'x'",
         ),
     ],
 )

@@ -8,13 +8,14 @@ from heapq import heappop, heappush
 
 from pypm_model.errors import Place
 from pypm_model.locks import Edge, Lock, LockedPackage
+from pypm_model.markers import disjoint, parse
 from pypm_model.names import NormalizedName
 from pypm_model.records import field, record
 from pypm_model.requests import Origin
 from pypm_model.requirement_text import to_text
 from pypm_model.requirements import Requirement
 from pypm_model.sources import MemberSource
-from pypm_model.specifiers import readable
+from pypm_model.specifiers import contains, readable
 from pypm_workspace.edges import asked_by
 from pypm_workspace.workspace import Workspace
 
@@ -234,7 +235,11 @@ def _children(
     requirement: Requirement, edges: list[Edge], versions: dict[NormalizedName, list[LockedPackage]]
 ) -> list[Node]:
     """The locked versions a member's requirement leads to; the bare name if nothing is locked."""
-    found = {node: None for edge in edges for node in _targets(edge, versions)}
+    where = parse(requirement.marker)
+    there = [edge for edge in edges if not disjoint(where, parse(edge.marker))]
+    found = {node: None for edge in there or edges for node in _targets(edge, versions)}
+    asked_for = [node for node in found if contains(requirement.specifier, node.version)]
+    found = dict.fromkeys(asked_for) or found  # none: an override says which
     if not found and len(versions.get(requirement.name, ())) == 1:
         found = {Node(requirement.name, versions[requirement.name][0].version): None}
     return list(found) or [Node(requirement.name)]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+from pypm_model.markers.cover import cover
 from pypm_model.markers.diagram import (
     FALSE,
     TRUE,
     Diagram,
     Keys,
     all_of,
+    any_of,
+    both,
     branches,
+    minus,
+    named,
+    negate,
     node,
     quantify,
 )
@@ -16,7 +24,12 @@ from pypm_model.markers.inquiry import asked
 from pypm_model.markers.literals import boolean_text
 from pypm_model.markers.python_axis import ALPHA, FINAL, HIGHEST, LOWEST, Cut
 from pypm_model.markers.render import text
+from pypm_model.markers.syntax import parse
 from pypm_model.markers.variables import ORDER, PYTHON, SET_RANK, Variable
+
+_FIELDS, _FLAGS, _ALTERNATIVES = 8, 40, 3
+"""What is put into words at most: variables but flags, flags, and sets that are joined by "or"."""
+_DENIES = re.compile(r"\b(except|not|without|no|where)\b|!=")
 
 _PLATFORMS = {
     "win32": "Windows",
@@ -32,19 +45,70 @@ _PLATFORMS = {
 
 
 def describe(d: Diagram) -> str:
-    """What *d* is, in words that fit behind a statement; always true, and short if *d* says one thing of
-    each variable. Otherwise "where" and the text of the marker."""
+    """What *d* is, in words that fit behind a statement; always true. Where words would be no shorter to
+    read, "where" and the text of the marker."""
     if d == TRUE:
         return "everywhere"
     if d == FALSE:
         return "nowhere"
     numbers = asked(d)
-    if len(numbers) > 8:
+    flags = sum(ORDER[n].rank >= SET_RANK for n in numbers)
+    if flags > _FLAGS or len(numbers) - flags > _FIELDS:
         return f"where {text(d)}"
+    return _product(d) or _joined(d, 2) or _but(d) or _joined(d, _ALTERNATIVES) or f"where {text(d)}"
+
+
+def _product(d: Diagram) -> str:
+    """*d* if it says one thing of each variable, and of flags also that one of several is active."""
+    numbers = asked(d)
     parts = [_alone(d, n, numbers) for n in numbers]
-    if all_of(parts) != d:
-        return f"where {text(d)}"
-    return " ".join([_words(part, n) for part, n in zip(parts, numbers, strict=True) if part != TRUE])
+    if all_of(parts) == d:
+        return " ".join([_words(part, n) for part, n in zip(parts, numbers, strict=True) if part != TRUE])
+    of_flags = [n for n in numbers if ORDER[n].rank >= SET_RANK]
+    if len(of_flags) < 2:
+        return ""
+    names = [ORDER[n] for n in of_flags]
+    some = any_of([named(each.name, each.literal) for each in names])
+    others = quantify(d, of_flags)
+    if both(others, some) != d:
+        return ""
+    where = "" if others == TRUE else _product(others)
+    members = f"with {_or([_member(each) for each in names])}"
+    return f"{where} {members}".strip() if where or others == TRUE else ""
+
+
+def _joined(d: Diagram, most: int) -> str:
+    """*d* as *most* products or fewer."""
+    found = _alternatives(d, most)
+    if any_of(found) != d:
+        return ""
+    for i, one in enumerate(found):
+        less = minus(one, any_of(found[:i] + found[i + 1 :]))  # what the others have need not be said again
+        if less != FALSE and len(asked(less)) <= len(asked(one)) and len(text(less)) < len(text(one)):
+            found[i] = less
+    words = [_product(each).replace("except on ", "not on ") for each in found]
+    return ", or ".join(words) if all(words) else ""
+
+
+def _alternatives(d: Diagram, most: int) -> list[Diagram]:
+    """Products that make *d*; empty if these are not *most* or fewer."""
+    if _product(d):
+        return [d]
+    found: list[Diagram] = []
+    for term in cover(d, d).terms:
+        assert term.choice is not None
+        chosen = parse(" or ".join([" and ".join(texts) for texts in term.choice.texts]))
+        rests = [TRUE] if term.rest.diagram == TRUE else _alternatives(term.rest.diagram, most)
+        found += [both(chosen, rest) for rest in rests]
+        if not rests or len(found) > most:
+            return []
+    return found
+
+
+def _but(d: Diagram) -> str:
+    """*d* as all but a product that denies nothing."""
+    words = _product(negate(d))
+    return "" if not words or _DENIES.search(words) else f"except {words}"
 
 
 def _alone(d: Diagram, variable: int, numbers: list[int]) -> Diagram:

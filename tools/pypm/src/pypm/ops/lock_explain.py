@@ -16,7 +16,6 @@ from pypm.ops.toolbox import open_tools
 from pypm.ops.tools import Tools
 from pypm.ops.world import World
 from pypm_model import markers
-from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.claims import Allows
 from pypm_model.errors import Place, PypmError
 from pypm_model.facts import Fact, Listing, Metadata
@@ -185,17 +184,15 @@ class _Explaining:
         self.expected = expected(self.environment, *asked)
         self.facts: list[Fact] = []
         self.regions = Regions(lock)
-        self.reach = reach(lock, everything(lock))
-        self.apart = None if plain.shared_environment else reach(lock)
 
     def entries(self) -> Iterator[Entry]:
         places = [i for i, package in enumerate(self.lock.packages) if package.name == self.name]
         free = self._solved(self.request)
         for position in places:
             package = self.lock.packages[position]
-            where = markers.both(self._reach(position), self.environment)
-            whom = () if self.request.shared_environment or len(places) == 1 else tuple(self._whom(where))
-            words = self._words(position) if whom else self.regions.where(position).words
+            where = markers.both(self.regions.diagram(position), self.environment)
+            told = self.regions.where(position)
+            words, whom = told.words, told.whom
             if isinstance(package.source, IndexSource):
                 entry = self._indexed(package, package.source, where, words, free)
                 yield replace(entry, whom=whom)
@@ -203,31 +200,6 @@ class _Explaining:
                 is_member = isinstance(package.source, MemberSource)
                 what = "member" if is_member else "direct source"
                 yield Entry(package.version, what, words, (), "", (), "", (), "", (), (), whom)
-
-    def _reach(self, position: int) -> Diagram:
-        """Where the package at *position* is: of members that do not share an environment, for which."""
-        return (self.apart or self.reach).get(position, markers.FALSE)
-
-    def _whom(self, where: Diagram) -> Iterator[str]:
-        """Which members, extras and groups, each by itself, get what is locked *where*."""
-        items: list[tuple[str, tuple[str, ...]]] = []
-        for member in self.request.members:
-            own = member_flag(member.name)
-            items.append((own, (own,)))
-            items += [(flag := extra_flag(member.name, extra), (own, flag)) for extra, _ in member.extras]
-            items += [(flag := group_flag(member.name, group), (flag,)) for group, _ in member.groups]
-        none = dict.fromkeys((name for name, _ in items), False)
-        got: set[str] = set()
-        for name, active in items:
-            chosen = {**none, **dict.fromkeys(active, True)}
-            if got.isdisjoint(active) and markers.assume(where, chosen) != markers.FALSE:
-                got.add(name)
-                yield name.replace("(root)", "the workspace")
-
-    def _words(self, position: int) -> str:
-        """In which environments the package at *position* is, whoever is chosen."""
-        inside = markers.simplify(self.reach.get(position, markers.FALSE), self.environment)
-        return "" if inside == markers.TRUE else markers.describe(inside)
 
     def _indexed(
         self,
@@ -282,8 +254,8 @@ class _Explaining:
             for each in free.packages
         )
         as_lock = Lock(packages=packages)
-        roots = everything(as_lock) if self.request.shared_environment else None
-        found = reach(as_lock, roots)
+        is_for_all = self.request.shared_environment and not markers.flags(where)
+        found = reach(as_lock, everything(as_lock) if is_for_all else None)
         versions = [
             each.version
             for i, each in enumerate(packages)

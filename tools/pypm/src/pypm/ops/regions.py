@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from pypm_model import markers
+from pypm_model.activation import extra_flag, group_flag, member_flag
 from pypm_model.lock_reach import everything, reach
 from pypm_model.locks import Edge, Lock, LockedPackage
 from pypm_model.markers import Diagram
@@ -16,10 +17,14 @@ from pypm_model.records import record
 
 @record
 class Where:
-    """The part of what a lock covers in which a package is installed; both empty: all of it."""
+    """The part of what a lock covers in which a package is installed; all empty: all of it."""
 
     words: str
     marker: str
+    whom: tuple[str, ...] = ()
+    """Where members have environments of their own and not all who need the package get the same: the
+    members, extras and groups that get it (``acme``, ``acme[http2]``, ``acme:dev``), which *words* then leave
+    out. An extra or group is named if it is not its member that brings the package."""
 
 
 EVERYWHERE = Where("", "")
@@ -38,19 +43,22 @@ class Regions:
             covered = markers.both(covered, markers.any_of(map(markers.parse, lock.environments)))
         self._covered = covered
         self._positions = {(p.name, p.version): i for i, p in enumerate(lock.packages)}
+        self._several = Counter(package.name for package in lock.packages)
+        self._is_apart = ("shared-environment", "false") in lock.settings.values
         self._known: dict[int, Where] = {}
 
     @cached_property
     def _reach(self) -> Mapping[int, Diagram]:
         lock = self._lock
         found = dict(reach(lock, everything(lock)))
-        several = Counter(package.name for package in lock.packages)
-        if any("dependency_groups" in edge.marker for package in lock.packages for edge in _edges(package)):
+        if self._is_apart or any(
+            "dependency_groups" in edge.marker for package in lock.packages for edge in _edges(package)
+        ):
             apart = reach(lock)
             found.update(
                 (i, apart.get(i, markers.FALSE))
                 for i, package in enumerate(lock.packages)
-                if several[package.name] > 1
+                if self._several[package.name] > 1
             )
         return found
 
@@ -62,11 +70,37 @@ class Regions:
         """The same for people and for programs."""
         found = self._known.get(position)
         if found is None:
-            inside = markers.simplify(self.diagram(position), self._covered)
-            everywhere = inside == markers.TRUE
-            found = EVERYWHERE if everywhere else Where(markers.describe(inside), markers.text(inside))
-            self._known[position] = found
+            found = self._known[position] = self._where(position)
         return found
+
+    def _where(self, position: int) -> Where:
+        diagram = self.diagram(position)
+        inside = markers.simplify(diagram, self._covered)
+        if inside == markers.TRUE:
+            return EVERYWHERE
+        marker = markers.text(inside)
+        if self._is_apart and self._several[self._lock.packages[position].name] > 1:
+            whom = tuple(self._whom(diagram))
+            inside = markers.simplify(markers.exists(diagram, markers.flags(diagram)), self._covered)
+            return Where("" if inside == markers.TRUE else markers.describe(inside), marker, whom)
+        return Where(markers.describe(inside), marker)
+
+    def _whom(self, where: Diagram) -> Iterator[str]:
+        """Which members, extras and groups, each by itself, get what is locked *where*."""
+        items: list[tuple[str, tuple[str, ...]]] = []
+        for package in self._lock.packages:
+            if package.manifest is not None:
+                own = member_flag(package.name)
+                extras = [extra_flag(package.name, extra) for extra, _ in package.extras]
+                groups = [group_flag(package.name, group) for group, _ in package.groups]
+                items += [(own, (own,)), *((e, (own, e)) for e in extras), *((g, (g,)) for g in groups)]
+        none = dict.fromkeys((name for name, _ in items), False)
+        got: set[str] = set()
+        for name, active in items:
+            chosen = {**none, **dict.fromkeys(active, True)}
+            if got.isdisjoint(active) and markers.assume(where, chosen) != markers.FALSE:
+                got.add(name)
+                yield name.replace("(root)", "the workspace")
 
     def of(self, name: NormalizedName, version: str) -> Where:
         """Where a version is; everywhere for what is not locked."""

@@ -10,6 +10,7 @@ from pypm.ops.regions import EVERYWHERE, Regions, Where
 from pypm.ops.roots import selected_members
 from pypm.ops.selection import Selection
 from pypm.ops.world import LOCK, World
+from pypm_model import markers
 from pypm_model.errors import Place
 from pypm_model.lock_text import read
 from pypm_model.locks import Edge, Lock, LockedPackage
@@ -39,6 +40,8 @@ class Answer:
                 "version": each.version or None,
                 "member": each.member,
                 "region": where.marker or None,
+                "region-in-words": where.words or None,
+                "for": list(where.whom),
             }
 
         def step(each: Step) -> dict[str, Any]:
@@ -102,6 +105,9 @@ class Branch:
     """Where what is one level up asks for it."""
     region: str = ""
     """The marker of where the lock has this version at all; empty: everywhere."""
+    region_words: str = ""
+    whom: tuple[str, ...] = ()
+    """Who gets this version, see `Where`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -112,6 +118,8 @@ class Branch:
             "version": self.version or None,
             "marker": self.marker or None,
             "region": self.region or None,
+            "region-in-words": self.region_words or None,
+            "for": list(self.whom),
         }
 
 
@@ -178,19 +186,21 @@ class _Tree:
                 is_member = package.manifest is not None
                 repeated = key in self._shown or is_member
                 extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
-                marker = f" ; {edge.marker}" if edge.marker else ""
+                where = f" {markers.describe(markers.parse(edge.marker))}" if edge.marker else ""
                 text = f"{package.name}{extras} {package.version}".strip()
                 has_more = bool(package.dependencies or edge.extras)
-                region = self._regions.of(package.name, package.version).marker
+                region = self._regions.of(package.name, package.version)
                 found.append(
                     Branch(
                         level,
-                        f"{text}{marker}",
+                        f"{text}{where}",
                         repeated and has_more,
                         package.name,
                         package.version,
                         edge.marker,
-                        region,
+                        region.marker,
+                        region.words,
+                        region.whom,
                     )
                 )
                 if not repeated:

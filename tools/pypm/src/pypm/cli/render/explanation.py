@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pypm.cli.render.regions import in_words
 from pypm.cli.render.style import style
+from pypm_model.markers import describe, parse
 
 if TYPE_CHECKING:
     from pypm.ops.lock_explain import Entry, Explanation
@@ -20,17 +22,16 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """The lines for every locked version."""
     for entry in explanation.entries:
         head = f"{explanation.name} {entry.version}".rstrip()
-        yield " ".join(part for part in (head, _whom(entry.whom), entry.region) if part)
-        for split in entry.splits:
-            if not entry.whom or "dependency_groups" not in split:  # that is said in words
-                yield f"  in the region {split}"
+        yield f"{head}{in_words(entry.whom, entry.region)}"
+        splits = [describe(parse(split)) for split in entry.splits if not _is_whom(entry, split)]
+        if splits != [entry.region]:
+            yield from (f"  in the region: {split}" for split in splits)
         yield from _entry(explanation.name, entry)
 
 
-def _whom(whom: tuple[str, ...]) -> str:
-    """``for a``, ``for a, b[x] and c:dev``."""
-    *most, last = whom or ("",)
-    return f"for {', '.join(most)} and {last}" if most else f"for {last}" if last else ""
+def _is_whom(entry: Entry, split: str) -> bool:
+    """Whether *split* parts members, which the first line says in words."""
+    return bool(entry.whom) and "dependency_groups" in split
 
 
 def _entry(name: str, entry: Entry) -> Iterator[str]:

@@ -7,8 +7,11 @@ import sys
 
 from pypm.cli.arguments import argument, option, verb
 from pypm.cli.options import COMMON, Common, world
+from pypm.cli.render.regions import in_words
 from pypm.cli.render.report import say
 from pypm.ops.view import why_package
+from pypm_model.markers import describe, parse
+from pypm_workspace.why import Step
 
 
 @verb(
@@ -33,16 +36,24 @@ def command(common: Common, name: str, limit: int) -> int:
         for depth, step in enumerate(path, 1):
             version = f" {step.child.version}" if step.child.version else ""
             region = answer.regions.get(step.child)
+            asked = _asked(step)
             if region is not None and depth == len(path):
-                version += f" {region.words}"
+                version += in_words(region.whom, region.words)
+                asked = asked.removesuffix(f" {region.words}")
             told = (
                 f" ({step.kind} {step.label})" if step.label else (" (build)" if step.kind == "build" else "")
             )
             place = answer.places.get(step)
             where = f"  {place}" if place else ""
-            sys.stdout.write(
-                f"{'  ' * depth}-> {step.child.name}{version}: {step.requirement}{told}{where}\n"
-            )
+            sys.stdout.write(f"{'  ' * depth}-> {step.child.name}{version}: {asked}{told}{where}\n")
     if answer.why.more:
         say(f"... and more; --limit shows more than {limit}")
     return 0
+
+
+def _asked(step: Step) -> str:
+    """The requirement of a step as it is written, or, where only the lock knows it, in words."""
+    if step.origin is not None:
+        return step.requirement
+    name, _, marker = step.requirement.partition("; ")
+    return f"{name} {describe(parse(marker))}" if marker else name
