@@ -24,7 +24,7 @@ class Prepared:
         self.environment = build_environment(folder, *names)
         self.asked: list[tuple[str, ...]] = []
 
-    def __call__(self, requires: tuple[str, ...]) -> BuildEnvironment:
+    def __call__(self, requires: tuple[str, ...], owner: str) -> BuildEnvironment:
         self.asked.append(requires)
         return replace(self.environment, digest=" ".join(requires))
 
@@ -99,7 +99,7 @@ def test_one_environment_for_all_that_ask_for_the_same(tmp_path: Path) -> None:
 def test_requirements_that_cannot_be_had(tmp_path: Path) -> None:
     refusal = BuildFailed("x", "resolve", "nothing fits", "none")
 
-    def prepare(requires: tuple[str, ...]) -> BuildEnvironment:
+    def prepare(requires: tuple[str, ...], owner: str) -> BuildEnvironment:
         raise refusal
 
     folder = make_project(tmp_path / "m", "m", "1", backend="flit_core.buildapi")

@@ -80,6 +80,13 @@ class AskMaker:
                 requirement, Origin(ROOT, written_in, table, item), self._shared, ".", "", ""
             )
 
+    def build_asks(self, member: Member | None, requirement: Requirement, origin: Origin) -> Iterator[Ask]:
+        """One build requirement of *member* (None: of one that has no sources) with the sources that hold for
+        it."""
+        own = self._own.get(member.name, {}) if member is not None else {}
+        rules = own if requirement.name in own else self._shared
+        yield from self._sourced(requirement, origin, rules, member.path if member else ".", "", "")
+
     def provisions(self) -> Iterator[Provision]:
         """Where names come from for everybody: what pypm's own file says, by name. uv's table is for what
         members ask for, as are sources for one extra or group."""

@@ -20,9 +20,9 @@ from pypm_model.events import Listener, ignore
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import field, record, replace
 
-Prepare = Callable[[tuple[str, ...]], BuildEnvironment]
-"""Makes a build environment that holds these requirements, resolved and installed; raises `PypmError`
-if there is none. Called once for each distinct, sorted tuple."""
+Prepare = Callable[[tuple[str, ...], str], BuildEnvironment]
+"""Makes a build environment that holds these requirements of that owner, resolved and installed; raises
+`PypmError` if there is none. Called once for each distinct, sorted tuple of an owner."""
 
 
 @record
@@ -37,6 +37,8 @@ class Source:
     subdirectory: str = ""
     settings: Settings = field(default_factory=dict)
     shown: str = ""
+    owner: str = ""
+    """Whose the build requirements are, where it matters to *prepare*."""
 
 
 def build_sources(
@@ -62,7 +64,7 @@ def build_sources(
         try:
             system = read_build_system(source.folder, shown=source.shown or None)
             needed = (*system.requires, *_besides(source, besides))
-            jobs[number] = (_job(source, environments.of(needed), system), system)
+            jobs[number] = (_job(source, environments.of(needed, source.owner), system), system)
         except PypmError as error:
             results[number] = error
     # 2. What the backends want besides.
@@ -73,7 +75,8 @@ def build_sources(
             results[number] = more
             continue
         try:
-            complete = environments.of((*system.requires, *_besides(wanted[number], besides), *more))
+            source = wanted[number]
+            complete = environments.of((*system.requires, *_besides(source, besides), *more), source.owner)
             jobs[number] = (replace(job, environment=complete), system)
         except PypmError as error:
             results[number] = error
@@ -92,13 +95,13 @@ class _Environments:
 
     def __init__(self, prepare: Prepare) -> None:
         self._prepare = prepare
-        self._known: dict[tuple[str, ...], BuildEnvironment | PypmError] = {}
+        self._known: dict[tuple[tuple[str, ...], str], BuildEnvironment | PypmError] = {}
 
-    def of(self, requires: Iterable[str]) -> BuildEnvironment:
-        key = tuple(sorted(set(requires)))
+    def of(self, requires: Iterable[str], owner: str) -> BuildEnvironment:
+        key = tuple(sorted(set(requires))), owner
         if key not in self._known:
             try:
-                self._known[key] = self._prepare(key)
+                self._known[key] = self._prepare(*key)
             except PypmError as error:
                 self._known[key] = error
         found = self._known[key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pypm.ops.provisioning import build_all
+from pypm.ops.provisioning import build_all, build_owner
 from pypm.ops.tools import Tools
 from pypm_env.build.jobs import Described
 from pypm_env.build.sdist import Source
@@ -21,7 +21,14 @@ def backends_of(tools: Tools, workspace: Workspace) -> Mapping[NormalizedName, B
     backend. A member whose version alone is dynamic is not asked. Raises what building raises."""
     members = [member for member in workspace.members if member.unstated]
     sources = [
-        Source(tools.root / member.path, "metadata", member.name, shown=member.file) for member in members
+        Source(
+            tools.root / member.path,
+            "metadata",
+            member.name,
+            shown=member.file,
+            owner=build_owner(tools, member),
+        )
+        for member in members
     ]
     with tools.store.using():
         results = build_all(tools, sources, tools.interpreter())

@@ -15,6 +15,7 @@ from typing import Any
 
 from pypm._verbs import VERSION
 from pypm.ops.installing import link_mode_for
+from pypm.ops.lone_question import rules_of
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import start_compiling
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
@@ -84,7 +85,8 @@ def lone_environment(
     mode = link_mode_for(tools, "", tools.store.folder("envs") / "new", of_member=True)
     memory = tools.store.folder("tools") / _question(tools, interpreter, asks, mode)
     # A folder's content may change without any of this changing.
-    floating = any(isinstance(one.source, PathSource) for one in asks)
+    sources = [*(one.source for one in asks), *(one.source for one in tools.provisions)]
+    floating = any(isinstance(source, PathSource) for source in sources)
     if not (tools.world.refresh or floating):
         with tools.store.using():
             known = _remembered(tools, memory, mode)
@@ -103,12 +105,12 @@ def lone_environment(
 
 def _question(tools: Tools, interpreter: Interpreter, asks: Sequence[Ask], mode: LinkMode) -> str:
     """Everything that decides what answers *asks*."""
+    settings = tools.settings
     facts: dict[str, Any] = {
         "asks": sorted(f"{to_text(one.requirement)} {one.source or ''}" for one in asks),
         "python": [interpreter.identity, interpreter.version],
-        "builds": sorted(tools.may_build),
-        "indexes": [index.identity for index in tools.indexes.all],
-        "exclude-newer": [tools.settings.exclude_newer, tools.settings.cooldown],
+        "rules": rules_of(tools),
+        "versions": [settings.strategy, settings.prereleases, settings.prerelease_names],
         "root": str(tools.root) if any(isinstance(one.source, PathSource) for one in asks) else "",
         "mode": mode,
     }

@@ -12,7 +12,7 @@ from pypm_model.lock_select import select
 from pypm_model.locks import Lock, Manifest, Pin, Root
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
-from pypm_model.requests import Ask, MemberRequest, Origin, Request
+from pypm_model.requests import Ask, MemberRequest, Origin, PrereleasePolicy, Request
 from pypm_model.sources import IndexSource
 
 
@@ -23,17 +23,28 @@ def lone_pins(
     asks: Sequence[Ask],
     place: Locate,
     constraints: Sequence[Ask] = (),
+    *,
+    for_build: bool = False,
 ) -> list[Pin]:
-    """What answers *asks* on this interpreter and platform, from the workspace's indexes. *name* stands for
-    who asks and is no project's; *place* says where an ask is written; *constraints* count for packages that
-    something asks for. Raises what resolving raises."""
+    """What answers *asks* on this interpreter and platform, from where the workspace says that packages come.
+    *name* stands for who asks and is no project's; *place* says where an ask is written; *constraints* count
+    for packages that something asks for. Versions are chosen as the workspace says, but not *for_build*: a
+    backend wants the newest it can have. Raises what resolving raises."""
     here = interpreter.markers
     names = ("sys_platform", "platform_machine", "implementation_name")
     only = " and ".join(f"{marker} == '{here[marker]}'" for marker in names)
     member = MemberRequest(name, str(name), None, f"=={interpreter.version}", tuple(asks))
     request = Request(
-        members=(member,), environments=(only,), constraints=tuple(constraints), build=tools.build_policy
+        members=(member,),
+        environments=(only,),
+        constraints=tuple(constraints),
+        provisions=tools.provisions,
+        build=tools.build_policy,
     )
+    settings = tools.settings
+    if not for_build:
+        prereleases = PrereleasePolicy(settings.prereleases, frozenset(settings.prerelease_names))
+        request = replace(request, strategy=settings.strategy, prereleases=prereleases)
 
     def where(origin: Origin) -> Place:
         # The Python is nobody's wish that is written anywhere: it is the interpreter at hand.

@@ -8,12 +8,14 @@ What fetching, resolving and building need is imported when one of them has to b
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pypm.ops.direct_url import direct_url
 from pypm.ops.fetching import Wheel, fetch_and_unpack, kept_sdists, located_files
+from pypm.ops.lone_question import rules_of
 from pypm.ops.malware import refuse_malware
 from pypm.ops.tools import Tools
 from pypm_env.dists import WantedDist
@@ -22,7 +24,7 @@ from pypm_model.artifacts import Artifact
 from pypm_model.digests import sha256
 from pypm_model.errors import Place, PypmError
 from pypm_model.locks import Pin
-from pypm_model.names import ROOT, NormalizedName, normalize
+from pypm_model.names import ROOT, NormalizedName
 from pypm_model.records import record
 from pypm_model.requests import Ask, Origin
 from pypm_model.requirement_text import InvalidRequirement, parse, to_text
@@ -182,7 +184,7 @@ def _divided(
             case MemberSource(path):
                 member = tools.member_at(path)
                 if member.build is not None:
-                    projects.append(_member(tools.root / path, pin, member, editable))
+                    projects.append(_member(tools, pin, member, editable))
             case PathSource() | UrlSource() | GitSource() as source:
                 found = _direct(tools, pin, source, editable)
                 (wheels if isinstance(found, Wheel) else projects).append(found)  # type: ignore[arg-type]
@@ -216,13 +218,17 @@ def build_all(tools: Tools, sources: Sequence[Source], interpreter: Interpreter)
 
 def prepare_for(tools: Tools, interpreter: Interpreter) -> Prepare:
     """`build_environment` for one interpreter, as the build side calls it."""
-    return lambda requires: build_environment(tools, interpreter, requires)
+    return lambda requires, owner: build_environment(tools, interpreter, requires, owner)
 
 
-def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> BuildEnvironment:
-    """An environment that holds *requires*, resolved from the workspace's indexes apart from what is
-    installed, and remembered until ``--refresh``. Raises what resolving and `provide` raise."""
-    key = _question(tools, interpreter, requires)
+def build_environment(
+    tools: Tools, interpreter: Interpreter, requires: tuple[str, ...], owner: str = ""
+) -> BuildEnvironment:
+    """An environment that holds *requires*, resolved apart from what is installed from where the workspace
+    says that packages come, the member *owner* if these are a member's (`ROOT`: one that says nothing of its
+    own). Remembered until ``--refresh``. Raises what resolving and `provide` raise."""
+    asks = tuple([ask for item, text in enumerate(requires) for ask in _asks(tools, text, item, owner)])
+    key = _question(tools, interpreter, requires, asks)
     known = None if tools.world.refresh else tools.cache.value(REMEMBERED, key)
     if known is not None:
         trees = [tools.store.tree(digest) for digest in known]
@@ -230,9 +236,9 @@ def build_environment(tools: Tools, interpreter: Interpreter, requires: tuple[st
             return _environment(interpreter, [(t.root, d) for t, d in zip(trees, known, strict=True) if t])
     from pypm.ops.lone_lock import lone_pins
 
-    asks = tuple(_ask(tools, text, item) for item, text in enumerate(requires))
     held = _constraints(tools)
-    pins = lone_pins(tools, interpreter, BUILD, asks, lambda origin: _build_place(tools, origin), held)
+    place = partial(_build_place, tools)
+    pins = lone_pins(tools, interpreter, BUILD, asks, place, held, for_build=True)
     digests = [dist.tree for dist in provide(tools, pins, interpreter, editable=False).dists]
     tools.cache.put_values(REMEMBERED, {key: digests})
     return _environment(interpreter, [(tools.store.tree_path(digest), digest) for digest in digests])
@@ -245,25 +251,23 @@ def _environment(interpreter: Interpreter, trees: Sequence[tuple[Path, str]]) ->
     return BuildEnvironment(interpreter, tuple(root / "site" for root, _ in trees), names.hexdigest())
 
 
-def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...]) -> str:
+def _question(tools: Tools, interpreter: Interpreter, requires: tuple[str, ...], asks: Sequence[Ask]) -> str:
     """Everything that decides which packages answer *requires*."""
     facts: dict[str, Any] = {
         "requires": requires,
         "python": [interpreter.identity, interpreter.version, interpreter.tags[:1]],
-        "indexes": [index.identity for index in tools.indexes.all],
-        "exclude-newer": [tools.settings.exclude_newer, tools.settings.cooldown],
-        "members": [tools.member_paths.get(normalize(_name_of(text)), "") for text in requires],
+        "rules": rules_of(tools),
+        "from": [[to_text(one.requirement), str(one.source)] for one in asks if one.source],
         "root": str(tools.root),
     }
     if tools.settings.build_constraints:
         facts["constraints"] = [to_text(entry.requirement) for entry in tools.settings.build_constraints]
-    if tools.settings.stated:
-        facts["stated"] = repr(tools.settings.stated)
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _ask(tools: Tools, text: str, item: int) -> Ask:
-    """One build requirement. A member of the workspace is built from its folder."""
+def _asks(tools: Tools, text: str, item: int, owner: str) -> Iterable[Ask]:
+    """One build requirement of *owner*, in parts where several sources serve it. A member of the workspace is
+    built from its folder."""
     from pypm_workspace.direct_reference import direct_reference
 
     try:
@@ -273,11 +277,14 @@ def _ask(tools: Tools, text: str, item: int) -> Ask:
     origin = Origin(BUILD, "pyproject.toml", "build-system.requires", item)
     folder = tools.member_paths.get(requirement.name)
     if folder is not None:
-        return Ask(requirement._replace(url=""), origin, PathSource(folder))
+        return (Ask(requirement._replace(url=""), origin, PathSource(folder)),)
+    if owner and tools.workspace is not None:
+        member = tools.workspace.by_name.get(NormalizedName(owner))
+        return tools.ask_maker.build_asks(member, requirement, origin)
     if requirement.url:
         source = direct_reference(requirement.url, base=".", root=str(tools.root).replace("\\", "/"))
-        return Ask(requirement._replace(url=""), origin, source)
-    return Ask(requirement, origin)
+        return (Ask(requirement._replace(url=""), origin, source),)
+    return (Ask(requirement, origin),)
 
 
 def _constraints(tools: Tools) -> list[Ask]:
@@ -296,13 +303,6 @@ def _build_place(tools: Tools, origin: Origin) -> Place:
     if origin.member == ROOT and tools.workspace is not None:
         return tools.workspace.place(origin)
     return Place(f"{origin.table} of the project that is built")
-
-
-def _name_of(text: str) -> str:
-    try:
-        return parse(text).name
-    except InvalidRequirement:
-        return text
 
 
 # --- builds --------------------------------------------------------------------------------------
@@ -334,12 +334,20 @@ def _built(tools: Tools, projects: Sequence[_Project], interpreter: Interpreter)
     return [result for result in results if isinstance(result, Built)]
 
 
-def _member(folder: Path, pin: Pin, member: Member, editable: bool) -> _Project:
+def _member(tools: Tools, pin: Pin, member: Member, editable: bool) -> _Project:
     """A member with a build system."""
     from pypm_env.build.sdist import Source
 
     kind: Kind = "editable" if editable else "wheel"
-    return _Project(pin, Source(folder, kind, member.name, shown=member.file), editable)
+    folder, owner = tools.root / member.path, build_owner(tools, member)
+    return _Project(pin, Source(folder, kind, member.name, shown=member.file, owner=owner), editable)
+
+
+def build_owner(tools: Tools, member: Member) -> str:
+    """Whose sources count for what the build of *member* needs, as `build_environment` takes it."""
+    if any(not isinstance(rule.source, MemberSource) for rule in member.sources):
+        return member.name
+    return ROOT if tools.settings.sources else ""
 
 
 def _sdist(tools: Tools, pin: Pin, file: Artifact, archives: Mapping[str, Path]) -> _Project:

@@ -18,8 +18,9 @@ from pypm.ops.world import World
 from pypm_model.facts import Metadata, MetadataKey
 from pypm_model.names import NormalizedName
 from pypm_model.records import replace
-from pypm_model.requests import BuildPolicy
+from pypm_model.requests import BuildPolicy, Provision
 from pypm_model.requirement_text import to_text
+from pypm_workspace.asks import AskMaker
 from pypm_workspace.configuration import Member, Settings
 from pypm_workspace.workspace import Workspace
 
@@ -84,6 +85,17 @@ class Tools:
         """Whose build backends may run."""
         policy = self.workspace.build_policy if self.workspace else BuildPolicy()
         return replace(policy, allow=policy.allow | self.may_build) if self.may_build else policy
+
+    @cached_property
+    def ask_maker(self) -> AskMaker:
+        """Puts the workspace's sources to what is asked."""
+        members = self.workspace.members if self.workspace else ()
+        return AskMaker(members, self.settings, str(self.root).replace("\\", "/"))
+
+    @cached_property
+    def provisions(self) -> tuple[Provision, ...]:
+        """Where the workspace says that names come from, whoever asks for them."""
+        return tuple(self.ask_maker.provisions()) if self.settings.sources else ()
 
     @cached_property
     def build_besides(self) -> Mapping[NormalizedName, tuple[str, ...]]:
