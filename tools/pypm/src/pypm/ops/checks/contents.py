@@ -22,6 +22,7 @@ from pypm_workspace.workspace import Workspace
 _commands = ("console_scripts", "gui_scripts")
 _stubs = "-stubs"
 _namespace = pattern(r"^\s*__path__\s*=.*\bextend_path\(|\bdeclare_namespace\(\s*__name__\s*\)", 8)
+_finds = pattern(r"__editable__|finder|sys\.(path|meta_path)|addsitedir|path_hooks")
 _LARGE = 2_000
 """Bytes of an ``__init__`` that holds more than the lines which make a namespace."""
 
@@ -56,7 +57,7 @@ def of_tree(tree: Tree) -> Contents:
             *[_command(path) for path in tree.scripts],
         ),
         is_plugin=any(point.group not in _commands for point in tree.entry_points),
-        is_open=any(top.name.endswith(".pth") for top in tree.top_level),
+        is_open=any(_opens(tree.site / top.name) for top in tree.top_level if top.name.endswith(".pth")),
     )
 
 
@@ -83,6 +84,17 @@ def _is_shared(place: Callable[[str], Path], module: str) -> bool:
     except OSError:
         return False
     return _namespace.search(text) is not None
+
+
+def _opens(file: Path) -> bool:
+    """Whether the ``.pth`` file may make more modules importable: it names a folder, or its code has to do
+    with where modules are found. Most run something at the start: a shim, a tracer."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return True
+    stated = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return any(_finds.search(line) if line.startswith(("import ", "import\t")) else True for line in stated)
 
 
 def _command(path: str) -> str:
@@ -163,5 +175,9 @@ def _of_distribution(one: Distribution) -> Contents:
             )
         ),
         is_plugin=bool(groups.keys() - set(_commands)),
-        is_open=any(file.endswith(".pth") and "/" not in file for file in files),
+        is_open=any(
+            _opens(Path(str(one.locate_file(file))))
+            for file in files
+            if file.endswith(".pth") and "/" not in file
+        ),
     )

@@ -203,10 +203,11 @@ class _Judge:
         self.unseen.update(unseen)
         self.has_unknown = True
         if spare:
-            told = ", ".join(f"`{name}`" for name in spare[:4]) + (" ..." if len(spare) > 4 else "")
+            may = unseen or spare
+            told = ", ".join(f"`{name}`" for name in may[:4]) + (" ..." if len(may) > 4 else "")
             message = (
                 f"`{self._member.name}` imports `{use.module}`, and nothing known has it, "
-                f"unless it is {told}, which nobody has unpacked here (`pypm sync` does)"
+                f"unless it is {told}, {self._why_vague(unseen)}"
             )
             return Finding("unknown-import", message, place, is_error=False, is_open=bool(unseen))
         guess = normalize(top) if is_valid(top) else ""
@@ -218,6 +219,16 @@ class _Judge:
             f"{suggestion}say in [check] imports what has"
         )
         return Finding("undeclared-import", message, place)
+
+    def _why_vague(self, unseen: list[NormalizedName]) -> str:
+        """Why it cannot be told which modules there are, and what to do about *unseen*, not unpacked."""
+        if not unseen:
+            return "whose modules are not all known"
+        assert self._runtime is not None
+        groups = self._subject.workspace.default_groups(self._member)
+        synced = self._runtime | {n for n, where in self._groups.items() if not {*groups}.isdisjoint(where)}
+        more = "" if synced.issuperset(unseen) else " --all-extras --all-groups"
+        return f"which nobody has unpacked here (`pypm sync{more}` does)"
 
     def _is_unseen(self, name: NormalizedName) -> bool:
         """Whether all that is known of *name*, which is no member, is how it is called."""
