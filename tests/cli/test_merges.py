@@ -352,6 +352,17 @@ def test_the_merge_driver_makes_it_fit(pair: Checkout) -> None:
     assert pair.stage.server.count("/simple/") == 0, "what the driver made is not resolved again"
 
 
+def test_where_the_driver_cannot_be_started_both_sides_count(pair: Checkout) -> None:
+    """git then leaves our lock as it was, without a mark in it."""
+    pair.drive(on=True)
+    pair.git("config", "merge.pypm-lock.driver", "no-such-command %O %A %B %P")
+    ours, theirs = sides(pair, {"a": ["between"]}, {"b": ["between", "low"]}, upgrade=False)
+    assert pair.lock == ours and 'version = "1.0"' in theirs
+    pair.pypm("lock")
+    assert pair.lock == pair.expected(ours, theirs)
+    assert 'name = "low"\nversion = "1.0"' in pair.lock, "theirs has it so"
+
+
 def test_the_merge_driver_needs_no_network_for_what_both_sides_know(pair: Checkout) -> None:
     pair.drive(on=True)
     pair.stage.environ["PYPM_OFFLINE"] = "1"
