@@ -400,6 +400,20 @@ def test_what_is_locked_amid_a_merge_is_no_product_of_it(pair: Checkout) -> None
     assert 'name = "low"\nversion = "2.0"' in pair.lock
 
 
+@pytest.mark.parametrize("looks", ["lock --diff", "lock --dry-run", "add -p b other --dry-run", "outdated"])
+def test_what_is_only_looked_at_after_a_merge_is_not_taken_to_be_locked(pair: Checkout, looks: str) -> None:
+    """A version moved after the merge stays, although neither side had it."""
+    sides(pair, {"a": ["between", "low"]}, {"b": ["between", "other"]}, upgrade=False)
+    pair.git("reset", "-q", "--hard", "ours")
+    pair.git("merge", "-q", "--no-commit", "theirs")
+    pair.pypm("lock --upgrade-package low")
+    pair.commit("merged")
+    pair.write("b", ["between", "other", "low"])
+    pair.pypm(looks, code=None)
+    pair.pypm("lock")
+    assert 'name = "low"\nversion = "2.0"' in pair.lock
+
+
 def test_a_merged_lock_that_does_not_hold_together_is_refused(pair: Checkout) -> None:
     """Both take away one of the two that needed a package: its entry is left, and no line is in conflict."""
     pair.write("a", ["between", "low<2", "other"])

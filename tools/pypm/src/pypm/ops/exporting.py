@@ -177,7 +177,7 @@ def write_with_exports(tools: Tools, workspace: Workspace, locked: Locked) -> tu
         text = exported(tools, workspace, locked.lock, form, _addresses_in(before))
         if text != before:
             texts[file] = text
-    write_lock(workspace, locked)
+    write_lock(tools, workspace, locked)
     for file, text in texts.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(root / file, text)

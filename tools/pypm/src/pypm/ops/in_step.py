@@ -11,7 +11,7 @@ def write_in_step(tools: Tools, workspace: Workspace, locked: Locked) -> tuple[s
     """Writes the lock if it is new, and the files of ``[lock] export`` that say something else; the names
     of these."""
     if not workspace.settings.lock_export:
-        write_lock(workspace, locked)
+        write_lock(tools, workspace, locked)
         return ()
     from pypm.ops.exporting import write_with_exports
 

@@ -84,6 +84,8 @@ class Locked:
     old_text: str | None
     stale: tuple[Stale, ...]
     """Why the old one did not fit; empty if it did, or if there was none."""
+    amid_merge: bool = False
+    """git has merged just now: once written it is to be remembered as no product of that."""
 
     @property
     def is_new(self) -> bool:
@@ -150,7 +152,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         place = answers.place_of(tools, workspace, settings, text, old, upgraded)
     made = None if place is None else answers.recall(tools, place)
     if made is not None:
-        return Locked(read(made), made, old.first, text, reasons)
+        return _done(tools, workspace, Locked(read(made), made, old.first, text, reasons, old.amid_merge))
     edit = None
     is_edit = not (anew or how.prefer or how.preferences or how.commits or how.bounds)
     if is_edit and old.is_plain and text is not None and edits and edits == reasons:
@@ -163,9 +165,13 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     incremental.note_resolved(tools, made, has_warned=heard.has_warned)
     if place is not None and not heard.has_warned:
         answers.note(tools, place, made)
-    if old.amid_merge:
-        remember(tools.world, workspace, made)
-    return Locked(new, made, old.first, text, reasons)
+    return _done(tools, workspace, Locked(new, made, old.first, text, reasons, old.amid_merge))
+
+
+def _done(tools: Tools, workspace: Workspace, locked: Locked) -> Locked:
+    if locked.amid_merge and not locked.is_new:
+        remember(tools.world, workspace, locked.text)
+    return locked
 
 
 def _extended(
@@ -281,11 +287,13 @@ def request_of(tools: Tools, workspace: Workspace, old: Lock | None) -> Request:
     return workspace.request(backends=backends, default_python=default)
 
 
-def write_lock(workspace: Workspace, locked: Locked) -> None:
+def write_lock(tools: Tools, workspace: Workspace, locked: Locked) -> None:
     """Writes the lock if its text is new, beside and renamed. Nobody waits for the disk: what a power cut may
     take can be made again, and is in version control (decision 0026)."""
     if locked.is_new:
         write_atomically(Path(workspace.root) / LOCK, locked.text)
+        if locked.amid_merge:
+            remember(tools.world, workspace, locked.text)
 
 
 @record
