@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pypm._stamp import key_of
 from pypm.ops.locking import Locked, Locking, lock_workspace
+from pypm.ops.old_lock import lock_text, old_lock
 from pypm.ops.opening import open_workspace
 from pypm.ops.raising import raised
 from pypm.ops.releases import listings, newest
@@ -58,8 +59,8 @@ class NobodyAsks(PypmError):
 
 @record
 class UpdateOptions:
-    """*names*: only these packages. *latest*: requirements of *members* are rewritten where they keep
-    the newest release out."""
+    """*names*: only these packages; without them, those that *members* ask for themselves, if given.
+    *latest*: requirements of *members* are rewritten where they keep the newest release out."""
 
     names: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
@@ -97,11 +98,22 @@ def update(world: World, options: UpdateOptions) -> UpdateReport:
     little else as possible."""
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
+        names = options.names or _asked_by(tools, workspace, options.members)
         manifests, written = _latest(tools, workspace, options) if options.latest else ({}, ())
         there = discover(workspace.root, edited=manifests) if manifests else workspace
-        how = Locking(upgrade=not options.names, upgrade_packages=options.names)
+        how = Locking(upgrade=not (names or options.members), upgrade_packages=names)
         locked = lock_workspace(tools, there, how)
     return _done(world, workspace, manifests, written, locked, options)
+
+
+def _asked_by(tools: Tools, workspace: Workspace, members: tuple[str, ...]) -> tuple[str, ...]:
+    """What *members* ask for themselves, of what is locked."""
+    if not members:
+        return ()
+    chosen = selected_members(tools.world, workspace, Selection(members=members))
+    locked = old_lock(tools.world, workspace, lock_text(workspace)).names - workspace.by_name.keys()
+    asked = {each.requirement.name for member in chosen for _, _, each in asked_by(member)}
+    return tuple(sorted(asked & locked))
 
 
 def _done(

@@ -17,7 +17,7 @@ from pypm.ops.update import UpdateOptions, update
         name="members",
         metavar="NAME",
         many=True,
-        help="With --latest: only this member's requirements (repeatable).",
+        help="Only what this member asks for itself (repeatable); with --latest, its requirements.",
     ),
     *CHANGE,
     COMMON,
