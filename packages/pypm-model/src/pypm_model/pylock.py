@@ -18,7 +18,7 @@ from pypm_model.markers import FALSE, assume, both
 from pypm_model.names import ROOT, NormalizedName
 from pypm_model.python_ranges import union
 from pypm_model.records import record
-from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, UrlSource
+from pypm_model.sources import GitSource, IndexSource, MemberSource, PathSource, Source, UrlSource
 
 Locate = Callable[[LockedPackage, Artifact], str]
 """Gives the address of a file, without credentials."""
@@ -170,7 +170,7 @@ def _spell(marker: str, spelled: dict[str, tuple[str, NormalizedName]]) -> str:
 
 def _entry(package: LockedPackage, marker: str, locate: Locate, place: Place, editable: bool) -> str:
     lines = ["[[packages]]", f"name = {_string(package.name)}"]
-    if package.version:
+    if package.version and not _is_folder(package.source):  # its version is what it says when it is built
         lines.append(f"version = {_string(package.version)}")
     if marker:
         lines.append(f"marker = {_string(marker)}")
@@ -206,6 +206,10 @@ def _entry(package: LockedPackage, marker: str, locate: Locate, place: Place, ed
             lines.append(f"    {{ {facts} }},")
         lines.append("]")
     return "\n".join(lines) + "\n"
+
+
+def _is_folder(source: Source) -> bool:
+    return isinstance(source, MemberSource) or (isinstance(source, PathSource) and not source.sha256)
 
 
 def _file(artifact: Artifact, url: str) -> str:

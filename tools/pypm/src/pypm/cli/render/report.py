@@ -140,6 +140,6 @@ def _steps(summary: Mapping[str, Any]) -> Iterable[str]:
             change = f"{version} (again)" if olds == version else f"{olds} -> {version}"
             yield f"  {style('~', 'yellow')} {step['name']} {change}"
         else:
-            yield f"  {style('+', 'green')} {step['name']} {version}"
+            yield f"  {style('+', 'green')} {step['name']} {version}".rstrip()
     for gone in summary["remove"]:
         yield f"  {style('-', 'red')} {gone['name']} {gone['version']}"
