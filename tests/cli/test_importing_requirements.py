@@ -210,3 +210,24 @@ def test_lines_that_make_no_sense_are_told() -> None:
     draft = required("--\n-\na --global-option='x\n-r 'x.txt\nb\n", **{"'x.txt": "c"})
     assert draft.dependencies == ("a", "c", "b")
     assert [key for key, _ in told(draft)] == ["1", "2", "3"]
+
+
+def test_what_the_project_itself_asks_for_is_direct_however_a_tool_calls_it() -> None:
+    """uv names the project, pip-compile its files; both may write who asks in one line."""
+    draft = required(
+        "flask==2.2.5\n    # via root\n"
+        "werkzeug==2.2.3\n    # via\n    #   flask\n    #   root\n"
+        "jinja2==3.1.4  # via -c limits.txt, Flask[async]\n"
+        "click==8.1.7 ; sys_platform == 'win32'\n    # via\n    #   flask\n    #   -r more.in\n"
+        "pytest==8.0.0\n"
+        "-e ./packages/a\n    # via root\n"
+        "idna==3.6\n    # via a\n",
+        **{"packages/a/pyproject.toml": '[project]\nname = "a"\n'},
+    )
+    assert draft.dependencies == (
+        "flask==2.2.5",
+        "werkzeug==2.2.3",
+        "click==8.1.7; sys_platform == 'win32'",
+        "pytest==8.0.0",
+        "a",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pypm.ops.importing.addresses import file_address, index_address, is_default_index, repository_address
 from pypm.ops.importing.local import name_in
@@ -282,9 +282,13 @@ def lines(text: str, file: str) -> Iterator[Line]:
         yield Line(file, number, _hash.sub("", whole).strip(), tuple(asked_by), hashes)
 
 
-def is_direct(line: Line) -> bool:
-    """Whether somebody wrote the requirement, rather than a tool because others need it."""
-    return not line.via or any(who.startswith("-r") or "(" in who for who in line.via)
+def is_direct(line: Line, listed: Collection[str]) -> bool:
+    """Whether somebody wrote the requirement, rather than a tool because others need it: packages of a name
+    that is *listed*. Who is not is the project itself, as uv has it."""
+    asking = [who.strip() for each in line.via for who in each.split(",") if not who.strip().startswith("-c")]
+    return not asking or any(
+        who.startswith("-r") or "(" in who or normalize(who.partition("[")[0]) not in listed for who in asking
+    )
 
 
 def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[Draft, Pins]:
@@ -328,8 +332,9 @@ def read_requirements(read: Read, files: tuple[tuple[str, str], ...]) -> tuple[D
                     hashes.setdefault(each.name, []).extend(each.line.hashes)
                 elif each.constraint:
                     constraints.append(each.text)
+        listed = {each.name for each in compiled.asked if not each.constraint}
         for each in asking.asked:
-            if each.constraint or (asking is compiled and not is_direct(each.line)):
+            if each.constraint or (asking is compiled and not is_direct(each.line, listed)):
                 continue
             if each.source is not None:
                 sources[each.name] = (each.source,)
