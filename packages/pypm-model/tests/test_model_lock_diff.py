@@ -71,6 +71,19 @@ def test_members_are_touched_through_groups_and_the_extras_that_are_asked() -> N
     assert diff(OLD, change(OLD, "yarl", version="2")).members == (("core", ("yarl",)),)
 
 
+def test_members_that_keep_their_version_beside_another_are_not_touched() -> None:
+    """As where members have environments of their own, and one of them comes to need an older version."""
+    old = Lock(packages=(member("api", "idna"), member("old"), package("idna", version="3.7")))
+    apart = {"api": "3.7", "old": "2.7"}
+    members = [
+        replace(member(name), dependencies=(Edge(NormalizedName("idna"), version=version),))
+        for name, version in apart.items()
+    ]
+    found = diff(old, Lock(packages=(*members, *(package("idna", version=v) for v in apart.values()))))
+    assert found.changed == (Change(NormalizedName("idna"), ("3.7",), ("2.7", "3.7")),)
+    assert found.members == (("old", ("idna",)),)
+
+
 def test_packages_come_and_go() -> None:
     new = change(OLD, "httpx", dependencies=edges("anyio"))
     new = replace(

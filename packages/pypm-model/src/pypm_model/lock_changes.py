@@ -38,8 +38,8 @@ class LockDiff:
     refreshed: tuple[NormalizedName, ...] = ()
     """Same versions, but other files, dependencies, Requires-Python or manifest."""
     members: tuple[tuple[NormalizedName, tuple[NormalizedName, ...]], ...] = ()
-    """For each member with one, the added, removed and changed packages among all it leads to, before or
-    after, through its dependencies, extras and groups in any environment."""
+    """For each member with one, the added, removed and changed packages of which it leads to other versions
+    than before, through its dependencies, extras and groups in any environment."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.refreshed)

@@ -31,11 +31,17 @@ def diff(old: Lock | None, new: Lock) -> LockDiff:
         change = Change(name, old_texts, new_texts)
         (changed if was and now else added if now else removed).append(change)
     names = tuple(sorted(change.name for change in (*added, *removed, *changed)))
-    old_touched, new_touched = _touched(before, names), _touched(after, names)
+    bits: dict[Key, int] = {}
+    of_name: dict[NormalizedName, int] = {}
+    for name in names:
+        for package in (*before.get(name, ()), *after.get(name, ())):
+            bit = bits.setdefault(_key(package), 1 << len(bits))
+            of_name[name] = of_name.get(name, 0) | bit
+    old_touched, new_touched = _touched(before, bits), _touched(after, bits)
     members = []
     for name in sorted({*old_touched, *new_touched}):
-        mask = old_touched.get(name, 0) | new_touched.get(name, 0)
-        touched = tuple(other for bit, other in enumerate(names) if mask >> bit & 1 and other != name)
+        mask = old_touched.get(name, 0) ^ new_touched.get(name, 0)
+        touched = tuple(other for other in names if mask & of_name[other] and other != name)
         if touched:
             members.append((name, touched))
     return LockDiff(tuple(added), tuple(removed), tuple(changed), tuple(refreshed), tuple(members))
@@ -83,18 +89,25 @@ Node = tuple[int, str]
 """(identity of a package, extra or an empty text for the package itself)."""
 
 
-def _touched(packages: ByName, names: tuple[NormalizedName, ...]) -> dict[NormalizedName, int]:
-    """Which of *names* each member leads to (itself included), whatever the environment and whatever is
-    chosen: bit *i* for ``names[i]``. Masks flow against the edges until none grows: for all members
+Key = tuple[NormalizedName, str, Source]
+"""What makes a package another one."""
+
+
+def _key(package: LockedPackage) -> Key:
+    return package.name, package.version, package.source
+
+
+def _touched(packages: ByName, bits: Mapping[Key, int]) -> dict[NormalizedName, int]:
+    """Which of the packages that *bits* are for each member leads to (itself included), whatever the
+    environment and whatever is chosen. Masks flow against the edges until none grows: for all members
     together the cost is about that of walking the lock a few times."""
-    bits = {name: 1 << position for position, name in enumerate(names)}
     masks: dict[Node, int] = {}
     parents: dict[Node, list[Node]] = {}
     for package in (each for found in packages.values() for each in found):
         tables = [("", package.dependencies), *package.extras]
         for extra, edges in tables:
             node = (id(package), str(extra))
-            masks[node] = bits.get(package.name, 0)
+            masks[node] = bits.get(_key(package), 0)
             for target, wanted in _targets(packages, edges):
                 parents.setdefault((id(target), wanted), []).append(node)
     waiting = [node for node, mask in masks.items() if mask]
