@@ -87,6 +87,12 @@ class AskMaker:
         rules = own if requirement.name in own else self._shared
         yield from self._sourced(requirement, origin, rules, member.path if member else ".", "", "")
 
+    def script_asks(
+        self, rules: Iterable[SourceRule], requirement: Requirement, origin: Origin, base: str
+    ) -> Iterator[Ask]:
+        """One requirement of a script in the folder *base*, by the script's own sources."""
+        yield from self._sourced(requirement, origin, _by_name(rules), base, "", "")
+
     def provisions(self) -> Iterator[Provision]:
         """Where names come from for everybody: what pypm's own file says, by name. uv's table is for what
         members ask for, as are sources for one extra or group."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pypm_model.errors import Place
@@ -12,12 +12,16 @@ from pypm_model.records import record, replace
 from pypm_model.requirement_text import InvalidRequirement, parse
 from pypm_model.specifiers import InvalidSpecifier
 from pypm_model.specifiers import parse as parse_specifier
-from pypm_workspace.faults import Fault, InvalidManifest
-from pypm_workspace.toml_reading import read_toml
+from pypm_workspace.configuration import SourceRule
+from pypm_workspace.faults import Complaints, Fault, InvalidManifest
+from pypm_workspace.positions import KeyPath
+from pypm_workspace.source_tables import read_sources
+from pypm_workspace.toml_reading import Table, read_toml
 
 _FIRST, _LAST = "# /// script", "# ///"
 _HEAD = re.compile(r"# /// [a-zA-Z0-9-]+")
 _TABLE = "[project]\n"
+_OURS: KeyPath = ("tool", "pypm", "sources")
 _CODING = re.compile(r"[ \t\f]*#.*?coding[:=]")
 """A line that says a file's encoding, among its first two (PEP 263)."""
 
@@ -34,6 +38,25 @@ class Script:
     """Of each dependency, as far as it is known."""
     may_build: tuple[str, ...] = ()
     """Packages whose sdists may be built: ``[tool.pypm.resolution] build = { allow = [...] }``."""
+    sources: tuple[tuple[KeyPath, Table], ...] = ()
+    """Tables that say where names come from, the stronger one first: ``[tool.pypm.sources]``, then
+    ``[tool.uv.sources]``."""
+    text: str = ""
+    """Of the block, each line where it is in the file."""
+
+    def rules(self, file: str, base: str, root: str) -> tuple[SourceRule, ...]:
+        """Where the names come from that the script, in the folder *base* below *root*, has sources for.
+        Raises `InvalidManifest`."""
+        complaints = Complaints(file, self.text)
+        found: list[SourceRule] = []
+        for path, table in self.sources:
+            found += read_sources(
+                table, path, base=base, root=root, file=file, complaints=complaints, strict=path == _OURS
+            )
+        if complaints:
+            faults = [replace(fault, place=Place(file, fault.place.line)) for fault in complaints.faults()]
+            raise InvalidManifest(tuple(faults))
+        return tuple(found)
 
 
 def read_script(data: bytes, file: str) -> Script | None:
@@ -52,10 +75,12 @@ def read_script(data: bytes, file: str) -> Script | None:
     if len(blocks) > 1:
         raise InvalidManifest((Fault(Place(file, blocks[1][0] + 1), "there is a second `script` block"),))
     # Lines of the block are lines of the document, so that a fault can be placed.
-    _, document = read_toml(("\n" * (start + 1) + "\n".join(content) + "\n").encode(), file)
+    whole = "\n" * (start + 1) + "\n".join(content) + "\n"
+    _, document = read_toml(whole.encode(), file)
     if isinstance(document, Fault):
         raise InvalidManifest((document,))
-    return _read(document, file, start, content)
+    script = _read(document, file, start, content)
+    return replace(script, text=whole) if script.sources else script
 
 
 def _blocks(lines: list[str]) -> tuple[list[tuple[int, list[str]]], int]:
@@ -111,9 +136,10 @@ def _read(document: dict[str, Any], file: str, start: int, content: list[str]) -
             parse(text)
         except InvalidRequirement as error:
             faults.append(Fault(place(text), f"{text!r} is no requirement: {error.reason}"))
-    allowed = _may_build(document.get("tool"))
+    tool = document.get("tool")
+    allowed = _may_build(tool)
     if allowed is None:
-        message = "`[tool.pypm]` of a script is `resolution.build.allow`, a list of names, and nothing else"
+        message = "`[tool.pypm]` of a script is `resolution.build.allow`, a list of names, and `sources`"
         faults.append(Fault(place("tool.pypm"), message))
     known = ("dependencies", "requires-python", "tool")
     faults += [
@@ -122,12 +148,25 @@ def _read(document: dict[str, Any], file: str, start: int, content: list[str]) -
     if faults:
         raise InvalidManifest(tuple(sorted(faults, key=lambda fault: fault.place.line or 0)))
     lines = tuple(place(text).line or start + 1 for text in asked)
-    return replace(Script(tuple(asked), python), line=start + 1, lines=lines, may_build=allowed or ())
+    script = Script(tuple(asked), python, start + 1, lines, allowed or ())
+    return replace(script, sources=tuple(_sources(tool)))
+
+
+def _sources(tool: object) -> Iterator[tuple[KeyPath, Table]]:
+    for path in (_OURS, ("tool", "uv", "sources")):
+        table: Table = {"tool": tool}
+        for key in path:
+            below = table.get(str(key))
+            table = below if isinstance(below, dict) else {}
+        if table:
+            yield path, table
 
 
 def _may_build(tool: object) -> tuple[str, ...] | None:
     """What pypm's own table in the tables of tools allows; None if it says anything else."""
     table = tool.get("pypm", {}) if isinstance(tool, dict) else {}
+    if isinstance(table, dict) and isinstance(table.get("sources"), dict):
+        table = {key: value for key, value in table.items() if key != "sources"}
     for key in ("resolution", "build", "allow"):
         if table == {}:
             return ()

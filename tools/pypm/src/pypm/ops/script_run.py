@@ -24,7 +24,8 @@ from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
 from pypm_model.requests import Ask
 from pypm_model.requirement_text import parse
-from pypm_model.sources import PathSource
+from pypm_model.sources import IndexSource, PathSource
+from pypm_workspace.configuration import SourceRule
 from pypm_workspace.errors import NoWorkspace
 from pypm_workspace.faults import Fault, InvalidManifest
 from pypm_workspace.script_block import Script, read_script
@@ -102,10 +103,16 @@ def asked_by(tools: Tools, workspace: Workspace | None, script: Script, word: st
     tools.may_build = frozenset(map(normalize, script.may_build))
     folder = (tools.world.cwd / word).resolve().parent
     base = os.path.relpath(folder, tools.root).replace(os.sep, "/")
-    asks = []
+    asks: list[Ask] = []
+    rules = _rules(tools, script, word, base)
     for item, text in enumerate(script.dependencies):
         try:
-            asks.append(ask(tools, text, SCRIPT, word, item, base))
+            plain = ask(tools, text, SCRIPT, word, item, base)
+            name = plain.requirement.name
+            if name in tools.member_paths or all(rule.name != name for rule in rules):
+                asks.append(plain)
+            else:
+                asks += tools.ask_maker.script_asks(rules, parse(text), plain.origin, base)
         except ValueError as error:
             raise InvalidManifest((Fault(Place(word, script.lines[item]), str(error)),)) from None
     asks += _members_below(workspace, asks) if workspace is not None else []
@@ -117,6 +124,17 @@ def asked_by(tools: Tools, workspace: Workspace | None, script: Script, word: st
         error.askers = error.askers or (Place(word, script.line),)
         raise
     return Asked(tuple(asks), places, interpreter)
+
+
+def _rules(tools: Tools, script: Script, word: str, base: str) -> tuple[SourceRule, ...]:
+    """The script's own sources. Raises `InvalidManifest`, also for an index that is none here."""
+    rules = script.rules(word, base, str(tools.root).replace("\\", "/"))
+    known = {index.name for index in tools.indexes.all} if rules else set()
+    for rule in rules:
+        if isinstance(rule.source, IndexSource) and rule.source.index not in known:
+            message = f"`{rule.table}` names the index {rule.source.index}, which is none here"
+            raise InvalidManifest((Fault(Place(word, script.line), message),))
+    return rules
 
 
 def workspace_around(world: World) -> Workspace | None:
