@@ -329,6 +329,9 @@ def test_members_that_a_sparse_checkout_leaves_out_are_not_taken_to_be_gone(
     assert "error[members-left-out]" in said and "packages/b" in said and "--frozen" in said
     assert pair.lock == before and pair.manifest("a").read_text() == manifest
     # One that is really gone is.
+    for looks in ("lock --check", "lock --explain low"):
+        assert "members-left-out" in pair.pypm(looks, code=1)
+    pair.pypm("lock --check --frozen")
     pair.git("sparse-checkout", "disable")
     shutil.rmtree(pair.manifest("b").parent)
     assert "- b 1.0" in pair.pypm("lock")

@@ -8,8 +8,8 @@ from typing import Any
 from pypm.ops import incremental
 from pypm.ops.in_step import write_in_step
 from pypm.ops.known_fit import known_fit, note_fit
-from pypm.ops.lock_faults import LockMissing, stale_error
-from pypm.ops.locking import Locking, check_lock, lock_workspace
+from pypm.ops.lock_faults import LockMissing, MembersLeftOut, stale_error
+from pypm.ops.locking import Locking, check_lock, check_members, lock_workspace
 from pypm.ops.old_lock import lock_text
 from pypm.ops.opening import open_workspace
 from pypm.ops.selection import Selection
@@ -76,7 +76,7 @@ class CheckReport:
     members: int
     problem: PypmError | None = None
     """Why it is not: `LockMissing`, `LockStale`, `LockUnsound`, `LockConflicted`, `LockUnreadable`,
-    `ExportStale` or `ExportApart`."""
+    `MembersLeftOut`, `ExportStale` or `ExportApart`."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -128,7 +128,8 @@ def problem_of(
     if given) ask for; None if it is."""
     try:
         judged = check_lock(tools, workspace, names)
-    except (LockMissing, LockConflicted, LockUnreadable) as error:
+        check_members(tools, workspace, judged.reasons)
+    except (LockMissing, LockConflicted, LockUnreadable, MembersLeftOut) as error:
         return error
     if judged.reasons:
         return stale_error(workspace, judged.reasons)

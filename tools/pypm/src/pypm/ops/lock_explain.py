@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pypm.ops.completing import covered
 from pypm.ops.lock_faults import stale_error
-from pypm.ops.locking import check_lock, request_of
+from pypm.ops.locking import check_lock, check_members, request_of
 from pypm.ops.opening import open_workspace
 from pypm.ops.regions import Regions
 from pypm.ops.resolving import run
@@ -148,12 +148,13 @@ class Explanation:
 
 
 def explain_lock(world: World, name: str) -> Explanation:
-    """Why the lock has the versions of *name* that it has. Raises `LockMissing`, `LockStale`, `NotInLock`,
-    and what the index raises."""
+    """Why the lock has the versions of *name* that it has. Raises `LockMissing`, `LockStale`,
+    `MembersLeftOut`, `NotInLock`, and what the index raises."""
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
         judged = check_lock(tools, workspace)
         if judged.reasons:
+            check_members(tools, workspace, judged.reasons)
             raise stale_error(workspace, judged.reasons)
         if judged.unsound:
             raise judged.unsound

@@ -111,7 +111,7 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
     edits: tuple[Stale, ...] = ()
     if old.lock is not None:
         edits = stale(old.lock, plain, settings)
-        _check_members(tools, workspace, edits)
+        check_members(tools, workspace, edits)
         reasons = (*edits, *stale_folders(workspace.root, old.lock))
     asked = reasons or how.upgrade or wanted or how.prefer or how.preferences or how.commits or how.bounds
     if old.lock is not None and text is not None and not asked:
@@ -185,7 +185,7 @@ def _extended(
     return kept_spelling(edit.lock, with_publishers(tools, made, old.parents, kept=edit.lock))
 
 
-def _check_members(tools: Tools, workspace: Workspace, edits: Iterable[Stale]) -> None:
+def check_members(tools: Tools, workspace: Workspace, edits: Iterable[Stale]) -> None:
     """Raises `MembersLeftOut` if members are gone because the checkout holds only some."""
     gone = [edit.file for edit in edits if edit.kind == "member-removed"]
     if not gone:
