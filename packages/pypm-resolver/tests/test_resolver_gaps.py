@@ -34,13 +34,13 @@ def said(files: tuple[str, ...], scope: str = "", pythons: str = ">=3.11") -> st
         (tags("py3", *ALL), ""),
         (tags("py3", WINDOWS), "on macOS or Linux"),
         (tags("py3", LINUX, MACOS, WINDOWS), "on Linux on aarch64 machines"),
-        (tags("py3", LINUX, MACOS), "on Linux on aarch64 machines, and on Windows"),
+        (tags("py3", LINUX, MACOS), "on Linux on aarch64 machines, or on Windows"),
         (tags("cp311 cp312", *ALL), "on Python 3.13 and later"),
         (tags("cp312 cp313", *ALL), "on Python before 3.12"),
         (tags("cp314", *ALL), "on Python 3.11 to 3.13"),
         # Of Pythons nobody can expect files for yet nothing is said.
         (tags("cp311 cp312 cp313", *ALL), ""),
-        (tags("cp311", WINDOWS), "on Linux, on macOS, and on Python 3.12 and later"),
+        (tags("cp311", WINDOWS), "on Linux, or on macOS, or on Python 3.12 and later"),
         # A wheel of Windows on ARM makes "on Windows" untrue.
         (tags("py3", LINUX, LINUX_ARM, MACOS, "win_arm64"), "on Windows on AMD64 machines"),
     ],

@@ -8,6 +8,7 @@ from pypm_resolver.files import Expected
 _PYTHON = "python_full_version"
 _SYSTEM = "sys_platform"
 _MACHINE = "platform_machine"
+_NEEDED = "where it is needed"
 _WIDEST_FIRST = ((_PYTHON,), (_SYSTEM,), (_PYTHON, _SYSTEM), (_PYTHON, _SYSTEM, _MACHINE))
 
 
@@ -24,23 +25,28 @@ def gap(expected: Expected, files: Diagram, scope: Diagram) -> str:
         return ""
     bare = minus(scope, files)
     known = both(projected(scope, (_PYTHON,)), expected.settled)
-    words = _words(any_of(lacking), scope, bare, known)
-    if words:
-        return words
-    *most, last = dict.fromkeys([_words(one, scope, bare, known) for one in lacking])
-    return f"{', '.join(most)}, and {last}"
+    together = _words(any_of(lacking), scope, bare, known)
+    if _is_one(together) or together == _NEEDED:
+        return together
+    return ", or ".join(dict.fromkeys([_words(one, scope, bare, known) for one in lacking]))
 
 
 def _words(lacking: Diagram, scope: Diagram, bare: Diagram, known: Diagram) -> str:
-    """What *lacking* is, as wide as it is true: *scope* has no file there at all. Empty without words."""
+    """What *lacking* is, as wide as it is true: *scope* has no file there at all."""
+    words = ""
     for variables in _WIDEST_FIRST:
         there = projected(lacking, variables)
         for said in (simplify(there, known), there):
             if minus(both(scope, said), bare) != FALSE:
                 continue
             if implies(scope, said):
-                return "where it is needed"
+                return _NEEDED
             words = describe(said)
-            if not words.startswith("where "):
+            if _is_one(words):
                 return words
-    return ""
+    return words or describe(lacking)
+
+
+def _is_one(words: str) -> bool:
+    """Whether *words* are of one place, not of several or of a marker."""
+    return ", or " not in words and not words.startswith("where ")
