@@ -154,9 +154,11 @@ class _Tree:
             self._packages.setdefault(package.name, []).append(package)
         self._depth = depth
         self._regions = Regions(lock)
-        self._shown: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str, tuple[str, ...]]] = set()
+        self._tops: frozenset[NormalizedName] = frozenset()
 
     def of(self, names: list[NormalizedName]) -> tuple[Branch, ...]:
+        self._tops = frozenset(names)
         found: list[Branch] = []
         for name in names:
             for package in self._packages.get(name, []):
@@ -182,9 +184,9 @@ class _Tree:
             if self._depth is not None and level > self._depth:
                 continue
             for package in self._targets(edge):
-                key = (package.name, package.version)
-                is_member = package.manifest is not None
-                repeated = key in self._shown or is_member
+                key = (package.name, package.version, edge.extras)
+                is_top = package.manifest is not None and package.name in self._tops
+                repeated = key in self._shown or is_top
                 extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
                 where = f" {markers.describe(markers.parse(edge.marker))}" if edge.marker else ""
                 text = f"{package.name}{extras} {package.version}".strip()
