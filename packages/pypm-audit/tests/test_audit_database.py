@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from pypm_audit import snapshot
+from pypm_audit import advisories, snapshot
 from pypm_audit.database import Database, Updated
 from pypm_audit.errors import SnapshotUnreadable
 from pypm_audit.places import MARK
 from pypm_model.names import NormalizedName
+from pypm_model.records import replace
 
 ACME, OTHER = NormalizedName("acme"), NormalizedName("other")
 NOW = "2026-11-26T12:00:00Z"
@@ -184,6 +185,35 @@ def test_the_mark_tells_of_malware_alone(database: Database, tmp_path: Path, mak
     assert mark.stat().st_ino != before.st_ino
     database.take(make({"A.json": record("A")}), NOW)
     assert not mark.exists()
+
+
+def test_the_mark_tells_of_records_that_changed_under_the_same_date(
+    database: Database, tmp_path: Path, make: Make
+) -> None:
+    mark = tmp_path / "db" / MARK
+    database.take(make({"M.json": record("MAL-1")}), NOW)
+    seen = [mark.read_text()]
+    database.take(make({"M.json": record("MAL-1", "other")}), NOW)
+    seen.append(mark.read_text())
+    advisory = advisories.read(record("MAL-2"), "")
+    assert isinstance(advisory, advisories.Advisory)
+    for more in ({}, {"withdrawn": NOW}, {}, {"affected": ()}):
+        database.keep({}, {"MAL-2": ("1", replace(advisory, **more))}, 0.0)
+        seen.append(mark.read_text())
+    assert (len(set(seen)), seen[-1]) == (len(seen) - 1, seen[-2]), "a record of nothing is not kept"
+
+
+def test_a_mark_that_was_not_written_is_written_by_the_next_audit(tmp_path: Path, make: Make) -> None:
+    place, mark = make({"M.json": record("MAL-1")}), tmp_path / "db" / MARK
+    with Database(tmp_path / "db") as made:
+        made.take(place, NOW)
+        text = mark.read_text()
+        mark.unlink()
+        made.take(place, NOW)
+        assert mark.read_text() == text
+        mark.write_text("of a killed process")
+        made.keep({}, {}, 0.0)
+        assert mark.read_text() == text
 
 
 def test_a_damaged_database_is_empty_and_says_so(tmp_path: Path, make: Make) -> None:

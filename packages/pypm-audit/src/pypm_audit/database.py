@@ -4,12 +4,13 @@ A snapshot is taken in one transaction, and only those of its files are read tha
 last one; what is not in it any more is dropped. Matching costs one query for all names.
 
 Beside the database lies `MARK`, a file that is there if a record about malware is, and that is another one
-whenever those records have changed: a `sync` with nothing to do looks at it, and at nothing else.
+whenever what those records say has changed: a `sync` with nothing to do looks at it, and at nothing else.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,8 @@ SNAPSHOT = "snapshot"
 SERVICE = "service"
 """Where an advisory is from."""
 _CHUNK = 400
+_MALWARE = "malware"
+"""Key of a note: a word, another one whenever records about malware have changed; without any, not there."""
 
 
 @record
@@ -96,6 +99,7 @@ class Database:
             raise SnapshotUnreadable(str(path), "there is no JSON file in it")
 
         def write(connection: sqlite3.Connection) -> int:
+            before = _malware(connection, SNAPSHOT, (*gone, *fresh))
             for name in (*gone, *fresh):
                 connection.execute("DELETE FROM malformed WHERE entry = ?", (name,))
                 connection.execute("DELETE FROM entries WHERE name = ?", (name,))
@@ -119,11 +123,11 @@ class Database:
                 bad = next((bad for _, some in fresh.values() for bad in some), None)
                 why = f"no record can be read: {bad}" if bad else "no record is about a Python package"
                 raise SnapshotUnreadable(str(path), why)
+            _note(connection, before != _malware(connection, SNAPSHOT, fresh))
             return int(count)
 
         count = self._file.write(write)
-        if fresh or gone:
-            self._renew_mark()
+        self._renew_mark()
         return Updated(count, len(fresh), len(gone))
 
     @property
@@ -170,6 +174,7 @@ class Database:
         readable = {i: (state, each) for i, (state, each) in records.items() if each.names}
 
         def write(connection: sqlite3.Connection) -> None:
+            before = _malware(connection, SERVICE, readable)
             for identity, (state, advisory) in readable.items():
                 _drop(connection, SERVICE, identity)
                 _put(connection, SERVICE, identity, advisory, state)
@@ -177,10 +182,10 @@ class Database:
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
                 [(name, version, json.dumps(told), asked) for (name, version), told in answers.items()],
             )
+            _note(connection, before != _malware(connection, SERVICE, readable))
 
         self._file.write(write)
-        if readable:
-            self._renew_mark()
+        self._renew_mark()
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -203,16 +208,14 @@ class Database:
     # -- within ---------------------------------------------------------------------------------
 
     def _renew_mark(self) -> None:
-        """Makes the mark say which records about malware there are. It is in place before anyone who saw the
-        old one can have seen the new records and gone on."""
+        """Makes the mark say what the database notes of malware. It is in place before anyone who saw the old
+        one can have seen the new records and gone on; one that was not written for want of time or space is
+        written now."""
         if self._file.folder is None or self._folder is None:
             return
-        rows = self._file.read(
-            "SELECT DISTINCT a.origin, a.id, a.modified FROM names n"
-            " JOIN advisories a ON a.number = n.number WHERE n.malware ORDER BY 1, 2"
-        )
+        rows = self._file.read("SELECT value FROM notes WHERE key = ?", (_MALWARE,))
+        text = f"{rows[0][0]}\n" if rows else ""
         mark = self._folder / MARK
-        text = "".join(f"{identity} {modified}\n" for _, identity, modified in rows)
         try:
             if not text:
                 mark.unlink(missing_ok=True)
@@ -272,6 +275,31 @@ def _drop(connection: sqlite3.Connection, origin: str, entry: str) -> None:
     which = "SELECT number FROM advisories WHERE origin = ? AND entry = ?"
     connection.execute(f"DELETE FROM names WHERE number IN ({which})", (origin, entry))
     connection.execute("DELETE FROM advisories WHERE origin = ? AND entry = ?", (origin, entry))
+
+
+def _malware(
+    connection: sqlite3.Connection, origin: str, entries: Iterable[str]
+) -> set[tuple[str, str, str]]:
+    """The records about malware that *entries* of *origin* have: (entry, name of a package, record)."""
+    found: set[tuple[str, str, str]] = set()
+    for some in _chunks(entries):
+        found.update(
+            connection.execute(
+                "SELECT a.entry, n.name, a.body FROM advisories a JOIN names n ON n.number = a.number"
+                f" WHERE n.malware AND a.origin = ? AND a.entry IN ({','.join('?' * len(some))})",
+                [origin, *some],
+            )
+        )
+    return found
+
+
+def _note(connection: sqlite3.Connection, changed: bool) -> None:
+    """Notes that there is malware, by a word that is another one if the records about it have *changed*."""
+    if not connection.execute("SELECT 1 FROM names WHERE malware LIMIT 1").fetchone():
+        connection.execute("DELETE FROM notes WHERE key = ?", (_MALWARE,))
+    else:
+        how = "REPLACE" if changed else "IGNORE"
+        connection.execute(f"INSERT OR {how} INTO notes VALUES (?, ?)", (_MALWARE, os.urandom(16).hex()))
 
 
 def _chunks(names: Iterable[str]) -> Iterator[Collection[str]]:
