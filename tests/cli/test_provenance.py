@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
 import json
 import tomllib
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from packaging.pylock import Pylock
 from kit.osv_server import OsvServer
 from kit.transcripts import Stage
 from kit.wheels import make_wheel
-from pypm.ops.auditing.provenance import InvalidAttestation, library, verified
+from pypm.ops.auditing.provenance import InvalidAttestation, Verify, library, verified
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.world import World
@@ -208,11 +210,130 @@ def test_a_publisher_without_an_attestation_is_not_believed(
     assert summaries[0].startswith(f"its attestation is not right: {wheel('1.0')}: {said}")
 
 
+def signed(
+    monkeypatch: pytest.MonkeyPatch, sha256: str, repository: str = "acme/acme", **more: Any
+) -> tuple[Verify, dict[str, Any]]:
+    """How attestations are verified by a Sigstore of the test's own, and a right one of acme 1.0."""
+    pytest.importorskip("pypi_attestations")
+    from sigstore.models import TrustedRoot
+    from sigstore.verify import Verifier
+    from sigstore_models.trustroot.v1 import TrustedRoot as Document
+
+    from kit.attestations import Sigstore, statement
+
+    sigstore = Sigstore()
+    root = TrustedRoot(Document.from_json(json.dumps(sigstore.trusted_root())))
+    monkeypatch.setattr("sigstore.verify.Verifier.production", lambda **_: Verifier(trusted_root=root))
+    said = statement(wheel("1.0"), sha256)
+    return library(offline=True), sigstore.attest(said, repository, "publish.yml", **more)
+
+
+def test_a_signature_that_is_right_is_believed_and_only_of_this_file(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stage.server.folder is not None
+    path = stage.server.folder / wheel("1.0")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    verify, attestation = signed(monkeypatch, digest)
+    stage.server.publish(wheel("1.0"), ACME, attestation)
+    lock(stage)
+
+    def verification() -> tuple[int, list[str]]:
+        world = World(stage.root, stage.environ)
+        workspace = open_workspace(world)
+        packages = read((stage.root / "pypm.lock").read_text()).packages
+        with open_tools(world, workspace) as tools:
+            report = verified(tools, packages, verify)
+        return report.verified, [found.summary for found in report.findings]
+
+    assert verification() == (1, [])
+    stage.server.publish(wheel("1.0"), EVIL, attestation)
+    (good, (said,)) = verification()
+    assert (good, "does not match" in said, "evil/acme" in said) == (0, True, True)
+    stage.server.publish(wheel("1.0"), ACME, attestation)
+    make_wheel(stage.server.folder, "acme", "1.0", files={"acme.py": "print('another')"})
+    (stage.root / "pypm.lock").unlink()
+    lock(stage, "--refresh")
+    (good, (said,)) = verification()
+    assert (good, "subject does not match distribution digest" in said) == (0, True)
+
+
+DIGEST = "a" * 64
+ENTRY = ("verification_material", "transparency_entries", 0)
+CHECKPOINT = (*ENTRY, "inclusionProof", "checkpoint", "envelope")
+
+
+def document(attestation: dict[str, Any], publisher: dict[str, Any] = ACME) -> bytes:
+    bundle = {"publisher": publisher, "attestations": [attestation]}
+    return json.dumps({"version": 1, "attestation_bundles": [bundle]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("late", "repository", "said"),
+    [
+        (0, "acme/acme", None),
+        (9, "acme/acme", None),
+        (11, "acme/acme", "cert is not valid at validation time"),
+        (0, "acme/other", "OIDCSourceRepositoryURI does not match"),
+    ],
+)
+def test_a_certificate_counts_while_it_holds_for_whom_it_names(
+    monkeypatch: pytest.MonkeyPatch, late: int, repository: str, said: str | None
+) -> None:
+    verify, attestation = signed(
+        monkeypatch, DIGEST, repository, logged_after=datetime.timedelta(minutes=late)
+    )
+    if said is None:
+        verify(document(attestation), wheel("1.0"), DIGEST)
+        return
+    with pytest.raises(InvalidAttestation, match=said):
+        verify(document(attestation), wheel("1.0"), DIGEST)
+
+
+def test_what_another_authority_signed_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, attestation = signed(monkeypatch, DIGEST)
+    verify, _ = signed(monkeypatch, DIGEST)
+    with pytest.raises(InvalidAttestation, match="signature does not match"):
+        verify(document(attestation), wheel("1.0"), DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("envelope", "statement"), "e30="),
+        (("envelope", "signature"), "AAAA"),
+        (("verification_material", "certificate"), "AAAA"),
+        ((*ENTRY, "canonicalizedBody"), "AAAA"),
+        ((*ENTRY, "inclusionPromise"), None),
+        ((*ENTRY, "inclusionPromise", "signedEntryTimestamp"), "AAAA"),
+        ((*ENTRY, "inclusionProof", "rootHash"), "AAAA"),
+        ((*ENTRY, "inclusionProof", "hashes"), ["AAAA"]),
+        ((*ENTRY, "integratedTime"), "1767225601"),
+        ((*ENTRY, "integratedTime"), "9999999999999999"),
+        ((*ENTRY, "integratedTime"), "18446744073709551615"),
+        ((*ENTRY, "kindVersion", "version"), "7"),
+        (CHECKPOINT, "a\n\n\u2014 log x\n"),
+        (CHECKPOINT, "a\n\n"),
+    ],
+)
+def test_what_was_changed_after_it_was_signed_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, place: tuple[str | int, ...], value: object
+) -> None:
+    """And is no reason not to look at others."""
+    verify, attestation = signed(monkeypatch, DIGEST)
+    inner: Any = attestation
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises(InvalidAttestation):
+        verify(document(attestation), wheel("1.0"), DIGEST)
+
+
 @pytest.mark.parametrize(
     ("name", "sha256", "said"),
     [
-        (wheel("1.0"), "a" * 64, None),
-        (wheel("2.0"), "a" * 64, "subject does not match distribution name"),
+        (wheel("1.0"), DIGEST, None),
+        (wheel("2.0"), DIGEST, "subject does not match distribution name"),
         (wheel("1.0"), "b" * 64, "subject does not match distribution digest"),
     ],
 )
@@ -220,27 +341,12 @@ def test_an_attestation_of_another_file_vouches_for_nothing(
     monkeypatch: pytest.MonkeyPatch, name: str, sha256: str, said: str | None
 ) -> None:
     """Where the signature is right."""
-    found = pytest.importorskip("pypi_attestations")
-    statement = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": name, "digest": {"sha256": sha256}}],
-        "predicateType": found.AttestationType.PYPI_PUBLISH_V1.value,
-        "predicate": None,
-    }
-
-    class Signed:
-        def verify_dsse(self, *_: object) -> tuple[str, bytes]:
-            return "application/vnd.in-toto+json", json.dumps(statement).encode()
-
-    monkeypatch.setattr("sigstore.verify.Verifier.production", lambda **_: Signed())
-    monkeypatch.setattr(found.Attestation, "to_bundle", lambda _: None)
-    document = {"version": 1, "attestation_bundles": [{"publisher": ACME, "attestations": [GOOD]}]}
-    verify = library(offline=True)
+    verify, attestation = signed(monkeypatch, DIGEST)
     if said is None:
-        verify(json.dumps(document).encode(), wheel("1.0"), "a" * 64)
+        verify(document(attestation), name, sha256)
         return
     with pytest.raises(InvalidAttestation, match=said):
-        verify(json.dumps(document).encode(), wheel("1.0"), "a" * 64)
+        verify(document(attestation), name, sha256)
 
 
 def test_without_attestations_there_is_nothing_to_verify(stage: Stage) -> None:

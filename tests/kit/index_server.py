@@ -227,17 +227,22 @@ class IndexServer:
         """The whole address of a file of the folder."""
         return (self.files_url or self.origin) + self.path_of(filename)
 
-    def publish(self, filename: str, publisher: Mapping[str, Any] | None) -> None:
-        """From now on the index has an attestation by *publisher* of the file (which no signature is right
-        of); None: none any more."""
+    def publish(
+        self,
+        filename: str,
+        publisher: Mapping[str, Any] | None,
+        attestation: Mapping[str, Any] | None = None,
+    ) -> None:
+        """From now on the index has an attestation by *publisher* of the file (*attestation*, or one that no
+        signature is right of); None: none any more."""
         before = self.files.get(filename, FileFacts())
         path = f"/integrity/{quote(filename)}/provenance" if publisher is not None else ""
         self.files[filename] = replace(before, provenance=path)
         if publisher is not None:
             envelope = {"statement": "e30=", "signature": "AA=="}
             material = {"certificate": "AA==", "transparency_entries": [{}]}
-            attestation = {"version": 1, "envelope": envelope, "verification_material": material}
-            bundle = {"publisher": dict(publisher), "attestations": [attestation]}
+            wrong = {"version": 1, "envelope": envelope, "verification_material": material}
+            bundle = {"publisher": dict(publisher), "attestations": [attestation or wrong]}
             body = json.dumps({"version": 1, "attestation_bundles": [bundle]}).encode()
             self.pages[path] = ("application/vnd.pypi.integrity.v1+json", body)
 

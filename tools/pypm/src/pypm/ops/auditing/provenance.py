@@ -114,15 +114,14 @@ def library(offline: bool = False) -> Verify:
 
         import pypi_attestations as found  # type: ignore[import-not-found,import-untyped,unused-ignore]
         from pydantic import ValidationError
-        from sigstore.errors import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
-            Error as SigstoreError,
-        )
+        from sigstore import errors  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         # It would say for each attestation that it does not bring its roots of trust up to date again.
         logging.getLogger("sigstore").setLevel(logging.ERROR)
     except ImportError:
         help = f"it is an extra: install `{EXTRA}`"
         raise ProvenanceUnavailable("the library pypi-attestations is not installed", help) from None
+    unavailable = (errors.TUFError, errors.NetworkError, errors.MetadataError, errors.RootError, OSError)
 
     def verify(document: bytes, filename: str, sha256: str) -> None:
         nonlocal offline
@@ -141,8 +140,11 @@ def library(offline: bool = False) -> Verify:
                     attestation.verify(bundle.publisher, distribution, offline=offline)
                 except found.AttestationError as error:
                     raise InvalidAttestation(" ".join(str(error).split())) from None
-                except SigstoreError as error:
+                except unavailable as error:
                     raise ProvenanceUnavailable(" ".join(str(error).split())) from None
+                except Exception as error:
+                    # Roots of trust were had, so it is over the attestation that the library stumbled.
+                    raise InvalidAttestation(f"it cannot be read: {' '.join(str(error).split())}") from None
                 # What signatures are verified with was brought up to date by the first.
                 offline = True
 
