@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
+import os
 import platform as this_platform
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,11 @@ from pypm.ops.bundle_target import (
 from pypm_bundle import runtime
 from pypm_env.interpreters import Interpreter
 from pypm_model.environments import Environment
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MACHINE = this_platform.machine()
 TAGS = (
@@ -123,7 +132,7 @@ def test_what_is_no_interpreter_for_it(prefix: Path) -> None:
         (prefix, other, "3.12", "for another machine"),
         (prefix, f"linux-{MACHINE}", "3.13", "it has no bin/python3.13"),
         (prefix.parent / "nowhere", f"linux-{MACHINE}", "3.12", "no such file"),
-        (prefix.parent / "x.txt", f"linux-{MACHINE}", "3.12", "cannot be unpacked"),
+        (prefix.parent / "x.txt", f"linux-{MACHINE}", "3.12", "it is no archive that tar can read"),
         (prefix.parent / "evil.tar", f"linux-{MACHINE}", "3.12", "leads outside"),
         (prefix.parent / "link.tar", f"linux-{MACHINE}", "3.12", "leads outside"),
     ]
@@ -132,3 +141,40 @@ def test_what_is_no_interpreter_for_it(prefix: Path) -> None:
         with pytest.raises(NoInterpreterFor, match=reason):
             given(source, platform, python)
     assert not (prefix.parent / "evil").exists() and not (prefix.parent / "scratch/evil").exists()
+
+
+@needs_compiler
+@pytest.mark.parametrize("form", ["", "gz", "xz", "zst"])
+def test_an_archive_that_is_damaged_anywhere_is_no_interpreter(prefix: Path, form: str) -> None:
+    """Behind what a look for an interpreter would find, too."""
+    (prefix / "zz").write_bytes(os.urandom(5000))
+    plain = prefix.parent / "p.tar"
+    with tarfile.open(plain, "w") as tar:
+        tar.add(prefix, "python")
+    data = plain.read_bytes()
+    at = data.rindex(b"python/zz") + 3
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        "": bytes,
+        "gz": gzip.compress,
+        "xz": lzma.compress,
+        "zst": _zst,
+    }
+    pack = packers[form]
+    wrong = [pack(data[:at] + b"?" + data[at + 1 :]), pack(data)[: len(pack(data)) // 2]]
+    if form:
+        packed = bytearray(pack(data))
+        packed[-6] ^= 0xFF
+        wrong += [bytes(packed), pack(data)[:-3]]
+    for content in (pack(data), *wrong):
+        source = prefix.parent / "given.tar"
+        source.write_bytes(content)
+        shutil.rmtree(prefix.parent / "scratch", ignore_errors=True)
+        if content == pack(data):
+            assert given(source).version == "3.12.7"
+        else:
+            with pytest.raises(NoInterpreterFor, match=r"it cannot be unpacked \(|no archive"):
+                given(source)
+
+
+def _zst(data: bytes) -> bytes:
+    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})

@@ -140,6 +140,37 @@ def test_a_cut_archive(bench: Bench, form: str) -> None:
             verify(path)
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("before", [True, False])
+def test_nothing_stands_before_or_behind_an_archive(bench: Bench, form: str, before: bool) -> None:
+    path = Path(bench.write(form).file)
+    data = path.read_bytes()
+    path.write_bytes(b"more" + data if before else data + b"more")
+    with pytest.raises((BundleDamaged, NotABundle)):
+        verify(path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", ["b is no bundle: it is empty"]),
+        (
+            b"no archive at all, however one looks at it",
+            ["b is no bundle: the beginning or what", "b is no bundle: the list of files cannot be read"],
+        ),
+    ],
+)
+def test_what_is_no_bundle_is_told_in_a_sentence(
+    bench: Bench, form: str, content: bytes, said: list[str]
+) -> None:
+    path = bench.folder / FORMS[form]
+    path.write_bytes(content)
+    with pytest.raises(NotABundle) as raised:
+        verify(path, "b")
+    assert str(raised.value).startswith(tuple(said))
+
+
 def test_a_folder(bench: Bench) -> None:
     with tarfile.open(bench.write("tar.gz").file) as tar:
         unpack(tar, bench.folder / "u")

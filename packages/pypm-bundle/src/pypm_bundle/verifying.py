@@ -34,6 +34,7 @@ _EXECUTABLE = 0o100
 """The owner's bit: what all tools that unpack set where a file is executable."""
 _LONGEST = 256 << 20
 """Bytes of a manifest that are believed."""
+_ZIP_FILE, _ZIP_END, _ZIP_END_SIZE = b"PK\x03\x04", b"PK\x05\x06", 22
 _DAMAGE = (tarfile.TarError, zstd.ZstdError, zlib.error, EOFError, ValueError)
 
 
@@ -77,13 +78,15 @@ def verify(path: Path, shown: str = "") -> Verified:
         form = format_of(path.name)
         if form is None:
             raise NotABundle(shown, "it is named neither *.tar.gz, *.tgz, *.tar.zst nor *.zip")
+        if not path.stat().st_size:
+            raise NotABundle(shown, "it is empty")
         readers = {"tar.gz": _in_tar_gz, "tar.zst": _in_tar_zst, "zip": _in_zip}
         found = list(readers[form](path))
     faults = [(one.path, one.problem) for one in found if one.problem]
     own = next((one for one in found if one.path == NAME and one.content is not None), None)
     if own is None or own.content is None:
         if not faults or not found or all(one.problem for one in found):
-            raise NotABundle(shown, faults[0][1] if faults else f"it has no {NAME}")
+            raise NotABundle(shown, " ".join(faults[0]) if faults else f"it has no {NAME}")
         raise BundleDamaged(shown, (*faults, *(((NAME, "is missing"),) if NAME not in dict(faults) else ())))
     try:
         manifest = read_manifest(own.content)
@@ -222,7 +225,12 @@ def _in_zip(path: Path) -> Iterator[Found]:
     except ZIP_DAMAGE as error:
         yield Found("the list of files", problem=f"cannot be read ({_clause(error)})")
         return
-    with archive:
+    with archive, open(path, "rb") as packed:
+        if packed.read(4) not in (_ZIP_FILE, _ZIP_END):
+            yield Found("the first file", problem="does not stand at the beginning")
+        packed.seek(-_ZIP_END_SIZE, os.SEEK_END)
+        if packed.read(4) != _ZIP_END:
+            yield Found("the list of files", problem="is followed by something")
         for info in archive.infolist():
             try:
                 with archive.open(info) as file:

@@ -11,7 +11,7 @@ import sys
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any, ClassVar, Self, cast
 
 from pypm.ops.provisioning import File
 from pypm_bundle.libraries import image_of
@@ -21,6 +21,7 @@ from pypm_model.environments import Environment
 from pypm_model.errors import PypmError
 from pypm_model.records import record
 from pypm_model.wheel_tags import parse_wheel_filename
+from pypm_model.zip_damage import ZIP_DAMAGE
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,6 +30,7 @@ else:
 
 _SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 """Python 3.11.4 and later want to be told (PEP 706)."""
+_DAMAGE: tuple[type[Exception], ...] = (*ZIP_DAMAGE, tarfile.TarError, zstd.ZstdError)
 USUAL_GLIBC = (2, 28)
 """Of a foreign Linux of which nothing is said: that of the oldest systems still served (RHEL 8)."""
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
@@ -252,15 +254,30 @@ def _unpacked(source: Path, shown: str, target: Target, scratch: Path) -> Path:
             else:
                 file.seek(0)
                 _extract(file, "r:*", folder)
-    except (tarfile.TarError, zstd.ZstdError, EOFError, ValueError, OSError) as error:
+    except _DAMAGE as error:
+        if isinstance(error, tarfile.ReadError) and "\n" in str(error):  # what each of its readers found
+            raise NoInterpreterFor(shown, target.platform, "it is no archive that tar can read") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NoInterpreterFor(shown, target.platform, f"it cannot be unpacked ({reason})") from error
     return folder
 
 
+class _Header(tarfile.TarInfo):
+    """A damaged header is an error: tarfile would take it for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if not any(buf):
+                raise
+            raise tarfile.ReadError(f"it is damaged: {error}") from error
+
+
 def _extract(file: Any, mode: str, folder: Path) -> None:
     """Files, folders and links that stay inside. Raises ValueError for others."""
-    with tarfile.open(fileobj=cast("IO[bytes]", file), mode=cast("Any", mode)) as archive:
+    with tarfile.open(fileobj=cast("IO[bytes]", file), mode=cast("Any", mode), tarinfo=_Header) as archive:
         for info in archive:
             if not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
                 raise ValueError(f"{info.name} is no file")
@@ -270,3 +287,6 @@ def _extract(file: Any, mode: str, folder: Path) -> None:
                 if os.path.isabs(inner) or inner.split(os.sep)[0] == os.pardir:
                     raise ValueError(f"{info.name} leads outside")
             archive.extract(info, folder, **_SAFELY)
+        assert archive.fileobj is not None
+        while archive.fileobj.read(1 << 20):
+            pass  # to the checksum
