@@ -64,13 +64,17 @@ def of_environment_yml(text: str, shown: str) -> tuple[list[str], list[str], lis
                     _scalar(value, shown, number)
                 continue
         raise Refused("conda-file", f"{shown}:{number}: not understood: {body}", exit=USAGE)
+    if found["pip"]:
+        # Such files list pip for that list alone, which is pypm's.
+        names = {spec: re.split(r"[\s=<>!~\[]", spec)[0] for spec in found["dependencies"]}
+        found["dependencies"] = [spec for spec, name in names.items() if name != "pip"]
     return found["dependencies"], found["channels"], found["pip"]
 
 
 def _scalar(text: str, shown: str, number: int) -> str:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
-    if not text or text[0] in "&*!|>%@`{[" or text.endswith(":"):
+    if not text or text[0] in "&*!|>%@`{[" or text.endswith(":") or ": " in text:
         raise Refused("conda-file", f"{shown}:{number}: not understood: {text}", exit=USAGE)
     return text
 
@@ -81,15 +85,34 @@ def of_pixi(text: str, shown: str) -> tuple[list[str], list[str], list[str]]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Refused("conda-file", f"{shown}: {error}", exit=USAGE) from None
-    table = table.get("tool", {}).get("pixi", table) if "tool" in table else table
-    about = table.get("workspace") or table.get("project") or {}
+    if "tool" in table:
+        table = _table(_table(table, "tool", shown), "pixi", shown) or table
+    about = _table(table, "workspace", shown) or _table(table, "project", shown)
+    targets = _table(table, "target", shown)
     here = platform()
-    asked: dict[str, Any] = dict(table.get("dependencies") or {})
+    asked: dict[str, Any] = dict(_table(table, "dependencies", shown))
     for name in ("unix", "linux" if here.startswith("linux") else "osx", here):
-        asked |= (table.get("target") or {}).get(name, {}).get("dependencies") or {}
-    channels = [one if isinstance(one, str) else str(one["channel"]) for one in about.get("channels") or ()]
+        asked |= _table(_table(targets, name, shown), "dependencies", shown)
     specs = [_pixi_spec(name, wanted, shown) for name, wanted in asked.items()]
-    return specs, channels, list(table.get("pypi-dependencies") or ())
+    return specs, _pixi_channels(about, shown), list(_table(table, "pypi-dependencies", shown))
+
+
+def _table(table: dict[str, Any], key: str, shown: str) -> dict[str, Any]:
+    """The table *key*; empty if it is not there."""
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise Refused("conda-file", f"{shown}: {key} is no table", exit=USAGE)
+    return found
+
+
+def _pixi_channels(about: dict[str, Any], shown: str) -> list[str]:
+    found = about.get("channels", [])
+    rows = found if isinstance(found, list) else [None]
+    names = [one.get("channel") if isinstance(one, dict) else one for one in rows]
+    texts = [name for name in names if isinstance(name, str)]
+    if len(texts) < len(names):
+        raise Refused("conda-file", f"{shown}: channels is no list of channels", exit=USAGE)
+    return texts
 
 
 def _pixi_spec(name: str, wanted: object, shown: str) -> str:

@@ -40,11 +40,13 @@ def install(place: Place, options: argparse.Namespace) -> int:
         raise Refused("conda-file", f"there are {' and '.join(files)}: say which with --file", exit=USAGE)
     for name in files:
         more, more_channels, pip = asked_in(Path(name))
+        for spec in more:
+            _spec(spec, f"{name}: ")
         specs, channels, others = specs + more, channels + more_channels, others + pip
     before = place.remembered()
     if not specs and not before["specs"]:
         raise Refused("conda-nothing", "nothing is asked for", "a spec, or --file environment.yml", USAGE)
-    wanted = dict(before["specs"]) | {_name(spec): spec for spec in specs}
+    wanted = dict(before["specs"]) | {_name(_spec(spec)): spec for spec in specs}
     channels = [Path(one).resolve().as_uri() if Path(one).is_dir() else one for one in channels]
     channels = [one for one in dict.fromkeys([*channels, *before["channels"]]) if one != "nodefaults"]
     if others:
@@ -91,8 +93,8 @@ async def change(
     old = place.installed() if before["python"] == place.version else []
     python = place.python_record(place.new)
     records = await rattler.solve(
-        sources=channels, specs=list(wanted.values()), pinned_packages=[python], locked_packages=old,
-        virtual_packages=rattler.VirtualPackage.detect(),
+        sources=channels, specs=[_spec(spec) for spec in wanted.values()], pinned_packages=[python],
+        locked_packages=old, virtual_packages=rattler.VirtualPackage.detect(),
     ) if wanted else []  # fmt: skip
     packages = [record for record in records if record.name.normalized != "python"]
     if not options.dry_run:
@@ -150,16 +152,25 @@ def _check_channel(channel: str, allow_http: bool) -> None:
         raise Refused("conda-channel", f"{shown} is not on this machine, and PYPM_OFFLINE is set")
 
 
-def _name(spec: str) -> str:
+def _spec(text: str, where: str = "") -> Any:
+    """What *text*, which stands *where*, asks for, read as conda does: ``numpy=1.26=py312_0``, too."""
     import rattler
 
     try:
-        name = rattler.MatchSpec(spec).name
+        spec = rattler.MatchSpec(text)
+        if not re.fullmatch(r"[\w.*+^$()|\[\]-]*", str(spec.build or "")):
+            rattler.MatchSpec(text, strict=True)
     except Exception as error:  # of the library, which has a module of its own for them
-        raise Refused(
-            "conda-spec", f"{spec!r} is no spec: {_line(error)}", "numpy, numpy=1.26, 'numpy>=2'", USAGE
-        ) from None
-    return str(getattr(name, "normalized", name)).lower()
+        said = f"{where}{text!r} is no spec: {_line(error)}"
+        raise Refused("conda-spec", said, "numpy, numpy=1.26, 'numpy>=2'", USAGE) from None
+    if spec.build and _name(spec) == "python":
+        # The version is the environment's; its build is none of conda's.
+        return rattler.MatchSpec(f"python {spec.version or '*'}")
+    return spec
+
+
+def _name(spec: Any) -> str:
+    return str(getattr(spec.name, "normalized", spec.name)).lower()
 
 
 def _row(record: Any, specs: dict[str, str]) -> dict[str, Any]:

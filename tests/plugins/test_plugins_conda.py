@@ -13,6 +13,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import pytest
@@ -303,6 +304,32 @@ def test_what_is_refused_changes_nothing(user: User, channel: CondaChannel) -> N
 
 
 @needs_rattler
+def test_specs_as_conda_writes_them(user: User, channel: CondaChannel) -> None:
+    """Of `conda env export`, of pixi, and with fewer signs than rattler would have."""
+    for version in ("1.0", "2.0"):
+        channel.add("thing", version, python=True)
+    ws = user.folder / "ws"
+
+    def chosen(*words: str) -> str:
+        said = conda(user, "install", "-c", channel.url, "--json", "--dry-run", *words)
+        version: str = json.loads(said.splitlines()[-1])["packages"][-1]["version"]
+        return version
+
+    for spec in ("thing=1.0=py_0", "thing 1.0", "thing=1.*", "thing 1.0 py_0", "thing[version='1.0']"):
+        assert chosen(spec) == "1.0", spec
+    (ws / "environment.yml").write_text(
+        f"dependencies:\n- thing=1.0=py_0\n- python={python_version()}=h12_cpython\n"
+        "- pip=24=py_0\n- pip:\n  - other\n"
+    )
+    assert chosen("--file", "environment.yml") == "1.0"
+    (ws / "pixi.toml").write_text("[dependencies]\nthing = '1.0'\n")
+    assert chosen("--file", "pixi.toml") == "1.0"
+    (ws / "pixi.toml").write_text("[dependencies]\nthing = '1 ~ 2 banana'\n")
+    said = conda(user, "install", "-f", "pixi.toml", "-c", channel.url, ok=False)
+    assert said.startswith("error[conda-spec]: pixi.toml: 'thing 1 ~ 2 banana' is no spec: "), said
+
+
+@needs_rattler
 def test_an_environment_that_is_not_there_and_one_of_a_member(user: User, channel: CondaChannel) -> None:
     ws = user.folder / "ws"
     shutil.rmtree(ws / ".venv")
@@ -353,17 +380,21 @@ def test_an_environment_yml(asked_files: Any) -> None:
         "variables:\n  X: y\nprefix: /x\n"
     )
     assert asked_files.of_environment_yml(text, "x") == (
-        ["a", "b>=1", "conda-forge::c", "pip", "g"],
+        ["a", "b>=1", "conda-forge::c", "g"],
         ["conda-forge", "https://a.example.test/c#1"],
         ["d", "e[f]"],
     )  # fmt: skip
+    alone = "dependencies: [pip, pip=1.0=py_0, pipx]\n"
+    assert asked_files.of_environment_yml(alone, "x")[0] == ["pip", "pip=1.0=py_0", "pipx"]
+    listed = "dependencies:\n- pip\n- pip=1.0=py_0\n- pipx\n- pip:\n  - a\n"
+    assert asked_files.of_environment_yml(listed, "x")[0] == ["pipx"]
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
         ("dependencies:\n  - &a b\n", 2), ("dependencies: {a: b}\n", 1), ("- a\n", 1), ("a\n", 1),
-        ("dependencies:\n\t- a\n", 2), ("dependencies:\n  - a:\n", 2),
+        ("dependencies:\n\t- a\n", 2), ("dependencies:\n  - a:\n", 2), ("dependencies:\n  - a: 2\n", 2),
         ("x: |\n  text\n", 1), ("x:\n  y: z\n", 2),
     ],
 )  # fmt: skip
@@ -382,6 +413,21 @@ def test_a_pixi_toml(asked_files: Any) -> None:
     )
     assert asked_files.of_pixi(text, "x") == (["c >=1", "d", "b::e 1.*", "f 2"], ["a", "b"], ["h"])
     assert asked_files.of_pixi("[tool.pixi.dependencies]\nc = '1'\n", "x") == (["c 1"], [], [])
-    for bad in ("[", "[dependencies]\nc = { git = 'x' }\n", "[dependencies]\nc = 1\n"):
+    for bad in (
+        "[",
+        "[dependencies]\nc = { git = 'x' }\n",
+        "[dependencies]\nc = 1\n",
+        "dependencies = 3",
+        "tool = 3",
+        "tool.pixi = 3",
+        "workspace = 'x'",
+        "project.channels = 'conda-forge'",
+        "project.channels = [3]",
+        "project.channels = [{ name = 'x' }]",
+        "target = [1]",
+        f"target.{here} = 1",
+        f"target.{here}.dependencies = 'a'",
+        "pypi-dependencies = ['a']",
+    ):
         with pytest.raises(asked_files.Refused):
             asked_files.of_pixi(bad, "x")
