@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from asked_files import FILES, NO, USAGE, Refused, asked_in
 from place import LINE, RECORD, Place, alone
@@ -48,7 +49,8 @@ def install(place: Place, options: argparse.Namespace) -> int:
         raise Refused("conda-nothing", "nothing is asked for", "a spec, or --file environment.yml", USAGE)
     wanted = dict(before["specs"]) | {_name(_spec(spec)): spec for spec in specs}
     channels = [Path(one).resolve().as_uri() if Path(one).is_dir() else one for one in channels]
-    channels = [one for one in dict.fromkeys([*channels, *before["channels"]]) if one != "nodefaults"]
+    remembered = [] if options.override_channels else before["channels"]
+    channels = [one for one in dict.fromkeys([*channels, *remembered]) if one != "nodefaults"]
     if others:
         tell(f"warning[conda]: left to pypm (`pypm add ...`): {', '.join(others)}")
     return asyncio.run(change(place, options, wanted, channels or [DEFAULT_CHANNEL]))
@@ -98,6 +100,7 @@ async def change(
     ) if wanted else []  # fmt: skip
     packages = [record for record in records if record.name.normalized != "python"]
     if not options.dry_run:
+        _check_files(packages)
         await rattler.install(
             [python, *packages], place.new, show_progress=False, execute_link_scripts=False,
             alternative_target_prefix=place.prefix,
@@ -112,6 +115,20 @@ async def change(
         _warn(place, taken)
     _report(place, options, old, packages, wanted)
     return 0
+
+
+def _check_files(packages: list[Any]) -> None:
+    """Packages in folders are what their channel says: rattler compares only what it fetches."""
+    for record in packages:
+        parts = urlsplit(str(record.url))
+        path = Path(unquote(parts.path))
+        if parts.scheme != "file" or record.sha256 is None or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").digest()
+        if found != record.sha256:
+            why = f"hash of {path} is {found.hex()}, its channel says {record.sha256.hex()}"
+            raise Refused("conda-failed", why)
 
 
 def _exchange(place: Place, *, keep: bool) -> None:
@@ -237,6 +254,9 @@ def parser() -> argparse.ArgumentParser:
         "-c", "--channel", action="append", default=[], metavar="CHANNEL",
         help="a channel's name, address or folder, the strongest first (conda-forge)",
     )  # fmt: skip
+    made.add_argument(
+        "--override-channels", action="store_true", help="forget the channels that were named before"
+    )
     gone = verb("remove", remove, "Remove what was asked for, and what nothing needs any more.")
     gone.add_argument("names", nargs="+", metavar="NAME")
     for one in (made, gone):

@@ -271,6 +271,16 @@ def test_over_http_and_a_package_that_is_not_what_was_said(user: User, channel: 
         server.server_close()
 
 
+@needs_rattler
+def test_a_package_in_a_folder_that_is_not_what_was_said(user: User, channel: CondaChannel) -> None:
+    file = channel.folder / "noarch" / channel.add("bad-one", "1.0", python=True)
+    file.write_bytes(file.read_bytes() + b"x")
+    before = tree(user.folder / "ws/.venv")
+    said = conda(user, "install", "bad-one", "-c", channel.url, ok=False)
+    assert "error[conda-failed]: hash of" in said and "its channel says" in said, said
+    assert tree(user.folder / "ws/.venv") == before
+
+
 REFUSED = [
     (["install", "nope", "--json"], 1, '"code": "conda-unsolvable"'),
     (["install", "hello=9"], 1, "error[conda-unsolvable]"),
@@ -327,6 +337,16 @@ def test_specs_as_conda_writes_them(user: User, channel: CondaChannel) -> None:
     (ws / "pixi.toml").write_text("[dependencies]\nthing = '1 ~ 2 banana'\n")
     said = conda(user, "install", "-f", "pixi.toml", "-c", channel.url, ok=False)
     assert said.startswith("error[conda-spec]: pixi.toml: 'thing 1 ~ 2 banana' is no spec: "), said
+
+
+@needs_rattler
+def test_a_channel_that_went_away_can_be_forgotten(user: User, channel: CondaChannel) -> None:
+    away = CondaChannel(user.folder / "away")
+    conda(user, "install", "hello", "-c", channel.url, "-c", away.url)
+    shutil.rmtree(away.folder)
+    assert "could not find subdir" in conda(user, "install", "lib", ok=False)
+    assert "+" not in conda(user, "install", "lib", "--override-channels", "-c", channel.url)
+    conda(user, "remove", "lib")
 
 
 @needs_rattler
