@@ -140,6 +140,29 @@ def test_the_summary_is_the_first_line_of_the_details_if_there_is_none() -> None
     assert len(good({"id": "A", "summary": "x" * 500}).summary) == 200
 
 
+def test_nothing_of_a_record_moves_a_terminal() -> None:
+    bad = "\x1b[31mx\x07\n\u202e::error::y\x9b"
+    found = good(
+        record(
+            id=f"GHSA{bad}",
+            aliases=[bad, "\x1b"],
+            summary=bad,
+            database_specific={"severity": bad},
+            references=[{"url": f"https://example.test/{bad}"}],
+            severity=[{"score": f"CVSS:3.1/{bad}"}],
+            modified=bad,
+            withdrawn=bad,
+            versions=[bad],
+        )
+    )
+    texts = (found.id, *found.aliases, found.summary, found.rating, found.url, *found.vectors)
+    for text in (*texts, found.modified, found.withdrawn, *found.faults):
+        assert text.isprintable(), text
+    assert len(found.aliases) == 1
+    wrong = read(record(id=f"GHSA{bad}", schema_version="9"), bad)
+    assert isinstance(wrong, Malformed) and str(wrong).isprintable()
+
+
 def test_a_document_may_hold_several_records() -> None:
     assert records_in({"id": "A"}) == [{"id": "A"}]
     assert records_in([{"id": "A"}, 7]) == [{"id": "A"}, 7]

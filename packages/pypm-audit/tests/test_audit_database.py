@@ -157,6 +157,17 @@ def test_an_entry_that_is_too_large_is_not_unpacked(
     assert [bad.source for bad in database.malformed] == ["bomb.json"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes with a name are POSIX")
+def test_what_is_no_file_is_not_waited_for(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    (folder / "A.json").write_text(json.dumps(record("A")))
+    os.mkfifo(folder / "B.json")
+    database.take(folder, NOW)
+    assert ids(database) == ["A"]
+    assert [str(bad) for bad in database.malformed] == ["B.json: it is no regular file"]
+
+
 @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="root reads everything")
 def test_a_file_that_may_not_be_read_is_tried_again(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "all"

@@ -85,34 +85,39 @@ class Malformed:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.reason}"
+        return plain(f"{self.source}: {self.reason}")
 
 
 def read(data: object, source: str) -> Advisory | Malformed:
     """The record in *data*, as `json` gives it; *source* names where it is from."""
     if not isinstance(data, Mapping):
         return Malformed(source, f"a record is an object, not {_kind(data)}")
-    identity = data.get("id")
-    if not isinstance(identity, str) or not identity.strip():
+    identity = plain(_text(data, "id"))
+    if not identity:
         return Malformed(source, "a record needs an `id`")
     schema = data.get("schema_version", "1")
     if not isinstance(schema, str) or schema.split(".")[0] not in ("", "0", "1"):
-        return Malformed(source, f"{identity.strip()}: schema version {schema!r} is not known")
+        return Malformed(source, f"{identity}: schema version {schema!r} is not known")
     faults: list[str] = []
     every = _list(data, "affected", faults)
     affected = tuple(_affected(every, faults))
     return Advisory(
-        id=identity.strip(),
+        id=identity,
         aliases=tuple(dict.fromkeys(_texts(data, "aliases", faults))),
         summary=_summary(data),
-        modified=_text(data, "modified"),
-        withdrawn=_withdrawn(data),
+        modified=plain(_text(data, "modified")),
+        withdrawn=plain(_text(data, "withdrawn")),
         vectors=_vectors([data, *every], faults),
         rating=_rating([data, *every]),
         url=_url(data),
         affected=affected,
         faults=tuple(dict.fromkeys(faults)),
     )
+
+
+def plain(text: str) -> str:
+    """*text* as one line without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
 
 
 def records_in(document: object) -> list[object]:
@@ -192,15 +197,10 @@ def _range(found: object, name: str, faults: list[str]) -> tuple[Event, ...]:
 def _summary(data: Mapping[str, Any]) -> str:
     for text in (_text(data, "summary"), _text(data, "details")):
         lines = [line.strip(" #") for line in text.splitlines()]
-        first = next(filter(None, lines), "")
+        first = next(filter(None, map(plain, lines)), "")
         if first:
             return first if len(first) <= 200 else first[:197] + "..."
     return ""
-
-
-def _withdrawn(data: Mapping[str, Any]) -> str:
-    found = data.get("withdrawn")
-    return found.strip() if isinstance(found, str) else ""
 
 
 def _vectors(places: list[object], faults: list[str]) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ def _vectors(places: list[object], faults: list[str]) -> tuple[str, ...]:
             if not isinstance(score, str):
                 faults.append("`severity` holds something without a score")
             elif "/" in score:
-                found[score.strip()] = None
+                found[plain(score)] = None
     return tuple(found)
 
 
@@ -222,7 +222,7 @@ def _rating(places: list[object]) -> str:
             found = place.get(key) if isinstance(place, Mapping) else None
             word = found.get("severity") if isinstance(found, Mapping) else None
             if isinstance(word, str) and word.strip():
-                return word.strip().lower()
+                return plain(word).lower()
     return ""
 
 
@@ -231,7 +231,7 @@ def _url(data: Mapping[str, Any]) -> str:
     found: list[tuple[bool, int, str]] = []
     for entry in _list(data, "references", []):
         if isinstance(entry, Mapping) and _text(entry, "url").startswith(("https://", "http://")):
-            found.append((entry.get("type") != "ADVISORY", len(found), _text(entry, "url")))
+            found.append((entry.get("type") != "ADVISORY", len(found), plain(_text(entry, "url"))))
     return min(found)[2] if found else ""
 
 
@@ -242,8 +242,8 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _texts(data: Mapping[str, Any], key: str, faults: list[str]) -> Iterator[str]:
     for entry in _list(data, key, faults):
-        if isinstance(entry, str) and entry.strip():
-            yield entry.strip()
+        if isinstance(entry, str) and plain(entry):
+            yield plain(entry)
         else:
             faults.append(f"`{key}` holds {_kind(entry)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,7 +76,10 @@ def _folder(path: Path) -> Iterator[Entry]:
 def _file(path: Path, name: str) -> Entry:
     def read() -> bytes:
         try:
-            if path.stat().st_size > LARGEST:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise EntryUnreadable("it is no regular file")
+            if status.st_size > LARGEST:
                 raise EntryUnreadable(f"it is larger than {LARGEST} bytes")
             return path.read_bytes()
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pypm.ops.tools import Tools
+from pypm_audit.advisories import plain
 from pypm_audit.findings import STATES, Finding
 from pypm_audit.severity import Severity
 from pypm_model.errors import PypmError
@@ -65,7 +66,7 @@ def _of(package: LockedPackage, listing: Listing) -> list[Finding]:
         found.append(_finding(listing.status, package, _MEANING[listing.status], severity))
     position = _position(listing, package.version)
     if position is not None and listing.yanked >> position & 1:
-        reason = dict(listing.yank_reasons).get(position, "")
+        reason = plain(dict(listing.yank_reasons).get(position, ""))
         summary = f"its publisher has withdrawn it: {reason}" if reason else "its publisher has withdrawn it"
         found.append(_finding("yanked", package, summary, Severity()))
     return found
