@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from pypi_attestations import AttestationType
 
 SIGNED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _AT_ONCE = timedelta()
@@ -30,7 +31,7 @@ def statement(filename: str, sha256: str, **more: object) -> dict[str, Any]:
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": filename, "digest": {"sha256": sha256}}],
-        "predicateType": "https://docs.pypi.org/attestations/publish/v1",
+        "predicateType": AttestationType.PYPI_PUBLISH_V1.value,
         "predicate": None,
         **more,
     }

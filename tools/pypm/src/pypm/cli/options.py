@@ -89,6 +89,11 @@ VARIABLES = {
 """The variables that options stand in for."""
 
 
+def file_of(output: str | None) -> str | None:
+    """The file that ``-o`` names; None: stdout, which ``-`` means, too."""
+    return None if output == "-" else output
+
+
 @contextmanager
 def world(common: Common) -> Iterator[World]:
     """The world a verb runs in, with a progress line for as long as it runs."""

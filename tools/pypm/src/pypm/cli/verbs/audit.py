@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pypm.cli.arguments import UsageError, option, verb
 from pypm.cli.looking import COULD_NOT_LOOK, looked
-from pypm.cli.options import COMMON, Common, world
+from pypm.cli.options import COMMON, Common, file_of, world
 from pypm.cli.render.report import say
 from pypm.ops.audit import AuditOptions, AuditReport, audit
 from pypm.ops.world import truth
@@ -68,7 +68,7 @@ def command(
         raise UsageError("--db asks no service: it does not go with --osv-url")
     if common.json and form not in (None, "json"):
         raise UsageError(f"--json goes with no --format {form}")
-    form = "json" if common.json else form or "text"
+    form, output = "json" if common.json else form or "text", file_of(output)
     options = AuditOptions(members, not no_groups, database, osv_url, provenance)
 
     def look() -> int:

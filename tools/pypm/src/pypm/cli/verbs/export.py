@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypm.cli.arguments import option, verb
-from pypm.cli.options import COMMON, SELECTION, Common, world
+from pypm.cli.options import COMMON, SELECTION, Common, file_of, world
 from pypm.cli.render.report import say
 from pypm.ops.export import ExportOptions, export
 from pypm.ops.exporting import Form, form_of
@@ -48,6 +48,7 @@ def command(
     In a workspace's pylock every member, member extra and member group is a dependency group, so that
     other tools can install one member from it; with -p it is of one member, with its extras and groups.
     """
+    output = file_of(output)
     if form is None:
         form = form_of(output or "")
     what = Form(form, selection, not no_hashes, not no_editable, not no_members, target or "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from pypm.cli.arguments import option, verb
-from pypm.cli.options import COMMON, SELECTION, Common, world
+from pypm.cli.arguments import UsageError, option, verb
+from pypm.cli.options import COMMON, SELECTION, Common, file_of, world
 from pypm.cli.render.report import say
 from pypm.ops.sbom import FORMS, SbomOptions, SbomReport, form_of, sbom
 from pypm.ops.selection import Selection
@@ -40,6 +40,9 @@ def command(
     METADATA: from wheels in the store, else from the index. Bills inside of wheels (PEP 770) are merged, of
     the wheels that are in the store. SOURCE_DATE_EPOCH is its time, else the upload of the newest file.
     """
+    output = file_of(output)
+    if output is not None and output.lower().endswith((".xml", ".rdf", ".yaml", ".yml")):
+        raise UsageError(f"bills are written as JSON (*.cdx.json, *.spdx.json), not as {output} says")
     if form is None:
         form = form_of(output or "")
     with world(common) as here:
