@@ -129,7 +129,7 @@ def test_a_tree_that_was_changed_is_mended(clinic: Clinic, tmp_path: Path) -> No
     time.sleep(0.05)  # the clock of a file system may be that coarse
     os.utime(file)
     changed = file.stat().st_mtime_ns
-    found = clinic.one("cache-health", "note")
+    found = clinic.one("cache-health", "issue")
     assert str(tree) in found.message and found.repair is not None
     assert file.stat().st_mtime_ns == changed and file.stat().st_mode & 0o200, (
         "nothing is changed until it is asked for"
@@ -138,16 +138,21 @@ def test_a_tree_that_was_changed_is_mended(clinic: Clinic, tmp_path: Path) -> No
     assert clinic.verdicts("cache-health") == ["ok"]
 
 
-def test_a_tree_with_other_contents_is_thrown_away(clinic: Clinic, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_tree_with_other_contents_is_made_anew_or_thrown_away(
+    kept: bool, clinic: Clinic, tmp_path: Path
+) -> None:
     tree = unpacked(clinic, tmp_path)
     file = tree / "site" / "idna" / "__init__.py"
     file.chmod(0o644)
     file.write_text("x = 2\n")
-    found = clinic.one("cache-health", "note")
+    if not kept:
+        shutil.rmtree(store(clinic).path / "files")
+    found = clinic.one("cache-health", "issue")
     assert found.repair is not None
     found.repair()
     assert clinic.verdicts("cache-health") == ["ok"]
-    assert not tree.exists()
+    assert tree.exists() == kept and (not kept or file.read_text() == "x = 1\n")
 
 
 def test_a_metadata_cache_that_is_damaged(clinic: Clinic) -> None:

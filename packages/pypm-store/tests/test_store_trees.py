@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,9 @@ from kit.laws import examples
 from kit.wheels import make_wheel, sha256
 from pypm_store import looking, tree_check, unpacking
 from pypm_store.archive import WheelArchive
+from pypm_store.bytecode_check import drop_bytecode, foreign_bytecode
 from pypm_store.store import Store, Tree
-from pypm_store.tree import TopLevel, bytecode, list_bytecode, read_tree
+from pypm_store.tree import TopLevel, bytecode, is_compiled, list_bytecode, read_tree
 from pypm_store.tree_check import are_sound, has_right_content, is_sound, looks_whole
 from pypm_store.unpacking import top_level, unpack_wheel
 
@@ -453,3 +455,43 @@ def test_it_agrees_with_zipfile(store: Store, tmp_path: Path) -> None:
         for name in archive.namelist():
             if ".data/" not in name and not name.endswith("RECORD"):
                 assert (tree.site / name).read_bytes() == archive.read(name)
+
+
+@pytest.mark.parametrize(
+    ("mode", "foreign"),
+    [
+        (py_compile.PycInvalidationMode.TIMESTAMP, False),
+        (py_compile.PycInvalidationMode.CHECKED_HASH, False),
+        (py_compile.PycInvalidationMode.UNCHECKED_HASH, True),
+    ],
+)
+def test_bytecode_is_judged_by_its_header(
+    store: Store, tmp_path: Path, mode: py_compile.PycInvalidationMode, foreign: bool
+) -> None:
+    wheel = make_wheel(tmp_path, "acme", "1.0", files={"acme/m.py": "x = 1\n"})
+    tree = store.unpack(wheel, sha256(wheel))
+    cache = tree.site / "acme/__pycache__"
+    for name in ("m.cpython-312.pyc", "m.cpython-312.opt-1.pyc", "m.cpython-312-pytest-8.3.4.pyc"):
+        py_compile.compile(str(tree.site / "acme/m.py"), str(cache / name), invalidation_mode=mode)
+    assert len(foreign_bytecode(tree)) == (3 if foreign else 0)
+    (cache / "other.cpython-312.pyc").write_bytes((cache / "m.cpython-312.pyc").read_bytes())
+    assert "acme/__pycache__/other.cpython-312.pyc" in foreign_bytecode(tree), "there is no such source"
+
+
+@pytest.mark.parametrize("at", [8, 12], ids=["time", "size"])
+def test_bytecode_of_another_source_is_found_and_dropped(store: Store, tmp_path: Path, at: int) -> None:
+    wheel = make_wheel(tmp_path, "acme", "1.0", files={"acme/m.py": "x = 1\n"})
+    tree = store.unpack(wheel, sha256(wheel))
+    file = tree.site / "acme/__pycache__/m.cpython-312.pyc"
+    py_compile.compile(str(tree.site / "acme/m.py"), str(file))
+    list_bytecode(tree, "cpython-312")
+    assert foreign_bytecode(tree) == []
+    code = bytearray(file.read_bytes())
+    code[at] ^= 1
+    before = file.stat().st_mtime_ns
+    file.write_bytes(code)
+    os.utime(file, ns=(before, before))
+    assert foreign_bytecode(tree) == ["acme/__pycache__/m.cpython-312.pyc"]
+    drop_bytecode(tree, foreign_bytecode(tree))
+    assert not file.exists() and not is_compiled(tree, "cpython-312")
+    assert foreign_bytecode(tree) == []

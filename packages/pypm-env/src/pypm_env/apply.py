@@ -14,13 +14,13 @@ from pathlib import Path
 
 from pypm_env.dists import MEMBERS_PTH, InstalledDist
 from pypm_env.from_blueprint import environment_lock
-from pypm_env.installed import inspect
 from pypm_env.leftovers import remove_unfinished, remove_unwritten
 from pypm_env.own_files import JOURNAL, STATE
 from pypm_env.placing import Target, extras, target_of
 from pypm_env.plan import Amend, Plan, after, plan
 from pypm_env.putting import Linked, Renew, Work, link, nothing, owners_of, reshaped
 from pypm_env.removal import Remover
+from pypm_env.stale import look
 from pypm_env.state_file import State, write_state
 from pypm_env.venv import create
 from pypm_model.events import Finished, Listener, Started, Warned, ignore
@@ -75,7 +75,7 @@ def apply(
     """
     folder = done.installed.folder
     with store.using(), holding(_lock(store, folder)):
-        seen = inspect(folder)
+        seen = look(folder, store)
         if seen != done.installed:
             options = done.options
             done = plan(

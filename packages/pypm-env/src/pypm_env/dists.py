@@ -85,5 +85,8 @@ class Installed:
     """.dist-info folders that an apply which was killed may have left in any state."""
     shared: tuple[tuple[str, tuple[NormalizedName, ...]], ...] = ()
     """Paths (relative to site-packages) that several distributions own, and which."""
+    stale: frozenset[str] = field(default=frozenset())
+    """.dist-info folders of what holds files of trees that were damaged, and made anew since
+    (`pypm_env.stale`)."""
     problem: str = ""
     """Why it must be made anew, as a phrase, or empty."""

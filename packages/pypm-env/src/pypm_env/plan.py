@@ -153,6 +153,7 @@ def plan(
     again = {
         dist.name for dist in dists if options.reinstall is True or dist.name in (options.reinstall or ())
     }
+    again |= {one.name for one in installed.dists if one.info in installed.stale}
     present: dict[NormalizedName, list[InstalledDist]] = {}
     for one in installed.dists:
         present.setdefault(one.name, []).append(one)

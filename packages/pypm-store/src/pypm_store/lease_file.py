@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 LEASES = "leases"
 """The folder of leases in the store."""
+REMADE = "remade"
+"""Its folder with a file for each tree that was damaged and made anew (`pypm_store.remade`)."""
 NEEDS = "needs"
 """Stands among the digests of a lease that needs them."""
 

@@ -8,6 +8,7 @@ Layout below the root (`PYPM_CACHE_DIR`, else the platform's cache folder)::
     v1/envs/<digest>/                 environments of tools and scripts, made once for equal content
     v1/tools/                         which of them answers what was asked for
     v1/leases/                        which environment uses which trees
+    v1/remade/                        which trees were damaged and made anew, and when
     v1/references/                    which tool or script uses which of the store's environments
     v1/recipes/                       what syncs put in, to be done again (names trees)
     v1/blueprints/                    how environments are made anew without looking closer
@@ -46,12 +47,13 @@ from pypm_store.tree import Tree, read_tree
 if TYPE_CHECKING:
     import shutil
 
-    from pypm_store import archive, exchange, leases, tree_check, unpacking, upkeep
+    from pypm_store import archive, exchange, leases, remade, tree_check, unpacking, upkeep
 else:
     shutil = later("shutil")
     archive = later("pypm_store.archive")
     exchange = later("pypm_store.exchange")
     leases = later("pypm_store.leases")
+    remade = later("pypm_store.remade")
     tree_check = later("pypm_store.tree_check")
     unpacking = later("pypm_store.unpacking")
     upkeep = later("pypm_store.upkeep")
@@ -212,12 +214,51 @@ class Store:
                     remove_tree(making)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     tree = unpacking.unpack_wheel(opened, making, threads=threads)
-                    exchange.replace_tree(making, place)
+                    self._put_tree(making, place)
                 except OSError as error:
                     raise unwritable(place.parent, error) from error
                 finally:
                     remove_tree(making)
             return replace(tree, root=place)
+
+    def _put_tree(self, making: Path, place: Path) -> None:
+        """Under the tree's lock: the new tree in its place. Who holds files of a damaged one is told."""
+        if not os.path.lexists(place):
+            exchange.replace_tree(making, place)
+            return
+        # Before, lest a kill leave nobody told; and after, when nobody can link the old files any more.
+        remade.note_remade(self.path, place.name)
+        exchange.replace_tree(making, place)
+        remade.note_remade(self.path, place.name)
+
+    def remake(self, sha256: str) -> Tree | None:
+        """The tree, mended or made anew of the wheel that is kept here. If none is, None: then a damaged tree
+        is gone, and who needs it has to fetch it. Raises `StoreUnwritable` and what `unpack` raises."""
+        tree = self.tree(sha256)
+        if tree is not None:
+            return tree
+        place = self.tree_path(sha256)
+        before = read_tree(place)
+        wheel = self.file(sha256)
+        if wheel is not None and before is not None and before.tags:
+            stem = before.info.removesuffix(".dist-info")
+            return self.unpack(wheel, sha256, filename=f"{stem}-{before.tags[0]}.whl")
+        for built in self.path.glob("built/*/sha256"):
+            found = self.built(built.parent.name)
+            if found is not None and found.sha256 == sha256:
+                return self.unpack(found.path, sha256)
+        with holding(self._locks / f"tree-{sha256}"):
+            if os.path.lexists(place) and self._sound_tree(sha256) is None:
+                try:
+                    _remove(place)
+                    remade.note_remade(self.path, sha256)
+                except OSError as error:
+                    raise unwritable(place, error) from error
+        return None
+
+    def remade(self) -> Mapping[str, int]:
+        """When trees (by digest) were made anew that had been damaged, in nanoseconds."""
+        return remade.remade(self.path)
 
     def _sound_tree(self, sha256: str) -> Tree | None:
         """Under the tree's lock: the tree, mended if that is possible."""

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pypm_model.records import field, record
 from pypm_store.atomic import beside_name, remove_tree, rename_over
+from pypm_store.lease_file import REMADE
 from pypm_store.leases import drop_dead_leases, leased, read_leases
 from pypm_store.locks import StoreBusy, holding
+from pypm_store.remade import forget_remade, note_remade
+from pypm_store.tree import read_tree
+from pypm_store.tree_check import looks_whole
 
 RECIPES = "recipes"
 """What syncs put in, to be done again: texts that name trees."""
@@ -70,6 +75,7 @@ def prune_store(path: Path) -> Pruned:
     wanted = leased(read_leases(path / "leases"))
     for _ in range(drop_dead_leases(path / "leases")):
         pruned.add("leases")
+    forget_remade(path, wanted)
     trees = path / "trees"
     for name in _entries(trees):
         if name.startswith("."):
@@ -113,16 +119,26 @@ def clean_store(path: Path) -> int:
         if not _is_in_use(path, name):
             freed += _remove(path / "envs" / name)
     drop_dead_leases(path / "leases")
-    needed = leased(lease for lease in read_leases(path / "leases") if lease.needs)
+    leases = read_leases(path / "leases")
+    needed = leased(lease for lease in leases if lease.needs)
+    _tell_of_damage(path, leased(leases) - needed)
     for name in _entries(path):
         if name == "trees" and needed:
             for digest in _entries(path / name):
                 if digest not in needed:
                     freed += _remove(path / name / digest)
-        elif name not in ("locks", "sandboxes") and not (name in ("leases", "envs") and needed):
+        elif name not in ("locks", "sandboxes", REMADE) and not (name in ("leases", "envs") and needed):
             freed += _remove(path / name)
     _drop_dead_locks(path / "locks")
     return freed
+
+
+def _tell_of_damage(path: Path, digests: Iterable[str]) -> None:
+    """While it can be seen which trees are damaged, of those whose files some environment holds."""
+    for digest in digests:
+        tree = read_tree(path / "trees" / digest)
+        if tree is not None and not looks_whole(tree):
+            note_remade(path, digest)
 
 
 def in_use(name: str) -> str:

@@ -24,6 +24,7 @@ from pypm_audit.places import MARK
 from pypm_env.from_blueprint import CannotFollow, make
 from pypm_env.own_files import JOURNAL, PIN_FILE, STATE
 from pypm_env.probe_key import probe_key
+from pypm_store.lease_file import REMADE
 from pypm_store.locations import default_folder, layout_name
 
 TYPE_CHECKING = False  # as in `typing`, which is not loaded
@@ -99,21 +100,26 @@ def _make(root: str, store: str, key: str, lock: bytes, known: Again, quiet: boo
         return False  # what is known to be malicious is another's to say
     if probe_key(python) != python_key:
         return False
+    remade = _recipe.seen(store, REMADE)
     gc.disable()
     try:
         make(how, store, f"{root}/{VENV}")
     except (CannotFollow, ValueError, TypeError, IndexError):
         return False  # the last three: it is no blueprint after all
-    _leave_stamp(rows, key, say, how)
+    _leave_stamp(rows, key, say, how, store, remade)
     if not quiet:
         _tell(root, version, dists)
     return True
 
 
-def _leave_stamp(rows: Rows, key: str, say: str, how: Blueprint) -> None:
+def _leave_stamp(
+    rows: Rows, key: str, say: str, how: Blueprint, store: str, remade: tuple[int, int, int]
+) -> None:
     site = f"{VENV}/{how[1]}"
     try:
         rows.look([f"{VENV}/pyvenv.cfg", f"{VENV}/{STATE}"])
+        if _recipe.seen(store, REMADE) != remade:
+            return  # a tree was made anew meanwhile: the next sync looks whether it is one of these
         rows.folder(site, os.stat(f"{rows.root}/{site}").st_mtime_ns)
         rows.missing[f"{VENV}/{JOURNAL}"] = None
         folders, missing = list(rows.folders.items()), list(rows.missing)

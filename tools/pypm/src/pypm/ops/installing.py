@@ -15,9 +15,9 @@ from pypm.ops.venvs import check_place, start_compiling
 from pypm.ops.world import World
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
-from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
+from pypm_env.stale import look
 from pypm_env.symlinks import NoSymbolicLinks, can_symlink
 from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
@@ -85,7 +85,7 @@ def install(
     changes: Changes | None = None
     refuse_malware(tools, pins)
     with tools.store.using():
-        installed = inspect(venv)
+        installed = look(venv, tools.store)
         adopt = allowed_to_replace(tools.world, [installed], options)
         if not options.dry_run:
             agreed()
@@ -95,7 +95,8 @@ def install(
         else:
             anew = recreate_reason(Wanted(interpreter, (), target.mode), installed)
             keeps = not (anew or reinstall or installed.unfinished)
-            present = {one.dist.tree for one in installed.dists} if keeps else set()
+            held = [one for one in installed.dists if one.info not in installed.stale]
+            present = {one.dist.tree for one in held} if keeps else set()
             provided = provide(
                 tools,
                 pins,

@@ -19,8 +19,8 @@ from pypm.ops.lone_question import rules_of
 from pypm.ops.tools import Tools
 from pypm.ops.venvs import start_compiling
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
-from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
+from pypm_env.stale import look
 from pypm_model.digests import sha256
 from pypm_model.errors import Place
 from pypm_model.locks import Pin
@@ -127,7 +127,7 @@ def _remembered(tools: Tools, memory: Path, mode: LinkMode) -> Lone | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     venv = tools.store.environment_path(digest)
-    installed = inspect(venv)
+    installed = look(venv, tools.store)
     if not _is_whole(tools, installed, digest, mode):
         return None
     with suppress(OSError):
@@ -136,7 +136,7 @@ def _remembered(tools: Tools, memory: Path, mode: LinkMode) -> Lone | None:
 
 
 def _is_whole(tools: Tools, installed: Installed, digest: str, mode: LinkMode) -> bool:
-    if installed.kind != "ours" or installed.problem or installed.unfinished:
+    if installed.kind != "ours" or installed.problem or installed.unfinished or installed.stale:
         return False
     dists = tuple(one.dist for one in installed.dists)
     if not all(dist.tree for dist in dists) or _digest(installed.interpreter, mode, dists) != digest:
@@ -207,7 +207,7 @@ def stored_environment(
     uncompiled: tuple[str, ...] = ()
     # One makes it, the others take it: it must not be exchanged under somebody who runs in it.
     with holding(tools.store.folder("locks") / f"stored-{digest}"):
-        installed = inspect(venv)
+        installed = look(venv, tools.store)
         if not _is_whole(tools, installed, digest, mode):
             _set_writable(venv, interpreter, True)
             changes = apply(

@@ -36,10 +36,10 @@ from pypm.ops.venvs import environment_in, needed_outside, start_compiling
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import NoPython
-from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
 from pypm_env.putting import Renew
+from pypm_env.stale import look
 from pypm_env.venv import base_python
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Event, Finished, Started, Warned
@@ -171,7 +171,7 @@ def _installed(
         reinstall = True
     refuse_malware(tools, [pin for ask in asks for pin in ask.pins])
     with tools.store.using():
-        found = [inspect(ask.venv) for ask in asks]
+        found = [look(ask.venv, tools.store) for ask in asks]
         adopt = allowed_to_replace(tools.world, found, options.how)
         if not options.how.dry_run:
             agreed()
@@ -238,7 +238,7 @@ def _present(
         if installed.link_mode != ask.mode:
             continue
         for one in installed.dists:
-            if one.is_ours and one.name not in torn[ask.name]:
+            if one.is_ours and one.name not in torn[ask.name] and one.info not in installed.stale:
                 there[one.dist.tree] = there.get(one.dist.tree, 0) + 1
     return frozenset(
         digest for digest, number in there.items() if number >= wanted_by.get(digest, number + 1)
@@ -385,4 +385,6 @@ def _stamp(
     also = installed_by(workspace, lock)
     if also is not None:
         pinned = pinned_files(tools, workspace)
-        leave_stamp(workspace.root, inputs, also, key, say, stamped, of_members=True, pinned=pinned)
+        leave_stamp(
+            tools.store, workspace.root, inputs, also, key, say, stamped, of_members=True, pinned=pinned
+        )

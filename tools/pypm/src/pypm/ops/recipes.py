@@ -32,12 +32,12 @@ from pypm.ops.venvs import check_place, environment_in, needed_outside, start_co
 from pypm.ops.world import LOCK, VENV, World
 from pypm_env.apply import apply
 from pypm_env.dists import LinkMode, Wanted, WantedDist
-from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
 from pypm_env.probe import folder_cache, probe
 from pypm_env.probe_key import probe_key
 from pypm_env.putting import MissingTree
+from pypm_env.stale import look
 from pypm_model.later import later
 from pypm_model.lock_changes import LockDiff
 from pypm_model.names import NormalizedName
@@ -181,7 +181,7 @@ def follow(world: World, key: str) -> SyncReport | None:
     check_place(venv)
     wanted = Wanted(interpreter, recipe.dists, recipe.mode)
     with store.using():
-        installed = inspect(venv)
+        installed = look(venv, store)
         has_another = installed.kind == "ours" and installed.interpreter != recipe.identity
         if installed.kind not in ("absent", "ours") or has_another:
             return None
@@ -198,7 +198,7 @@ def follow(world: World, key: str) -> SyncReport | None:
     needs = needed_outside(store, venv, recipe.mode)
     say = nothing_to_do(report)
     stamped = Stamped(".", interpreter, needs)
-    leave_stamp(root, with_mark(inputs, mark), recipe.also, key, say, [stamped], of_members=False)
+    leave_stamp(store, root, with_mark(inputs, mark), recipe.also, key, say, [stamped], of_members=False)
     is_known = not changes.plan.recreate or os.path.exists(store.path / _again.FOLDER / name)
     drawing = None if is_known else _drawing(store, name)
     is_at_work = start_compiling(world, store, changes.uncompiled, interpreter, drawing)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pypm import _stamp
 from pypm._stamp_rows import Rows
 from pypm.ops.world import LOCK, VENV
 from pypm_env.interpreters import Interpreter
 from pypm_env.own_files import JOURNAL, PIN_FILE, STATE
+from pypm_env.stale import look
 from pypm_model.records import record
 from pypm_workspace.inputs import Inputs
+
+if TYPE_CHECKING:
+    from pypm_store.store import Store
 
 
 @record
@@ -29,6 +35,7 @@ class Stamped:
 
 
 def leave_stamp(
+    store: Store,
     root: str,
     inputs: Inputs,
     also: Sequence[str],
@@ -55,6 +62,8 @@ def leave_stamp(
         rows.missing[f"{venv}/{JOURNAL}"] = None
         own += pins_above(one.folder)
     rows.look(own)
+    if store.remade() and any(look(Path(root, venv), store).stale for venv in venvs):
+        return  # a tree was made anew meanwhile; from here on, who makes one touches what was looked at
     there = list(dict.fromkeys(path for one in environments for path in one.needs))
     there += pinned
     # A root that cannot be written costs the short cut, nothing else.

@@ -160,7 +160,9 @@ def _remember(
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
     pinned = pinned_files(tools, workspace)
     seen = with_mark(inputs, mark)
-    leave_stamp(root, seen, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned)
+    leave_stamp(
+        tools.store, root, seen, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned
+    )
     if workspace.warnings or pinned:
         return None
     return keep(

@@ -29,7 +29,7 @@ _COLOURS = {"ok": "green", "note": "yellow", "issue": "red", "unknown": "cyan"}
     option("--only", metavar="CHECK", many=True, help="Only this check (repeatable)."),
     option("--skip", metavar="CHECK", many=True, help="Not this check (repeatable)."),
     option("--list", name="listing", help="Print the checks, and run none."),
-    option("--fix", help="Do what is safe: rights of files, leftovers in the store; then look again."),
+    option("--fix", help="Do what is safe: rights of files, damage and leftovers of the store; look again."),
     COMMON,
 )
 def command(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pypm.ops.activation import scripts_folder
 from pypm.ops.counting import count
 from pypm.ops.doctor.commands import run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
+from pypm.ops.doctor.mending import mend_environments, unsound_in
 from pypm.ops.doctor.patient import EnvironmentFound, NotKnown, Patient
 from pypm_env.dists import MEMBERS_PTH
 from pypm_env.own_files import STATE
@@ -60,6 +62,13 @@ def _drift(patient: Patient, found: EnvironmentFound) -> Iterator[Said]:
     if installed.unfinished:
         yield issue(f"{found.shown} was left half-way by a run that was killed", sync)
         return
+    if installed.stale:
+        names = unsound_in(patient.store, installed)
+        yield issue(
+            f"{found.shown} has files that were damaged, and made anew in the store: {_some(names)}",
+            sync,
+            partial(mend_environments, patient.world, (found.folder,)),
+        )
     interpreter = patient.interpreter_of(found)
     if installed.interpreter and installed.interpreter != interpreter.identity:
         yield issue(f"{found.shown} was made with another interpreter than it starts now", sync)

@@ -19,9 +19,9 @@ from pypm.ops.tools import Tools
 from pypm.ops.venvs import environment_in
 from pypm.ops.world import LOCK, World
 from pypm_env.finding import Places
-from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.probe import ProbeCache, folder_cache, probe
+from pypm_env.stale import look
 from pypm_env.venv import base_python
 from pypm_model import specifiers
 from pypm_model.errors import PypmError
@@ -241,7 +241,7 @@ class Patient:
             folder = environment_in(self.root / path)
             if folder.is_dir():
                 shown = ".venv" if path == "." else f"{path}/.venv"
-                found.append(EnvironmentFound(shown, folder, of, inspect(folder)))
+                found.append(EnvironmentFound(shown, folder, of, look(folder, self.store)))
         return tuple(found)
 
     def interpreter_of(self, environment: EnvironmentFound) -> Interpreter:

@@ -8,16 +8,19 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from pypm.ops.counting import count
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
+from pypm.ops.doctor.mending import mend_environments, mend_tree, unsound_in
 from pypm.ops.doctor.patient import Patient
-from pypm_store.atomic import beside_name, remove_tree, rename_over
+from pypm_env.stale import look
+from pypm_store.bytecode_check import foreign_bytecode
+from pypm_store.leases import Lease
 from pypm_store.linking import able
-from pypm_store.locks import holding
 from pypm_store.store import Store
 from pypm_store.tree import Tree, read_tree
 from pypm_store.tree_check import looks_whole
@@ -25,6 +28,7 @@ from pypm_store.tree_check import looks_whole
 _LITTLE, _FULL = 1 << 30, 200 << 20
 """Bytes left from which a disk is nearly full, and full."""
 _FEW_INODES, _NO_INODES = 50_000, 2_000
+_SHOWN = 3
 _SECONDS = 2.0
 """For looking at trees: what was not looked at until then is left out."""
 _LARGEST_CACHE = 128 << 20
@@ -163,15 +167,29 @@ def cache_health(patient: Patient) -> Iterator[Said]:
             quiet = False
             yield said
     damaged, looked, left = _damaged_trees(store)
-    for tree in damaged:
+    leases = store.leases()
+    for tree, what in damaged:
         quiet = False
-        yield note(
-            f"{tree.root} is not what was unpacked: an environment's file was changed through a link",
-            "pypm doctor --fix (or pypm sync --reinstall)",
-            _mending(patient, tree.root.name),
+        users = sum(1 for lease in leases if lease.is_alive and tree.root.name in lease.digests)
+        used = f"; {count(users, 'environment')} {'has' if users == 1 else 'have'} it" if users else ""
+        yield issue(
+            f"{tree.name} {tree.version} in the store is not what was unpacked ({tree.root}): {what}{used}",
+            "pypm doctor --fix",
+            partial(mend_tree, patient.world, tree.root.name),
+        )
+    holding = _holding_damage(patient, leases)
+    if holding:
+        quiet = False
+        told = [f"{folder} ({', '.join(names)})" for folder, names in holding.items()]
+        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        yield issue(
+            f"files that were damaged, and made anew in the store, are in {count(len(told), 'environment')}"
+            f" of other workspaces: {', '.join(told[:_SHOWN])}{more}",
+            "pypm doctor --fix, or pypm sync in each",
+            partial(mend_environments, patient.world, tuple(holding)),
         )
     leftovers = _leftovers(store)
-    dead = sum(1 for lease in store.leases() if not lease.is_alive)
+    dead = sum(1 for lease in leases if not lease.is_alive)
     if leftovers or dead:
         quiet = False
         told = [f"{count(len(leftovers), 'leftover')} of killed runs"] if leftovers else []
@@ -186,20 +204,19 @@ def _prune(patient: Patient) -> None:
     Store.open(environ=patient.environ).prune()
 
 
-def _mending(patient: Patient, digest: str) -> Callable[[], None]:
-    def mend() -> None:
-        store = Store.open(environ=patient.environ)
-        with store.using():
-            if store.tree(digest) is not None:
-                return
-        # Other contents: the next sync fetches it again.
-        place = store.tree_path(digest)
-        with holding(store.path / "locks" / f"tree-{digest}"):
-            aside = beside_name(place)
-            rename_over(place, aside)
-            remove_tree(aside)
-
-    return mend
+def _holding_damage(patient: Patient, leases: Sequence[Lease]) -> dict[Path, list[str]]:
+    """What is stale in environments that are not this workspace's, whose own check tells it."""
+    store = patient.store
+    remade = store.remade()
+    own = {each.folder for each in patient.environments()} if remade and patient.workspace else set()
+    found = {}
+    for lease in leases:
+        owner = lease.owner
+        if lease.digests & remade.keys() and owner not in own and store.path not in owner.parents:
+            names = unsound_in(store, look(owner, store))
+            if names:
+                found[owner] = names
+    return found
 
 
 def _metadata(file: Path) -> Said | None:
@@ -217,20 +234,25 @@ def _metadata(file: Path) -> Said | None:
     return None if told and told[0] == "ok" else issue(f"{file} is damaged", fix)
 
 
-def _damaged_trees(store: Store) -> tuple[list[Tree], int, int]:
-    """Trees that are not what was unpacked, how many were looked at, and how many were not."""
+def _damaged_trees(store: Store) -> tuple[list[tuple[Tree, str]], int, int]:
+    """Trees that are not what was unpacked and what is wrong, how many were looked at, and how many not."""
     folder = store.path / "trees"
     names = (
         [name for name in sorted(os.listdir(folder)) if not name.startswith(".")] if folder.is_dir() else []
     )
     end = time.monotonic() + _SECONDS
-    damaged: list[Tree] = []
+    damaged: list[tuple[Tree, str]] = []
     for number, name in enumerate(names):
         if time.monotonic() > end:
             return damaged, number, len(names) - number
         tree = read_tree(folder / name)
-        if tree is not None and not looks_whole(tree):
-            damaged.append(tree)
+        if tree is None:
+            continue
+        if not looks_whole(tree):
+            damaged.append((tree, "a file was changed through a link of an environment"))
+        elif foreign := foreign_bytecode(tree):
+            first = f"{foreign[0]}{' and others' if len(foreign) > 1 else ''}"
+            damaged.append((tree, f"{first} is not its source's bytecode, or was changed since it was made"))
     return damaged, len(names), 0
 
 

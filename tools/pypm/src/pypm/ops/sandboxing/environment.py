@@ -31,9 +31,9 @@ from pypm.ops.world import VENV, World
 from pypm_env.apply import apply
 from pypm_env.dists import Wanted
 from pypm_env.finding import NoPython
-from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import plan
+from pypm_env.stale import look
 from pypm_model import specifiers
 from pypm_model.errors import Place
 from pypm_model.lock_select import select
@@ -149,6 +149,7 @@ def member_environment(
         if stamp_key and not workspace.absent and also is not None:
             stamped = Stamped(member.path, interpreter, needs, str(stored.venv))
             leave_stamp(
+                tools.store,
                 workspace.root,
                 with_mark(workspace.inputs, mark),
                 also,
@@ -207,7 +208,7 @@ def _make(tools: Tools, interpreter: Interpreter, pins: Sequence[Pin], venv: Pat
     mode = link_mode_for(tools, "", venv, of_member=True)
     provided = provide(tools, pins, interpreter)
     apply(
-        plan(Wanted(interpreter, provided.dists, mode), inspect(venv)),
+        plan(Wanted(interpreter, provided.dists, mode), look(venv, tools.store)),
         tools.store,
         pypm_version=VERSION,
         trees=provided.trees,

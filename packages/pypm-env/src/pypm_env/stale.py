@@ -1,0 +1,36 @@
+"""What of an environment holds files that the store has thrown away.
+
+A file that is changed in place through one environment is changed in all that have it by hard link. The store
+finds that when the tree is to be linked next, and makes the tree anew; those who hold the old files are found
+by the times of both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pypm_env.dists import Installed, InstalledDist
+from pypm_env.installed import inspect
+from pypm_model.records import replace
+from pypm_store.store import Store
+
+
+def look(folder: Path, store: Store) -> Installed:
+    """As `inspect`, with what is stale. Costs one look into *store* where no tree was ever damaged."""
+    installed = inspect(folder)
+    times = store.remade() if installed.kind == "ours" else {}
+    # RECORD is written before anything is linked.
+    stale = frozenset(
+        one.info
+        for one in installed.dists
+        if one.record_time <= times.get(one.dist.tree, -1) and _holds_files(one, installed.link_mode, store)
+    )
+    return replace(installed, stale=stale) if stale else installed
+
+
+def _holds_files(one: InstalledDist, link_mode: str, store: Store) -> bool:
+    """Whether any of its files may be the store's: in a farm, those outside of site-packages."""
+    if link_mode == "farm":
+        tree = store.tree(one.dist.tree, check=False)
+        return tree is None or bool(tree.data or tree.headers)
+    return link_mode in ("auto", "hardlink")
