@@ -188,6 +188,33 @@ def test_cleaning_and_pruning_leave_what_is_in_use(stage: Stage) -> None:
     assert list((stage.home / "cache/v1/leases").iterdir()) == []
 
 
+def works_at(root: Path, member: int) -> None:
+    python = root / f"packages/m{member}/.venv/bin/python"
+    code = f"import dep{member}.sub.m; print(dep{member}.v)"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "2.0\n"), done.stderr
+
+
+def test_pruning_leaves_what_a_workspace_that_moved_links_to(stage: Stage) -> None:
+    sync(stage, "--each")
+    elsewhere = stage.folder / "elsewhere"
+    stage.root.rename(elsewhere)
+    # Another clone comes to be where it was.
+    stage.root.mkdir()
+    write_members(stage.root, "==1.0")
+    sync(stage, "-p", "m0")
+    for verb in ("prune", "clean"):
+        done = run(["pypm", "cache", verb], stage.folder, stage.environ)
+        assert done.returncode == 0, done.stdout
+        for member in range(MEMBERS):
+            works_at(elsewhere, member)
+    # And goes with it.
+    shutil.rmtree(elsewhere)
+    run(["pypm", "cache", "prune"], stage.folder, stage.environ)
+    trees = (stage.home / "cache/v1/trees").iterdir()
+    assert not [tree for tree in trees if list(tree.glob("site/dep*-2.0.dist-info"))]
+
+
 def test_a_workspace_that_moved_is_made_anew(stage: Stage) -> None:
     sync(stage, "--each")
     elsewhere = stage.folder / "elsewhere"

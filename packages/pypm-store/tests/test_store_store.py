@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -470,3 +471,90 @@ def test_cleaning_leaves_what_environments_cannot_do_without(store: Store, tmp_p
     farm.rmdir()
     store.clean()
     assert not needed.exists()
+
+
+def linked(place: Path) -> Path:
+    """As much of one as the store knows of."""
+    place.mkdir(parents=True)
+    (place / "pyvenv.cfg").write_text("")
+    return place
+
+
+def test_an_environment_that_was_moved_keeps_what_it_uses(store: Store, tmp_path: Path) -> None:
+    digests = stocked(store, tmp_path, "used")
+    venv = linked(tmp_path / "work/.venv")
+    store.lease(venv, digests.values(), needs=True)
+    (tmp_path / "work").rename(tmp_path / "elsewhere")
+    assert store.prune().counts == {} and store.clean() > 0
+    assert store.tree(digests["used"]) is not None
+    shutil.rmtree(tmp_path / "elsewhere")
+    pruned = store.prune()
+    assert pruned.counts == {"leases": 1, "trees": 1}
+    assert list((store.path / "leases").iterdir()) == []
+
+
+def test_another_in_its_place_takes_nothing_from_one_that_was_moved(store: Store, tmp_path: Path) -> None:
+    digests = stocked(store, tmp_path, "old", "new", "newer")
+    work = tmp_path / "work"
+    store.lease(linked(work / ".venv"), [digests["old"]])
+    work.rename(tmp_path / "moved")
+    store.lease(linked(work / ".venv"), [digests["new"]])
+    store.lease(work / ".venv", [digests["newer"]])
+    assert store.prune().counts == {"trees": 1, "files": 1}
+    assert store.tree(digests["old"]) is not None and store.tree(digests["newer"]) is not None
+    # Although there is something where it was.
+    shutil.rmtree(tmp_path / "moved")
+    assert store.prune().counts == {"leases": 1, "trees": 1, "files": 1}
+    assert store.tree(digests["newer"]) is not None
+
+
+@pytest.mark.parametrize("how", ["copied over", "edited", "removed", "put back from a backup"])
+def test_what_happens_to_the_witness_makes_no_environment_seem_gone(
+    store: Store, tmp_path: Path, how: str
+) -> None:
+    digests = stocked(store, tmp_path, "used", "before")
+    venv = linked(tmp_path / "work/.venv")
+    store.lease(venv, [digests["before"]])
+    shutil.copytree(venv, tmp_path / "backup")
+    store.lease(venv, [digests["used"]])
+    file = venv / "pypm-lease"
+    kept = {digests["used"]}
+    if how == "copied over":
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content)
+    elif how == "edited":
+        file.write_text("anything")
+    elif how == "removed":
+        file.unlink()
+    else:
+        shutil.rmtree(venv)
+        shutil.copytree(tmp_path / "backup", venv)
+        kept = set(digests.values())
+
+    def named(owner: Path) -> set[str]:
+        return kept
+
+    store.prune(named)
+    assert {d for d in digests.values() if store.tree(d) is not None} == kept
+    # From here on it is witnessed again.
+    venv.rename(tmp_path / "moved")
+    store.prune(named)
+    assert store.tree(digests["used"]) is not None
+
+
+def test_where_nothing_can_be_linked_the_path_tells(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    digests = stocked(store, tmp_path, "used")
+    venv = linked(tmp_path / "work/.venv")
+    store.lease(venv, digests.values())
+    assert [path.name for path in venv.iterdir()] == ["pyvenv.cfg"]
+    assert len(list((store.path / "leases").iterdir())) == 1
+    assert store.prune().counts == {}
+    venv.rename(tmp_path / "moved")
+    assert store.prune().counts["trees"] == 1

@@ -13,8 +13,8 @@ import os
 from pypm_env.own_files import STATE
 from pypm_env.record_hash import record_hash
 from pypm_model.digests import sha256
-from pypm_store.atomic import beside_name, remove_tree, write_atomically, write_new
-from pypm_store.lease_file import LEASES, lease_name, lease_text
+from pypm_store.atomic import beside_name, remove_tree, write_new
+from pypm_store.lease_file import LEASES, put_lease
 from pypm_store.lock_file import IN_USE, LOCKS, held_now
 from pypm_store.looking import is_settled, look_whole
 from pypm_store.manifest import read_bytecode, read_manifest
@@ -124,8 +124,8 @@ def _make(blueprint: Blueprint, store: str, place: str) -> None:
         write_new(f"{beside}/{STATE}", content)
         # Of an owner that is not there, should that be the end, a lease means nothing.
         os.makedirs(leases, exist_ok=True)
-        lease = lease_text(place, {part[0] for part in parts}, needs=any(part[6] for part in parts))
-        write_atomically(f"{leases}/{lease_name(place)}", lease)
+        needs = any(part[6] for part in parts)
+        put_lease(leases, place, {part[0] for part in parts}, needs=needs, made_in=beside)
         os.rename(beside, place)
     except BaseException:
         remove_tree(beside)

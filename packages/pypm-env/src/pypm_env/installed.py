@@ -47,6 +47,12 @@ def inspect(folder: Path) -> Installed:
     return Installed(folder, "ours", state.interpreter, state.link_mode, dists, unfinished, state.shared)
 
 
+def trees_named(folder: Path) -> frozenset[str]:
+    """The trees (digests) that the record of the environment in *folder* names, wherever it was written."""
+    state = _read(folder / STATE)
+    return frozenset(one.dist.tree for one in state.dists if one.is_ours) if state else frozenset()
+
+
 def foreign_dist(info: str) -> InstalledDist | None:
     """The distribution that the folder name *info* speaks of, as something pypm did not put there."""
     stem, dot, suffix = info.rpartition(".")

@@ -21,7 +21,7 @@ from pypm_store.tree import Tree
 INSTALLER = b"pypm\n"
 WRITTEN = ("INSTALLER", "REQUESTED", "direct_url.json")
 """Files of .dist-info that say how it was installed: a wheel's own are not taken over."""
-_ENVIRONMENT_FILES = ("pyvenv.cfg", ".gitignore", "pypm-state", "pypm-journal", "lib64")
+_ENVIRONMENT_FILES = ("pyvenv.cfg", ".gitignore", "pypm-state", "pypm-journal", "pypm-lease", "lib64")
 _PROTECTED_SCRIPTS = ("activate", "deactivate", "python", "pypy", "graalpy")
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import shutil
 
     from pypm_store import archive, exchange, leases, remade, tree_check, unpacking, upkeep
+    from pypm_store.leases import Named
 else:
     shutil = later("shutil")
     archive = later("pypm_store.archive")
@@ -359,17 +360,18 @@ class Store:
         """All leases, also of owners that are gone."""
         return leases.read_leases(self.path / "leases")
 
-    def prune(self, *, timeout: float | None = 10) -> upkeep.Pruned:
-        """Removes what no environment that is still there uses, and what killed processes left.
+    def prune(self, named: Named | None = None, *, timeout: float | None = 10) -> upkeep.Pruned:
+        """Removes what no environment that is still there uses, and what killed processes left. *named* says
+        what the environment in a folder names in its own record, which may be older than its lease.
         Raises `StoreBusy` if another process uses the store for *timeout* seconds."""
         with holding(self._locks / "in-use", timeout=timeout):
-            return upkeep.prune_store(self.path)
+            return upkeep.prune_store(self.path, named or leases.nothing)
 
-    def clean(self, *, timeout: float | None = 10) -> int:
+    def clean(self, named: Named | None = None, *, timeout: float | None = 10) -> int:
         """Removes everything of this layout but what environments are made of that link to it; bytes
-        that were freed. Environments go on working. Raises `StoreBusy` as `prune` does."""
+        that were freed. Environments go on working. *named* and what is raised are as for `prune`."""
         with holding(self._locks / "in-use", timeout=timeout):
-            return upkeep.clean_store(self.path)
+            return upkeep.clean_store(self.path, named or leases.nothing)
 
     def size(self) -> upkeep.Usage:
         """What the store takes, by kind."""

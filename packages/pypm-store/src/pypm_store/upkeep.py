@@ -13,7 +13,7 @@ from pathlib import Path
 from pypm_model.records import field, record
 from pypm_store.atomic import beside_name, remove_tree, rename_over
 from pypm_store.lease_file import REMADE
-from pypm_store.leases import drop_dead_leases, leased, read_leases
+from pypm_store.leases import Named, drop_dead_leases, leased, read_leases
 from pypm_store.locks import StoreBusy, holding
 from pypm_store.remade import forget_remade, note_remade
 from pypm_store.tree import read_tree
@@ -61,8 +61,8 @@ def measure_store(path: Path) -> Usage:
     return Usage(kinds)
 
 
-def prune_store(path: Path) -> Pruned:
-    """Removes all that no lease of a living owner names, and what killed processes left."""
+def prune_store(path: Path, named: Named) -> Pruned:
+    """Removes what no lease of a living owner names, nor its own record, and what killed processes left."""
     pruned = Pruned()
     # Environments first: what they used may go with them.
     referred = leased(read_leases(path / "references"))
@@ -72,8 +72,8 @@ def prune_store(path: Path) -> Pruned:
             pruned.add("leftovers", remove_tree(path / "envs" / name))
         elif name not in referred and not _is_in_use(path, name):
             pruned.add("environments", _remove(path / "envs" / name))
-    wanted = leased(read_leases(path / "leases"))
-    for _ in range(drop_dead_leases(path / "leases")):
+    wanted = leased(read_leases(path / "leases"), named)
+    for _ in range(drop_dead_leases(path / "leases", named)):
         pruned.add("leases")
     forget_remade(path, wanted)
     trees = path / "trees"
@@ -112,7 +112,7 @@ def prune_store(path: Path) -> Pruned:
     return pruned
 
 
-def clean_store(path: Path) -> int:
+def clean_store(path: Path, named: Named) -> int:
     """Removes everything but locks, and trees that living environments cannot do without; bytes freed."""
     freed = 0
     for name in _entries(path / "envs"):
@@ -120,7 +120,7 @@ def clean_store(path: Path) -> int:
             freed += _remove(path / "envs" / name)
     drop_dead_leases(path / "leases")
     leases = read_leases(path / "leases")
-    needed = leased(lease for lease in leases if lease.needs)
+    needed = leased((lease for lease in leases if lease.needs), named)
     _tell_of_damage(path, leased(leases) - needed)
     for name in _entries(path):
         if name == "trees" and needed:

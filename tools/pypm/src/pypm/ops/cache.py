@@ -12,6 +12,7 @@ from pypm.ops.lone_environment import answer_in
 from pypm.ops.opening import open_store
 from pypm.ops.remembered import snapshot_folder
 from pypm.ops.world import World
+from pypm_env.installed import trees_named
 from pypm_env.sandbox.place import reap
 from pypm_model.records import record
 from pypm_store.store import Store
@@ -63,7 +64,7 @@ def prune(world: World, *, unused_days: int = UNUSED_DAYS) -> dict[str, Any]:
     before = time.time() - unused_days * 86400
     reaped = reap(store.path)
     forgotten = _forget(store, before)
-    pruned = store.prune()
+    pruned = store.prune(trees_named)
     if forgotten:
         pruned.counts["tools"] = forgotten
     if reaped:
@@ -115,7 +116,7 @@ def _forget(store: Store, before: float) -> int:
 
 def clean(world: World) -> int:
     """Removes everything; bytes that were freed."""
-    return open_store(world).clean()
+    return open_store(world).clean(trees_named)
 
 
 def _metadata_files(store: Store) -> list[Path]:

@@ -17,6 +17,8 @@ from pypm.ops.counting import count
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
 from pypm.ops.doctor.mending import mend_environments, mend_tree, unsound_in
 from pypm.ops.doctor.patient import Patient
+from pypm.ops.opening import open_store
+from pypm_env.installed import trees_named
 from pypm_env.stale import look
 from pypm_store.bytecode_check import foreign_bytecode
 from pypm_store.leases import Lease
@@ -201,7 +203,7 @@ def cache_health(patient: Patient) -> Iterator[Said]:
 
 
 def _prune(patient: Patient) -> None:
-    Store.open(environ=patient.environ).prune()
+    open_store(patient.world).prune(trees_named)
 
 
 def _holding_damage(patient: Patient, leases: Sequence[Lease]) -> dict[Path, list[str]]:
