@@ -20,7 +20,7 @@ from pypm_workspace import f_strings
 TYPING, OPTIONAL, LATE, ELSEWHERE, PROBED = 1, 2, 4, 8, 16
 """Circumstances of an import, as bits: see the properties of `Imported`."""
 
-FORMAT = 6
+FORMAT = 7
 """Of the rows that `SourceFacts.to_row` makes; another number, when sources are understood otherwise."""
 
 OLDEST = 7
@@ -119,6 +119,8 @@ class SourceFacts:
     newer: Newer | None = None
     unread: Newer | None = None
     """Why it could not be read at all."""
+    unread_by: int = 0
+    """The minor version of the Python that could not."""
 
     def to_row(self) -> list[Any]:
         """As lists and plain values: what `marshal` and `json` take."""
@@ -129,16 +131,18 @@ class SourceFacts:
                 for i in self.imports
             ],
             *faults,
+            self.unread_by,
         ]
 
     @classmethod
     def from_row(cls, row: list[Any]) -> SourceFacts:
         """What `to_row` gave."""
-        imports, newer, unread = row
+        imports, newer, unread, unread_by = row
         return cls(
             tuple([Imported(r[0], tuple(r[1]), r[2], r[3], r[4], r[5], tuple(r[6])) for r in imports]),
             Newer(*newer) if newer else None,
             Newer(*unread) if unread else None,
+            unread_by,
         )
 
 
@@ -157,7 +161,7 @@ def facts_of(source: bytes, minor: int) -> SourceFacts:
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return SourceFacts(unread=_told(error))
+            return SourceFacts(unread=_told(error), unread_by=newest)
         newer = _begun(tree, _told(fault))
     if newer is None and oldest < f_strings.NESTED <= newest:
         place = f_strings.nested(source)
@@ -166,17 +170,17 @@ def facts_of(source: bytes, minor: int) -> SourceFacts:
     try:
         walker.walk(tree.body, 0, "", ())
     except RecursionError as error:
-        return SourceFacts(unread=_told(error))
+        return SourceFacts(unread=_told(error), unread_by=newest)
     return SourceFacts(tuple(walker.found), newer)
 
 
-def words_of(source: bytes) -> frozenset[str]:
+def words_of(source: bytes) -> frozenset[str] | None:
     """The first parts of the dotted names that stand in *source* as texts: frameworks import by them.
-    Empty for what is no Python."""
+    None for what the Python that runs this cannot read."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
+        return None
     return frozenset(
         node.value.partition(":")[0].partition(".")[0]
         for node in ast.walk(tree)

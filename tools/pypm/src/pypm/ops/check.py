@@ -93,10 +93,12 @@ def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
         subject = Subject(tools, workspace)
-        found = [
-            (name, finding) for name in chosen for finding in sorted(CHECKS[name](subject), key=_by_place)
-        ]
-    return CheckReport(workspace.root, chosen, tuple(found))
+        # What several have to say is said once.
+        found: dict[Finding, str] = {}
+        for name in chosen:
+            for finding in sorted(CHECKS[name](subject), key=_by_place):
+                found.setdefault(finding, name)
+    return CheckReport(workspace.root, chosen, tuple((name, finding) for finding, name in found.items()))
 
 
 def _by_place(finding: Finding) -> tuple[str, int, int, str]:

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 from pypm.ops.checks.boundaries import why_forbidden
 from pypm.ops.checks.finding import Finding, Remedy
+from pypm.ops.checks.pythons import unread
 from pypm.ops.checks.sources import BUILD, SHIPPED, is_vendored
 from pypm.ops.checks.subject import Subject
 from pypm.ops.checks.uses import Use, loaded_at_import
@@ -37,7 +38,9 @@ def imports(subject: Subject) -> Iterator[Finding]:
     """``undeclared-import`` and ``undeclared-member`` for what a member imports of a distribution or a
     sibling that it does not ask for, once for each file; ``undeclared-at-runtime`` for what shipped code
     imports and only a group, or an extra it does not wait for, asks for; warnings ``optional-import`` and
-    ``unknown-import`` for what may be missing, and what cannot be told."""
+    ``unknown-import`` for what may be missing, and what cannot be told; and what is not read, as
+    `pypm.ops.checks.pythons.unread` has it."""
+    yield from unread(subject)
     found, unknown, spare = _judged(subject)
     if spare:
         subject.look_into(spare)

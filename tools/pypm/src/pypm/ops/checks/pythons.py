@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding
+from pypm.ops.checks.reading import oldest_minor
 from pypm.ops.checks.sources import BUILD
 from pypm.ops.checks.subject import Subject
 from pypm_model import specifiers
@@ -17,10 +18,35 @@ from pypm_workspace.standard_library import NEWEST, has_changed, minors, since, 
 def pythons(subject: Subject) -> Iterator[Finding]:
     """``newer-syntax`` for what the oldest Python of a member cannot read, ``newer-module`` for a module
     of the standard library that it has not; warnings: ``removed-module`` for one that its newer Pythons
-    have no more, ``unreadable-source`` for what cannot be read at all."""
+    have no more; ``invalid-syntax`` and ``unreadable-source`` as `unread` has them."""
+    yield from unread(subject)
     for member in subject.workspace.members:
         if member.name in subject.sources and member.managed:
             yield from _findings(subject, member)
+
+
+def unread(subject: Subject) -> Iterator[Finding]:
+    """``invalid-syntax`` for what is no Python that its member runs on, and what could not be looked into:
+    ``unreadable-source`` for what may be the syntax of a newer Python than there is on this machine."""
+    for member in subject.workspace.members:
+        if member.name not in subject.sources or not member.managed:
+            continue
+        oldest = oldest_minor(member.requires_python)
+        for path, facts in subject.facts[member.name].items():
+            fault = facts.unread
+            if fault is None:
+                continue
+            place = Place(_path(member, path), fault.line, fault.column)
+            if facts.unread_by >= oldest:
+                message = f"the syntax is not valid, so its imports are not checked: {_lower(fault.message)}"
+                yield Finding("invalid-syntax", message, place)
+            else:
+                message = (
+                    f"`{member.name}` is for Python {member.requires_python}, and the newest that pypm found "
+                    f"here, 3.{facts.unread_by}, cannot read this ({_lower(fault.message)}), so its imports "
+                    f"are not checked: install Python 3.{oldest}"
+                )
+                yield Finding("unreadable-source", message, place, is_error=False, is_open=True)
 
 
 def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
@@ -30,11 +56,6 @@ def _findings(subject: Subject, member: Member) -> Iterator[Finding]:
         facts = subject.facts[member.name].get(file.path)
         if facts is None:
             continue
-        if facts.unread is not None:
-            fault = facts.unread
-            message = f"it cannot be read, and is not checked: {fault.message}"
-            place = Place(_path(member, file.path), fault.line, fault.column)
-            yield Finding("unreadable-source", message, place, is_error=False)
         if facts.newer is not None and supported and file.kind != BUILD:
             newer = facts.newer
             message = (

@@ -70,12 +70,38 @@ def facts_by_file(tools: Tools, every: Sequence[MemberSources]) -> list[dict[str
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of literals: whoever runs the code hears them
         share_out(len(todo), read, take)
+    changed |= _read_by_newer(tools, every, rows)
     # What was written in this very moment may be written again without another time.
     tools.cache.put_values(
         REMEMBERED,
         {keys[n]: {path: row for path, row in rows[n].items() if row[1] < begin - RACY_NS} for n in changed},
     )
     return [{path: SourceFacts.from_row(row[3]) for path, row in kept.items()} for kept in rows]
+
+
+def _read_by_newer(tools: Tools, every: Sequence[MemberSources], rows: Sequence[dict[str, Any]]) -> set[int]:
+    """Has what could not be read until now read by the newest Python there is, unless that one could not;
+    the numbers of the members whose *rows* have changed."""
+    unread = [
+        (number, path, row)
+        for number, kept in enumerate(rows)
+        for path, row in kept.items()
+        if SourceFacts.from_row(row[3]).unread is not None
+    ]
+    if not unread:
+        return set()
+    from pypm.ops.checks.newer import minor_of, newest_interpreter, read_by
+
+    newest = newest_interpreter(tools, [every[number] for number in sorted({n for n, *_ in unread})])
+    if newest is None:
+        return set()
+    unread = [one for one in unread if SourceFacts.from_row(one[2][3]).unread_by < minor_of(newest)]
+    files = [(str(every[number].folder / path), row[2]) for number, path, row in unread]
+    found = read_by(newest, files) if files else []
+    for (number, path, row), read in zip(unread, found, strict=False):
+        if read:
+            rows[number][path] = [*row[:3], read]
+    return {number for number, *_ in unread}
 
 
 def words_named(sources: MemberSources, wanted: Collection[str]) -> frozenset[str]:
@@ -92,7 +118,9 @@ def words_named(sources: MemberSources, wanted: Collection[str]) -> frozenset[st
             if file.path.endswith(".py") and not found.issuperset(wanted):
                 data = _bytes(sources, file.path)
                 if anywhere.search(data):
-                    found |= words_of(data)
+                    words = words_of(data)
+                    # What only a newer Python reads may name any of its words in a text.
+                    found |= {name.decode() for name in _words.findall(data)} if words is None else words
     for path in sources.others:
         found.update(name.decode() for name in _other_imports.findall(_bytes(sources, path)))
     told = [str({k: v for k, v in sources.tool.items() if k not in ("pypm", "uv")}).encode()]

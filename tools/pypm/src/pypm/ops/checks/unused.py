@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pypm.ops.checks.finding import Finding, Remedy
+from pypm.ops.checks.pythons import unread
 from pypm.ops.checks.reading import words_named
 from pypm.ops.checks.sources import SHIPPED
 from pypm.ops.checks.subject import Subject
@@ -24,7 +25,8 @@ def unused(subject: Subject) -> Iterator[Finding]:
     names. A warning where that is no proof: in extras and groups, and for what has commands. Nothing is said
     of stubs, of what others find by its entry points, of what builds, of what nobody has looked into while
     it is not known where all imports come from, of members without code or with code that cannot be read,
-    and of a virtual root."""
+    and of a virtual root. What cannot be read is told, as `pypm.ops.checks.pythons.unread` has it."""
+    yield from unread(subject)
     for member in subject.workspace.members:
         if member.name in subject.sources and member.managed and not member.is_virtual:
             yield from _findings(subject, member)
