@@ -374,6 +374,7 @@ WARNINGS = {
     "cache-in-memory": "The metadata cache cannot be used; what is learned is forgotten after this run.",
     "copied-view": "A copy-on-write view of a project cannot be had from the system; it was copied.",
     "empty-pattern": "An entry of `members` matches no folder.",
+    "environment-left": "Members share no environment any more, and the one they shared is still there.",
     "file-conflict": "Two distributions own one path with different contents; the one whose name sorts last has it.",
     "no-certificates": "This machine has no certificates of authorities that a bundle could bring along.",
     "not-bundled": "A library that a wheel needs cannot come along in a bundle: it is a driver's, or nowhere here.",

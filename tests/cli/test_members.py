@@ -286,6 +286,16 @@ def test_one_that_cannot_be_made_stops_nothing_from_being_told(stage: Stage) -> 
     assert not venv(stage, 0).exists()
 
 
+def test_what_the_members_shared_is_told_when_they_share_it_no_more(stage: Stage) -> None:
+    sync(stage)
+    file = stage.root / "pypm-workspace.toml"
+    file.write_text(f"{file.read_text()}shared-environment = false\n")
+    assert "warning[environment-left]" not in sync(stage, "-p", "m0")
+    assert f"warning[environment-left]: {stage.root}/.venv is what the members shared" in sync(stage)
+    shutil.rmtree(stage.root / ".venv")
+    assert "environment-left" not in sync(stage, "--reinstall")
+
+
 def test_nothing_shared_means_each(stage: Stage) -> None:
     text = '[workspace]\nmembers = ["packages/*"]\nshared-environment = false\n'
     text += "[tasks.show]\ncommand = \"python -c 'import sys; print(sys.prefix)'\"\n"

@@ -147,7 +147,7 @@ def test_groups_are_chosen_as_elsewhere(stage: Stage) -> None:
     done = stage.run("-p", "b", "--only-group", "dev", "--", "python", "-c", "import other, acme")
     assert "No module named 'acme'" in done.stderr
     done = stage.run("-p", "b", "--group", "nonesuch", "--", "true")
-    assert done.returncode == 2 and "no selected member has the dependency group 'nonesuch'" in done.stderr
+    assert done.returncode == 2 and "`b` has no dependency group 'nonesuch'" in done.stderr
 
 
 def test_commands_of_the_environment_come_first(stage: Stage) -> None:
@@ -210,7 +210,7 @@ def test_with_adds_a_package_beside_what_is_locked(stage: Stage) -> None:
         (("-p", "b", "--with", "nonesuch"), 1, "nonesuch"),
         (("-p", "b", "--with", "=="), 2, "'=='"),
         (("-p", "nonesuch"), 2, "no member is selected by `nonesuch`"),
-        (("-p", "a", "-p", "b"), 2, "a command runs in the environment of one member, not of 2: a, b"),
+        (("-p", "a", "-p", "b"), 2, "a sandbox is made for one member, not for 2: a, b"),
         (("-d", "pypm.lock"), 2, "-d pypm.lock: it is a file"),
         (("-d", "no/such"), 2, "-d no/such: there is no folder"),
         (("-d", "packages", "--checkout"), 2, "a checkout needs an empty folder"),

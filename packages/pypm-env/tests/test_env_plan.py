@@ -159,7 +159,13 @@ def test_the_report() -> None:
     done = plan(Wanted(_interpreter(), (_dist("acme", "2.0"), _dist("new"), _dist("same"))), installed)
     assert done.counts == {"install": 1, "update": 1, "remove": 1, "keep": 1}
     data = json.loads(json.dumps(done.to_json()))
-    assert data["install"][0] == {"name": "acme", "version": "2.0", "editable": False, "replaces": ["1.0"]}
+    assert data["install"][0] == {
+        "name": "acme",
+        "version": "2.0",
+        "editable": False,
+        "replaces": ["1.0"],
+        "replaces-editable": False,
+    }
     assert data["remove"] == [{"name": "old", "version": "1.0"}]
     assert data["recreate"] is None
     assert not done.is_empty

@@ -116,6 +116,7 @@ class Plan:
                     "version": step.dist.version,
                     "editable": step.dist.editable,
                     "replaces": [old.dist.version for old in step.replaces],
+                    "replaces-editable": any(old.dist.editable for old in step.replaces),
                 }
                 for step in self.install
             ],

@@ -23,7 +23,7 @@ from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
 from pypm_model.names import NormalizedName, normalize
 from pypm_model.records import record, replace
-from pypm_model.sources import MemberSource
+from pypm_model.sources import MemberSource, PathSource
 from pypm_store.tree import Tree
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def install(
             agreed()
         trees: Mapping[str, Tree] = {}
         if options.dry_run:
-            dists = announced(tools, pins, installed)
+            dists = announced(tools, pins, installed, editable=options.editable)
         else:
             anew = recreate_reason(Wanted(interpreter, (), target.mode), installed)
             keeps = not (anew or reinstall or installed.unfinished)
@@ -202,9 +202,11 @@ def link_mode_for(tools: Tools, asked: str, venv: Path, *, of_member: bool) -> L
     return mode
 
 
-def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[WantedDist, ...]:
+def announced(
+    tools: Tools, pins: Iterable[Pin], installed: Installed, *, editable: bool
+) -> tuple[WantedDist, ...]:
     """What would be installed, without fetching or building: a project counts as unchanged if it is
-    installed already."""
+    installed already in the same way."""
     present = {one.name: one.dist for one in installed.dists}
     found = []
     for pin in pins:
@@ -216,7 +218,11 @@ def announced(tools: Tools, pins: Iterable[Pin], installed: Installed) -> tuple[
         else:
             now = present.get(package.name)
             same = now is not None and package.version in ("", now.version)
-            found.append(now if now is not None and same else WantedDist(package.name, package.version, ""))
+            is_folder = isinstance(package.source, MemberSource)
+            is_folder |= isinstance(package.source, PathSource) and package.source.editable
+            wanted = WantedDist(package.name, package.version, "", editable=editable and is_folder)
+            same = same and now is not None and now.editable == wanted.editable
+            found.append(now if now is not None and same else wanted)
     return tuple(found)
 
 

@@ -36,6 +36,7 @@ from pypm.ops.venvs import environment_in, needed_outside, start_compiling
 from pypm_env.apply import Changes, apply
 from pypm_env.dists import Installed, LinkMode, Wanted, WantedDist
 from pypm_env.finding import NoPython
+from pypm_env.installed import inspect
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
 from pypm_env.putting import Renew
@@ -91,6 +92,8 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
             exports = write_in_step(tools, workspace, locked)
 
     done = list(_installed(tools, asks, options, agreed))
+    if not options.selection.members:
+        _tell_of_shared(tools, workspace, asks)
     report = MembersReport(
         tuple(
             Environment(ask.name, str(ask.venv), ask.interpreter.version, packages, summary)
@@ -108,6 +111,16 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
         _stamp(tools, workspace, inputs, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report
+
+
+def _tell_of_shared(tools: Tools, workspace: Workspace, asks: Sequence[_Ask]) -> None:
+    """That there is still the environment that the members shared, where they share none any more."""
+    venv = environment_in(workspace.root)
+    if workspace.settings.shared_environment or any(ask.venv == venv for ask in asks):
+        return
+    if inspect(venv).kind == "ours":
+        message = f"{venv} is what the members shared, and nothing uses it any more: it may be removed"
+        tools.world.listener(Warned("environment-left", message))
 
 
 # --- what is asked for ---------------------------------------------------------------------------
@@ -180,7 +193,8 @@ def _installed(
         torn = {ask.name: _torn(tools, ask, installed) for ask, installed in zip(asks, found, strict=True)}
         if options.how.dry_run:
             dists = [
-                announced(tools, ask.pins, installed) for ask, installed in zip(asks, found, strict=True)
+                announced(tools, ask.pins, installed, editable=options.how.editable)
+                for ask, installed in zip(asks, found, strict=True)
             ]
         else:
             present = _present(asks, found, torn, bool(reinstall))

@@ -30,15 +30,21 @@ class NoOneEnvironment(PypmError):
     exit: ClassVar[int] = 2
     members: tuple[str, ...]
     """Those that were chosen; none: nothing says which."""
+    sandbox: bool = False
+    """It is a sandbox that is to be made for one."""
 
     def __str__(self) -> str:
         if not self.members:
             return "the members share no environment, and the current folder is none of theirs"
         shown = ", ".join(self.members[:4]) + (", ..." if len(self.members) > 4 else "")
-        return f"a command runs in the environment of one member, not of {len(self.members)}: {shown}"
+        what = "a sandbox is made" if self.sandbox else "a command runs in the environment"
+        word = "for" if self.sandbox else "of"
+        return f"{what} {word} one member, not {word} {len(self.members)}: {shown}"
 
     @property
     def hint(self) -> str:
+        if self.sandbox:
+            return f"choose one with -p; `--with {self.members[-1]}` puts another one in, too"
         return "choose one member with -p"
 
 

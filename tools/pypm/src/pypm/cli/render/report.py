@@ -116,8 +116,6 @@ def _nothing(packages: int, where: str) -> str:
 def _environment_lines(where: str, summary: Mapping[str, Any], dry_run: bool, every: bool) -> list[str]:
     """*summary* is `Plan.to_json`."""
     lines = [f"{'Would sync' if dry_run else 'Synced'} {where}: {_done(summary)}"]
-    if summary["recreate"] and summary["recreate"] != "there is none":
-        lines.append(f"  made anew: {summary['recreate']}")
     steps = list(_steps(summary))
     shown = steps if dry_run or every else steps[:SHOWN]
     lines += shown
@@ -126,18 +124,38 @@ def _environment_lines(where: str, summary: Mapping[str, Any], dry_run: bool, ev
     return lines
 
 
+def _anew(summary: Mapping[str, Any]) -> str:
+    """Why the environment that was there is no more."""
+    reason = summary["recreate"]
+    return f"; made anew: {reason}" if reason and reason != "there is none" else ""
+
+
+def _modes(summary: Mapping[str, Any]) -> str:
+    """How many members are editable now and were not, or the other way round."""
+    changed = [step for step in summary["install"] if step["replaces"]]
+    now = sum(step["editable"] and not step["replaces-editable"] for step in changed)
+    no_more = sum(step["replaces-editable"] and not step["editable"] for step in changed)
+    told = [f"{now} now editable"] if now else []
+    told += [f"{no_more} no longer editable"] if no_more else []
+    return f" ({', '.join(told)})" if told else ""
+
+
 def _done(summary: Mapping[str, Any]) -> str:
     counts = summary["counts"]
     words = (("installed", "install"), ("updated", "update"), ("removed", "remove"), ("kept", "keep"))
-    return ", ".join(f"{counts[key]} {word}" for word, key in words if counts[key]) or "made anew"
+    done = ", ".join(f"{counts[key]} {word}" for word, key in words if counts[key]) or "no packages"
+    return f"{done}{_modes(summary)}{_anew(summary)}"
 
 
 def _steps(summary: Mapping[str, Any]) -> Iterable[str]:
     for step in summary["install"]:
         version = f"{step['version']}{' (editable)' if step['editable'] else ''}".strip()
         if step["replaces"]:
-            olds = ", ".join(step["replaces"])
-            change = f"{version} (again)" if olds == version else f"{olds} -> {version}"
+            olds, was = ", ".join(step["replaces"]), step["replaces-editable"]
+            if (olds, was) == (step["version"], step["editable"]):
+                change = f"{version} (again)"
+            else:
+                change = f"{olds}{' (editable)' if was and not step['editable'] else ''} -> {version}"
             yield f"  {style('~', 'yellow')} {step['name']} {change}"
         else:
             yield f"  {style('+', 'green')} {step['name']} {version}".rstrip()

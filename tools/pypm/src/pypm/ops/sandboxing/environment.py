@@ -82,7 +82,7 @@ def one_member(tools: Tools, workspace: Workspace, selection: Selection) -> Memb
         return None
     members = selected_members(tools.world, workspace, selection)
     if len(members) != 1:
-        raise NoOneEnvironment(tuple(str(member.name) for member in members))
+        raise NoOneEnvironment(tuple(str(member.name) for member in members), sandbox=True)
     return members[0]
 
 
