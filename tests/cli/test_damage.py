@@ -136,25 +136,27 @@ def test_cleaning_the_cache_forgets_no_damage(stage: Stage) -> None:
     assert works(b)
 
 
-def test_everything_else_done_inside_one_reaches_nobody(stage: Stage) -> None:
+@pytest.mark.parametrize("mode", ["hardlink", "farm"])
+def test_everything_else_done_inside_one_reaches_nobody(stage: Stage, mode: str) -> None:
     """pip, rm, bytecode and modes: the store and the others work on, with nothing to do."""
     a, b = workspace(stage, "a"), workspace(stage, "b")
     for root in (a, b):
-        sync(stage, root)
+        sync(stage, root, "--compile", "--link-mode", mode)
     newer = make_wheel(stage.folder, "acme", "2.0", files={"acme/__init__.py": "v = 2\n"})
     pip = [sys.executable, "-m", "pip", "--python", str(a / ".venv/bin/python"), "-q"]
     python = str(a / ".venv/bin/python")
     done: list[list[str]] = [
+        [python, "-m", "compileall", "-q", "-f", str(site(a) / "acme")],
         [*pip, "install", "--no-index", "-U", str(newer)],
         [*pip, "uninstall", "-y", "beta"],
-        [python, "-m", "compileall", "-q", "-f", str(site(a))],
         ["chmod", "-R", "a+rwX", str(a / ".venv")],
         ["rm", "-rf", str(a / ".venv")],
     ]
     for command in done:
         subprocess.run(command, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
         assert works(b), command
-    sync(stage, a)
+        assert sync(stage, b, "--compile", "--link-mode", mode).startswith("Nothing to do")
+    sync(stage, a, "--link-mode", mode)
     assert works(a) and works(b)
     found = json.loads(pypm(stage, b, "doctor", "--json", "--only", "cache-health"))
     assert found["issues"] == 0, found

@@ -3,7 +3,7 @@
 Folders for bytecode are the only ones in a tree that are written after it was unpacked: by pypm, which lists
 what it made, and in a farm by each Python that imports. Contents are not compared with what compiling gives:
 that takes as long as compiling. Two things are found that Python does not find itself: a file that is to be
-used unchecked (PEP 552), and one that was changed after it was listed.
+used unchecked (PEP 552), and one that environments have by hard link, changed after it was listed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def _belongs(tree: Tree, path: str, sources: set[str], listed: dict[str, int]) -
         return False
     try:
         status = os.lstat(tree.site / path)
-        if not stat.S_ISREG(status.st_mode) or status.st_mtime_ns > listed.get(path, status.st_mtime_ns):
+        is_younger = status.st_mtime_ns > listed.get(path, status.st_mtime_ns)
+        # Python replaces a file, which makes a new one that nobody has by hard link yet.
+        if not stat.S_ISREG(status.st_mode) or (is_younger and status.st_nlink > 1):
             return False
         with open(tree.site / path, "rb", 0) as file:
             header = file.read(_HEADER)
