@@ -11,8 +11,8 @@ from pypm_model.markers import (
     FALSE,
     TRUE,
     Diagram,
+    alone,
     any_of,
-    assume,
     both,
     either,
     flag,
@@ -30,14 +30,10 @@ def entered(problem: Problem, where: Diagram) -> dict[ItemKey, bool]:
     if not problem.are_apart:
         return {i.key: implies(where, i.flag) for i in problem.items.values() if _is_active(i, where)}
     asked = flags(where) & problem.by_flag.keys()  # an old lock may have had others
-    nobody = assume(where, dict.fromkeys(asked, False))
-    own: dict[NormalizedName, set[str]] = {}
-    for name in asked:
-        own.setdefault(problem.by_flag[name][0], set()).add(name)
-    alone = {member: assume(where, dict.fromkeys(asked - mine, False)) for member, mine in own.items()}
-    found = [item for item in problem.items.values() if _is_active(item, alone.get(item.key[0], nobody))]
+    nobody, one_by_one = alone(where, {name: problem.by_flag[name][0] for name in asked})
+    found = [item for item in problem.items.values() if _is_active(item, one_by_one.get(item.key[0], nobody))]
     only = {item.key[0] for item in found}
-    one = alone.get(only.pop(), nobody) if len(only) == 1 else None
+    one = one_by_one.get(only.pop(), nobody) if len(only) == 1 else None
     return {item.key: one is not None and implies(one, item.flag) for item in found}
 
 
@@ -59,7 +55,8 @@ def one_at_a_time(problem: Problem, *regions: Diagram) -> Diagram:
     for name in sorted(asked):
         by_member.setdefault(problem.by_flag[name][0], []).append(name)
     nobody, one = TRUE, FALSE
-    for names in by_member.values():
+    # From the last of a diagram's variables to the first: each step puts something above what is there.
+    for names in reversed(by_member.values()):
         active = any_of(map(flag, names))
         one = either(minus(one, active), both(nobody, active))
         nobody = minus(nobody, active)

@@ -393,7 +393,8 @@ class _Check:
     @cached_property
     def _alone(self) -> Diagram:
         nobody, one = TRUE, FALSE
-        for member in self.members.values():
+        # From the last of a diagram's variables to the first: each step puts something above what is there.
+        for _, member in sorted(self.members.items(), reverse=True):
             active = any_of(parse(f"{flag!r} in dependency_groups") for flag in _flags(member))
             one = either(minus(one, active), both(nobody, active))
             nobody = minus(nobody, active)

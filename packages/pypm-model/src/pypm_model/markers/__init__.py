@@ -15,6 +15,7 @@ True
 
 from __future__ import annotations
 
+from pypm_model.markers.alone import alone
 from pypm_model.markers.coverage import WHEELS_ONLY, atoms, coverage
 from pypm_model.markers.describe import describe
 from pypm_model.markers.diagram import (
@@ -59,6 +60,7 @@ __all__ = [
     "TooComplex",
     "Witness",
     "all_of",
+    "alone",
     "any_of",
     "assume",
     "atoms",

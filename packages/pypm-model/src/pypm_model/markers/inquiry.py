@@ -32,7 +32,7 @@ def extra(name: str) -> Diagram:
 
 def assume(d: Diagram, flags: Mapping[str, bool]) -> Diagram:
     """*d* where these flags are active (True) or not (False); others stay open."""
-    return substitute(d, {_flag_number(name): value for name, value in flags.items()})
+    return substitute(d, {flag_number(name): value for name, value in flags.items()})
 
 
 def without_extras(d: Diagram, active: frozenset[str]) -> Diagram:
@@ -47,7 +47,7 @@ def without_extras(d: Diagram, active: frozenset[str]) -> Diagram:
 
 def exists(d: Diagram, names: Iterable[str]) -> Diagram:
     """The environments that are in *d* for some choice of the flags *names*, whatever the others are."""
-    return quantify(d, [_flag_number(name) for name in names])
+    return quantify(d, [flag_number(name) for name in names])
 
 
 def projected(d: Diagram, names: Iterable[str]) -> Diagram:
@@ -59,7 +59,7 @@ def projected(d: Diagram, names: Iterable[str]) -> Diagram:
 
 def hangs_on(d: Diagram, name: str) -> bool:
     """Whether *d* asks the flag *name*."""
-    return bool(support(d) >> _flag_number(name) & 1)
+    return bool(support(d) >> flag_number(name) & 1)
 
 
 def flags(d: Diagram) -> frozenset[str]:
@@ -69,7 +69,7 @@ def flags(d: Diagram) -> frozenset[str]:
 
 
 @lru_cache(maxsize=16384)
-def _flag_number(name: str) -> int:
+def flag_number(name: str) -> int:
     set_ = "dependency_groups"
     return number(Variable(SET_RANK + SETS.index(set_), set_, literal=normalize(name)))
 
