@@ -231,3 +231,18 @@ def test_bytecode_that_is_not_its_sources_is_damage(stage: Stage) -> None:
         held = list((site(root) / "acme/__pycache__").glob("__init__*"))
         assert all(file.read_bytes()[4] == 0 for file in held)
         assert works(root)
+
+
+def test_a_farm_notices_that_its_store_was_lost_or_is_another(stage: Stage) -> None:
+    a = workspace(stage, "a")
+    sync(stage, a, "--link-mode", "farm")
+    shutil.rmtree(stage.home / "cache/v1/trees")
+    (told,) = findings(stage, a, code=1)["environments"]
+    assert "links that lead to nothing" in told and "a, acme, beta" in told
+    assert "3 updated" in sync(stage, a, "--link-mode", "farm")
+    assert works(a)
+    stage.environ["PYPM_CACHE_DIR"] = str(stage.home / "other")
+    assert "3 updated" in sync(stage, a, "--link-mode", "farm")
+    shutil.rmtree(stage.home / "cache")
+    assert works(a)
+    assert sync(stage, a, "--link-mode", "farm").startswith("Nothing to do")

@@ -18,6 +18,7 @@ from pypm_env.dists import LINK_MODES, Installed, LinkMode, Wanted, WantedDist
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan, recreate_reason, refuse_foreign
 from pypm_env.stale import look
+from pypm_env.stale import torn as torn_in
 from pypm_env.symlinks import NoSymbolicLinks, can_symlink
 from pypm_model.errors import PypmError
 from pypm_model.locks import Pin
@@ -86,6 +87,9 @@ def install(
     refuse_malware(tools, pins)
     with tools.store.using():
         installed = look(venv, tools.store)
+        torn = torn_in(installed, tools.store, interpreter.layout.site_packages)
+        if not isinstance(reinstall, bool):
+            reinstall = [*reinstall, *torn]
         adopt = allowed_to_replace(tools.world, [installed], options)
         if not options.dry_run:
             agreed()
@@ -94,8 +98,9 @@ def install(
             dists = announced(tools, pins, installed, editable=options.editable)
         else:
             anew = recreate_reason(Wanted(interpreter, (), target.mode), installed)
-            keeps = not (anew or reinstall or installed.unfinished)
-            held = [one for one in installed.dists if one.info not in installed.stale]
+            keeps = not (anew or options.reinstall or options.reinstall_all or installed.unfinished)
+            lost = installed.stale | {one.info for one in installed.dists if one.name in torn}
+            held = [one for one in installed.dists if one.info not in lost]
             present = {one.dist.tree for one in held} if keeps else set()
             provided = provide(
                 tools,

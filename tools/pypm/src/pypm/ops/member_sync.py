@@ -41,6 +41,7 @@ from pypm_env.interpreters import Interpreter
 from pypm_env.plan import Plan, plan
 from pypm_env.putting import Renew
 from pypm_env.stale import look
+from pypm_env.stale import torn as torn_in
 from pypm_env.venv import base_python
 from pypm_model.errors import Place, PypmError
 from pypm_model.events import Advanced, Event, Finished, Started, Warned
@@ -190,7 +191,10 @@ def _installed(
             agreed()
         trees: dict[str, Tree] = {}
         # Before anything is provided, which would bring it back.
-        torn = {ask.name: _torn(tools, ask, installed) for ask, installed in zip(asks, found, strict=True)}
+        torn = {
+            ask.name: torn_in(installed, tools.store, ask.interpreter.layout.site_packages)
+            for ask, installed in zip(asks, found, strict=True)
+        }
         if options.how.dry_run:
             dists = [
                 announced(tools, ask.pins, installed, editable=options.how.editable)
@@ -222,15 +226,6 @@ def _installed(
         done = _applied(tools, asks, plans, trees)
         for number, ask in enumerate(asks):
             yield ask, len(dists[number]), *done[number]
-
-
-def _torn(tools: Tools, ask: _Ask, installed: Installed) -> list[NormalizedName]:
-    """What is in a farm, and no longer in the store."""
-    if ask.mode != "farm":
-        return []
-    return [
-        one.name for one in installed.dists if one.is_ours and not tools.store.manifest_size(one.dist.tree)
-    ]
 
 
 def _present(

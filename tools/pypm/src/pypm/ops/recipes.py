@@ -37,7 +37,7 @@ from pypm_env.plan import Plan, plan
 from pypm_env.probe import folder_cache, probe
 from pypm_env.probe_key import probe_key
 from pypm_env.putting import MissingTree
-from pypm_env.stale import look
+from pypm_env.stale import look, torn
 from pypm_model.later import later
 from pypm_model.lock_changes import LockDiff
 from pypm_model.names import NormalizedName
@@ -184,6 +184,8 @@ def follow(world: World, key: str) -> SyncReport | None:
         installed = look(venv, store)
         has_another = installed.kind == "ours" and installed.interpreter != recipe.identity
         if installed.kind not in ("absent", "ours") or has_another:
+            return None
+        if torn(installed, store, interpreter.layout.site_packages):
             return None
         todo = plan(wanted, installed, inexact=recipe.inexact)
         if not todo.is_empty:

@@ -12,10 +12,11 @@ from pypm.ops.activation import scripts_folder
 from pypm.ops.counting import count
 from pypm.ops.doctor.commands import run
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
-from pypm.ops.doctor.mending import mend_environments, unsound_in
+from pypm.ops.doctor.mending import mend_environments, stale_in
 from pypm.ops.doctor.patient import EnvironmentFound, NotKnown, Patient
 from pypm_env.dists import MEMBERS_PTH
 from pypm_env.own_files import STATE
+from pypm_env.stale import torn
 from pypm_env.state_file import read_state
 from pypm_env.venv import read_config
 from pypm_model.errors import PypmError
@@ -63,13 +64,20 @@ def _drift(patient: Patient, found: EnvironmentFound) -> Iterator[Said]:
         yield issue(f"{found.shown} was left half-way by a run that was killed", sync)
         return
     if installed.stale:
-        names = unsound_in(patient.store, installed)
         yield issue(
-            f"{found.shown} has files that were damaged, and made anew in the store: {_some(names)}",
+            f"{found.shown} has files that were damaged, and made anew in the store: "
+            f"{_some(stale_in(installed))}",
             sync,
             partial(mend_environments, patient.world, (found.folder,)),
         )
     interpreter = patient.interpreter_of(found)
+    lost = torn(installed, patient.store, interpreter.layout.site_packages)
+    if lost:
+        yield issue(
+            f"{found.shown} has links that lead to nothing in the store {patient.store.root}: {_some(lost)}",
+            sync,
+            partial(mend_environments, patient.world, (found.folder,)),
+        )
     if installed.interpreter and installed.interpreter != interpreter.identity:
         yield issue(f"{found.shown} was made with another interpreter than it starts now", sync)
         return

@@ -16,7 +16,7 @@ from pypm_env.apply import apply
 from pypm_env.dists import LINK_MODES, Installed, Wanted
 from pypm_env.interpreters import Interpreter
 from pypm_env.plan import plan, recreate_reason
-from pypm_env.stale import look
+from pypm_env.stale import look, torn
 from pypm_model.errors import PypmError
 from pypm_model.events import ignore
 from pypm_model.records import replace
@@ -65,13 +65,9 @@ def mend_environments(world: World, folders: Collection[Path]) -> None:
         raise NotMended(tuple(failed), next(iter(failed.values())))
 
 
-def unsound_in(store: Store, installed: Installed) -> list[str]:
-    """Names of what is stale in an environment of pypm's, and in a farm of what its links do not find."""
-    stale = [one for one in installed.dists if one.info in installed.stale]
-    if installed.link_mode == "farm":
-        ours = [one for one in installed.dists if one.is_ours and one not in stale]
-        stale += [one for one in ours if not store.manifest_size(one.dist.tree)]
-    return sorted(str(one.name) for one in stale)
+def stale_in(installed: Installed) -> list[str]:
+    """Names of what is stale in an environment."""
+    return sorted(str(one.name) for one in installed.dists if one.info in installed.stale)
 
 
 def _mend_environment(world: World, store: Store, folder: Path) -> None:
@@ -79,13 +75,15 @@ def _mend_environment(world: World, store: Store, folder: Path) -> None:
         return  # it is looked at, and made anew, when it is asked for
     with store.using():
         installed = look(folder, store)
-        names = unsound_in(store, installed)
         mode = next((mode for mode in LINK_MODES if mode == installed.link_mode), None)
-        if not names or mode is None:
+        if mode is None:
             return
         there = replace(world, cwd=folder.parent, listener=ignore)
         patient = Patient(there)
         interpreter = patient.interpreter_of(EnvironmentFound(str(folder), folder, (), installed))
+        lost = torn(installed, store, interpreter.layout.site_packages)
+        if not (installed.stale or lost):
+            return
         wanted = Wanted(interpreter, tuple(one.dist for one in installed.dists if one.is_ours), mode)
         if recreate_reason(wanted, installed):
             return  # its next sync makes it anew in any case
@@ -93,8 +91,7 @@ def _mend_environment(world: World, store: Store, folder: Path) -> None:
         def renew(digests: Collection[str]) -> Mapping[str, Tree]:
             return _fetched(there, patient, folder, interpreter, digests)
 
-        again = [one.name for one in installed.dists if str(one.name) in names]
-        todo = plan(wanted, installed, inexact=True, reinstall=again)
+        todo = plan(wanted, installed, inexact=True, reinstall=lost)
         apply(todo, store, pypm_version=VERSION, renew=renew)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pypm.ops.counting import count
 from pypm.ops.doctor.finding import Said, issue, note, ok, unknown
-from pypm.ops.doctor.mending import mend_environments, mend_tree, unsound_in
+from pypm.ops.doctor.mending import mend_environments, mend_tree, stale_in
 from pypm.ops.doctor.patient import Patient
 from pypm.ops.opening import open_store
 from pypm_env.installed import trees_named
@@ -215,7 +215,7 @@ def _holding_damage(patient: Patient, leases: Sequence[Lease]) -> dict[Path, lis
     for lease in leases:
         owner = lease.owner
         if lease.digests & remade.keys() and owner not in own and store.path not in owner.parents:
-            names = unsound_in(store, look(owner, store))
+            names = stale_in(look(owner, store))
             if names:
                 found[owner] = names
     return found
