@@ -48,7 +48,8 @@ class UnknownCheck(PypmError):
 
     @property
     def hint(self) -> str | None:
-        return nearest(self.name, self.known)
+        near = nearest(self.name, self.known)
+        return near or ("`pypm doctor --list` tells them" if len(self.known) > _FEW else None)
 
 
 @record

@@ -153,7 +153,7 @@ def _steps(summary: Mapping[str, Any]) -> Iterable[str]:
         if step["replaces"]:
             olds, was = ", ".join(step["replaces"]), step["replaces-editable"]
             if (olds, was) == (step["version"], step["editable"]):
-                change = f"{version} (again)"
+                change = f"{olds} ({'editable, ' if was else ''}again)"
             else:
                 change = f"{olds}{' (editable)' if was and not step['editable'] else ''} -> {version}"
             yield f"  {style('~', 'yellow')} {step['name']} {change}"
