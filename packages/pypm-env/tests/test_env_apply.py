@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pypm_env.putting as putting
+from pypm_env.apply import apply
 from pypm_env.contests import PathTaken
-from pypm_env.dists import MEMBERS_PTH, WantedDist
+from pypm_env.dists import MEMBERS_PTH, LinkMode, Wanted, WantedDist
 from pypm_env.own_files import JOURNAL
 from pypm_env.placing import ProtectedPath
-from pypm_env.plan import ForeignEnvironment
+from pypm_env.plan import ForeignEnvironment, plan
 from pypm_env.putting import MissingTree
 from pypm_env.removal import CannotRemove
+from pypm_env.stale import look, torn
 from pypm_model.events import Advanced, Finished, Started, Warned
 from pypm_model.names import normalize
 from pypm_model.records import replace
 from pypm_store import shared_work
+from pypm_store.atomic import remove_tree
 from pypm_store.store import Store
 
 if TYPE_CHECKING:
@@ -501,6 +504,46 @@ def test_a_damaged_tree_is_never_linked(bench: Bench, there: bool) -> None:
     assert damaged.read_text() != "changed by somebody"
     assert (bench.site / "beta" / "__init__.py").read_text() == damaged.read_text()
     _check_record(bench)
+
+
+def test_what_holds_files_of_a_tree_that_was_made_anew_is_put_in_again(bench: Bench) -> None:
+    acme, beta = bench.wheel("acme"), bench.wheel("beta")
+    bench.sync(acme, beta)
+    assert look(bench.venv, bench.store).stale == frozenset()
+    _damage(bench, acme)
+    (wheel,) = (bench.folder / "wheels").glob("acme*.whl")
+    compared = (bench.venv / "pyvenv.cfg").stat().st_mtime_ns
+    tree = bench.store.unpack(wheel, acme.tree)
+    assert (bench.venv / "pyvenv.cfg").stat().st_mtime_ns > compared, "no stamp holds any more"
+    installed = look(bench.venv, bench.store)
+    assert installed.stale == {tree.info}
+    done = plan(Wanted(bench.interpreter, (acme, beta)), installed)
+    assert [step.dist for step in done.install] == [acme]
+    changes = apply(done, bench.store, pypm_version="1.2")
+    assert changes.plan.counts == {"install": 0, "update": 1, "remove": 0, "keep": 1}
+    assert (bench.site / "acme/__init__.py").samefile(tree.site / "acme/__init__.py")
+    assert look(bench.venv, bench.store).stale == frozenset()
+    _check_record(bench)
+
+
+@pytest.mark.parametrize("mode", ["copy", "farm"])
+def test_what_has_files_of_its_own_or_links_by_path_is_never_stale(bench: Bench, mode: LinkMode) -> None:
+    acme = bench.wheel("acme")
+    bench.sync(acme, link_mode=mode)
+    _damage(bench, acme)
+    (wheel,) = (bench.folder / "wheels").glob("acme*.whl")
+    bench.store.unpack(wheel, acme.tree)
+    assert look(bench.venv, bench.store).stale == frozenset()
+
+
+def test_a_farm_is_torn_where_its_links_lead_to_no_tree_of_the_store(bench: Bench) -> None:
+    acme, beta = bench.wheel("acme"), bench.wheel("beta")
+    bench.sync(acme, beta, link_mode="farm")
+    where = bench.interpreter.layout.site_packages
+    assert torn(bench.installed(), bench.store, where) == []
+    remove_tree(bench.store.tree_path(beta.tree))
+    assert torn(bench.installed(), bench.store, where) == ["beta"]
+    assert torn(bench.installed(), Store.open(bench.folder / "another"), where) == ["acme", "beta"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no forks here")

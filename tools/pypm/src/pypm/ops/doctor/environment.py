@@ -103,7 +103,7 @@ def _drift(patient: Patient, found: EnvironmentFound) -> Iterator[Said]:
         told = [f"{len(wrong)} with another version than is locked ({_some(wrong)})"] if wrong else []
         told += [f"{len(absent)} missing ({_some(absent)})"] if absent else []
         yield issue(f"{found.shown} is not what the lock says: {'; '.join(told)}", sync)
-    elif not of_groups:
+    elif not (of_groups or installed.stale or lost):
         held = f"{count(len(pins), 'package')} for Python {interpreter.version}"
         yield ok(f"{found.shown} holds what is locked: {held}")
     locked = {package.name for package in patient.lock().packages}
