@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pypm_model.dataflow import Edge as Reaching
 from pypm_model.dataflow import fixpoint
-from pypm_model.markers import FALSE, TRUE, Diagram, all_of, both, implies
+from pypm_model.markers import FALSE, TRUE, Diagram, all_of, both, exists, flags, implies
 from pypm_resolver.graph import Graph
 
 
@@ -15,12 +15,15 @@ def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
     that is solved (None), a part of it, or, as if that were chosen there too, a wider one."""
     whole = graph.where if within is None else within
     solver = graph.solver
+    # What the region says of choices is put in at the end: of a thousand members, a hundred may be left out, and
+    # that would be said in each of the sets that are joined on the way.
+    outside = exists(whole, flags(whole))
 
     def roots() -> Iterator[tuple[int, Diagram]]:
         for item in graph.problem.items.values():
             if item.key not in graph.entered or all_of((graph.where, item.flag, item.where)) == FALSE:
                 continue
-            where = all_of((whole, item.flag, item.where))
+            where = all_of((outside, item.flag, item.where))
             if where != FALSE:
                 yield graph.node(("item", *item.key)), where
 
@@ -39,7 +42,11 @@ def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
             found.append((graph.node(("item", key[1], "", "")), TRUE, ()))
         return found
 
-    return fixpoint(roots(), edges)
+    found = fixpoint(roots(), edges)
+    if outside == whole:
+        return found
+    inside = ((node, both(whole, where)) for node, where in found.items())
+    return {node: where for node, where in inside if where != FALSE}
 
 
 def scope(graph: Graph, node: int) -> Diagram:
