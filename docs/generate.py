@@ -220,7 +220,7 @@ SETTINGS = {
     "licenses.exceptions.license": "The SPDX expression it is taken to be under, as long as its metadata say nothing else.",
     "licenses.exceptions.reason": "Why it may be.",
     "audit": "What `pypm audit` looks into, and what it passes over: [auditing](../how-to/audit.md).",
-    "audit.database": "A snapshot of OSV records, a zip file or a folder, that every audit takes in; no network is asked then. A flag or `PYPM_AUDIT_DB` is stronger.",
+    "audit.database": "A snapshot of OSV records, a zip file or a folder, that every audit, and whatever installs, takes in; an audit asks no network then. A flag or `PYPM_AUDIT_DB` is stronger.",
     "audit.osv-url": "The service that is asked for advisories, if it is not the public one: a mirror or proxy that speaks OSV's API. A flag or `PYPM_OSV_URL` is stronger.",
     "audit.ignore": "What is passed over for a while.",
     "audit.ignore.id": "Of the advisory, under any of its names.",
@@ -370,6 +370,7 @@ OTHERS = {
 """Codes that the command line gives itself."""
 
 WARNINGS = {
+    "advisories-unread": "The snapshot that `audit.database` names cannot be read; what is known to be malicious already has to do.",
     "cache-damaged": "The metadata cache was damaged; it was set aside and a new one begun.",
     "cache-in-memory": "The metadata cache cannot be used; what is learned is forgotten after this run.",
     "copied-view": "A copy-on-write view of a project cannot be had from the system; it was copied.",

@@ -83,9 +83,15 @@ class Database:
         rows = self._file.read("SELECT MAX(modified) FROM advisories WHERE origin = ?", (SNAPSHOT,))
         return str(rows[0][0] or "")
 
-    def take(self, path: Path, now: str) -> Updated:
-        """Makes the database what the snapshot at *path* has. Raises `SnapshotUnreadable` if it has no record
-        that can be read; then the database is as it was."""
+    @property
+    def state(self) -> str:
+        """What `take` was told last of the snapshot; empty: nothing."""
+        rows = self._file.read("SELECT value FROM notes WHERE key = 'state'")
+        return str(rows[0][0]) if rows else ""
+
+    def take(self, path: Path, now: str, state: str = "") -> Updated:
+        """Makes the database what the snapshot at *path* has, which is noted as *state*. Raises
+        `SnapshotUnreadable` if it has no record that can be read; then the database is as it was."""
         known = dict(self._file.read("SELECT name, mark FROM entries"))
         seen: dict[str, str] = {}
         fresh: dict[str, tuple[list[Advisory], list[Malformed]]] = {}
@@ -114,7 +120,8 @@ class Database:
                     "INSERT INTO malformed VALUES (?, ?, ?)",
                     [(name, bad.source, bad.reason) for bad in malformed],
                 )
-            connection.execute("INSERT OR REPLACE INTO notes VALUES ('taken', ?)", (now,))
+            notes = [("taken", now), ("state", state)]
+            connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes)
             (count,) = connection.execute(
                 "SELECT COUNT(*) FROM advisories WHERE origin = ?", (SNAPSHOT,)
             ).fetchone()

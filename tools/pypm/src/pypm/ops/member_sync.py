@@ -23,7 +23,7 @@ from pypm.ops.installing import (
     link_mode_for,
 )
 from pypm.ops.locking import Locked
-from pypm.ops.malware import mark_seen, refuse_malware, with_mark
+from pypm.ops.malware import known_now, refuse_malware, with_known
 from pypm.ops.partial import MembersAbsent
 from pypm.ops.pinned import pinned_files
 from pypm.ops.provisioning import provide, renewed
@@ -79,7 +79,7 @@ class _Ask:
 def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: SyncOptions) -> MembersReport:
     """Makes the environments of the selected members (all, if none is named) what the lock says of each.
     The lock is written, and anything changed, when nothing speaks against any of them."""
-    mark = mark_seen(tools.store)
+    known = known_now(tools)
     asks = [
         _ask(tools, workspace, locked.lock, root, options)
         for root in _roots(tools, workspace, locked, options)
@@ -108,7 +108,7 @@ def sync_members(tools: Tools, workspace: Workspace, locked: Locked, options: Sy
     )
     in_step = writes or not (workspace.settings.lock_export or options.how.dry_run)
     if options.stamp_key is not None and in_step and not workspace.absent and asks:
-        inputs = with_mark(workspace.inputs, mark)
+        inputs = with_known(workspace.inputs, known)
         _stamp(tools, workspace, inputs, locked.lock, [ask for ask, *_ in done], report, options.stamp_key)
     _compile(tools, [(ask, uncompiled) for ask, _, _, uncompiled in done])
     return report

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pypm import _again, _recipe, _stamp
 from pypm._verbs import VERSION
 from pypm.ops.counting import count
-from pypm.ops.malware import known_malware, mark_seen, with_mark
+from pypm.ops.malware import known_malware, mark_seen, with_known
 from pypm.ops.stamping import Stamped, leave_stamp, pins_above
 from pypm.ops.synced import SyncReport
 from pypm.ops.venvs import check_place, environment_in, needed_outside, start_compiling
@@ -200,7 +200,8 @@ def follow(world: World, key: str) -> SyncReport | None:
     needs = needed_outside(store, venv, recipe.mode)
     say = nothing_to_do(report)
     stamped = Stamped(".", interpreter, needs)
-    leave_stamp(store, root, with_mark(inputs, mark), recipe.also, key, say, [stamped], of_members=False)
+    seen = with_known(inputs, [mark])
+    leave_stamp(store, root, seen, recipe.also, key, say, [stamped], of_members=False)
     is_known = not changes.plan.recreate or os.path.exists(store.path / _again.FOLDER / name)
     drawing = None if is_known else _drawing(store, name)
     is_at_work = start_compiling(world, store, changes.uncompiled, interpreter, drawing)

@@ -10,7 +10,7 @@ from pypm.ops.dependence import installed_by
 from pypm.ops.in_step import write_in_step
 from pypm.ops.installing import InstallOptions, Target, compile_later, install, link_mode_for
 from pypm.ops.locking import Locked, Locking
-from pypm.ops.malware import mark_seen, with_mark
+from pypm.ops.malware import known_now, with_known
 from pypm.ops.pinned import pinned_files
 from pypm.ops.recipes import keep, nothing_to_do
 from pypm.ops.roots import roots_of
@@ -68,7 +68,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     """Makes ``.venv`` at the workspace's root what the lock and *options* say. The lock is written as soon
     as nothing speaks against the environment: what can be refused is refused before anything has changed."""
     world, lock = tools.world, locked.lock
-    mark = mark_seen(tools.store)
+    known = known_now(tools)
     venv = environment_in(workspace.root)
     roots = roots_of(world, workspace, lock, options.selection)
     python = pythons_of(lock, roots)
@@ -105,7 +105,7 @@ def sync_locked(tools: Tools, workspace: Workspace, locked: Locked, options: Syn
     in_step = writes or not workspace.settings.lock_export
     then: Then | None = None
     if options.stamp_key is not None and in_step and not options.how.dry_run:
-        then = _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report, mark)
+        then = _remember(tools, workspace, locked, done.plan, target, options.stamp_key, report, known)
     compile_later(tools, done, interpreter, then)
     return report
 
@@ -148,7 +148,7 @@ def _remember(
     target: Target,
     key: str,
     report: SyncReport,
-    mark: FileSeen,
+    known: tuple[FileSeen, ...],
 ) -> Then | None:
     """For the next sync: that nothing is to be done while nothing changes, and how it is done again; what is
     worth doing for that when nobody waits."""
@@ -159,11 +159,11 @@ def _remember(
     needs = needed_outside(tools.store, target.venv, target.mode)
     stamped = [Stamped(".", done.wanted.interpreter, needs)]
     pinned = pinned_files(tools, workspace)
-    seen = with_mark(inputs, mark)
+    seen = with_known(inputs, known)
     leave_stamp(
         tools.store, root, seen, also, key, nothing_to_do(report), stamped, of_members=False, pinned=pinned
     )
-    if workspace.warnings or pinned:
+    if workspace.warnings or pinned or workspace.settings.audit.database:
         return None
     return keep(
         tools.world,

@@ -12,7 +12,7 @@ from pypm.ops.installing import link_mode_for
 from pypm.ops.locking import Locking, lock_workspace
 from pypm.ops.lone_environment import ask, lone_environment, stored_environment
 from pypm.ops.lone_lock import lone_pins
-from pypm.ops.malware import mark_seen, refuse_malware, with_mark
+from pypm.ops.malware import known_now, refuse_malware, with_known
 from pypm.ops.member_sync import interpreter_for
 from pypm.ops.opening import open_workspace
 from pypm.ops.partial import MembersAbsent, open_partly
@@ -122,7 +122,7 @@ def member_environment(
     """The environment that holds what the lock says of *member*, and what *extra* asks for beside it. It is
     one of the store, found again by *stamp_key*; with *apart*, one in that new folder, of its own. A lock
     that does not fit the manifests is made to in memory: nothing of the workspace is changed."""
-    mark = mark_seen(tools.store)
+    known = known_now(tools)
     lock = lock_workspace(tools, workspace, Locking(frozen=frozen)).lock
     roots = [*roots_of(tools.world, workspace, lock, selection)]
     python = pythons_of(lock, [Root(member.name)])
@@ -151,7 +151,7 @@ def member_environment(
             leave_stamp(
                 tools.store,
                 workspace.root,
-                with_mark(workspace.inputs, mark),
+                with_known(workspace.inputs, known),
                 also,
                 stamp_key,
                 ready.to_line(),
