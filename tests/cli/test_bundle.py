@@ -316,6 +316,20 @@ def test_an_interpreter_of_the_machine(stage: Stage, tmp_path: Path) -> None:
     done = subprocess.run([*words[:1], tmp_path / "other"], env=python, capture_output=True, text=True)
     assert done.returncode == 1 and "the bundle is for 9." in done.stderr
     assert not (tmp_path / "other").exists()
+    for tool in ("install.sh", "verify.sh"):
+        absent = python | {"PYTHON": "no such python"}
+        done = subprocess.run([tmp_path / "u" / tool, "x"], env=absent, capture_output=True, text=True)
+        assert done.returncode == 2 and done.stderr.startswith("error[no-python]: there is no no such python")
+
+
+def test_where_nothing_can_be_installed(stage: Stage, tmp_path: Path) -> None:
+    stage.bundle("--no-interpreter", "-o", str(tmp_path / "b.tar.gz"))
+    with tarfile.open(tmp_path / "b.tar.gz") as tar:
+        unpack(tar, tmp_path / "u")
+    target = tmp_path / "b.tar.gz" / "new"
+    words = [tmp_path / "u/install.sh", target]
+    done = subprocess.run(words, env={"PYTHON": sys.executable}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"error[not-installed]: file exists: {target.parent}\n")
 
 
 def test_only_wheels_for_other_installers(stage: Stage, tmp_path: Path) -> None:

@@ -17,7 +17,18 @@ _RUNS = """\
 # {about}
 {find_itself}\
 here=${{self%/*}}
-exec {python} -I -B "$here/{script}" {verb} "$@"
+{python}\
+exec "$python" -I -B "$here/{script}" {verb} "$@"
+"""
+_INSIDE = """\
+python=$here/bin/{python}
+"""
+_OF_THE_MACHINE = """\
+python=${{PYTHON:-{python}}}
+command -v "$python" > /dev/null || {{
+  echo "error[no-python]: there is no $python on this machine: PYTHON names another one" >&2
+  exit 2
+}}
 """
 _ABOUT = {
     "install": "Makes an environment of this bundle in the new folder DIR: ./install.sh DIR",
@@ -28,7 +39,7 @@ _ABOUT = {
 def tools(python: str, *, inside: bool = True) -> list[Item]:
     """``install.sh``, ``verify.sh`` and the script they run with *python*: the bundle's own, or if it is not
     *inside* the machine's, which ``PYTHON`` may name."""
-    runs = f'"$here/bin/{python}"' if inside else f'"${{PYTHON:-{python}}}"'
+    runs = (_INSIDE if inside else _OF_THE_MACHINE).format(python=python)
     source = Path(__file__).with_name("bundle_script.py").read_bytes()
     items: list[Item] = [Entry(SCRIPT, Written(source.replace(b"\r\n", b"\n")))]
     for verb, about in _ABOUT.items():

@@ -126,7 +126,9 @@ def install(target: str, compiles: bool, verifies: bool) -> int:
             shutil.rmtree(beside, ignore_errors=True)
             raise
     except OSError as error:
-        sys.stderr.write(f"error[not-installed]: {error}\n")
+        place = str(error.filename or target).replace(beside, target)
+        reason = f"{error.strerror.lower()}: {place}" if error.strerror else str(error)
+        sys.stderr.write(f"error[not-installed]: {reason}\n")
         return 1
     if compiles:
         compile_in(target)
