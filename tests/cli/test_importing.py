@@ -102,6 +102,8 @@ def told(draft: Draft | Pins) -> list[str]:
 def test_poetrys_groups_say_which_are_installed() -> None:
     draft = poetry(
         """
+[tool.poetry]
+version = "1"
 [tool.poetry.group.dev.dependencies]
 pytest = "*"
 [tool.poetry.group.Docs]
@@ -128,6 +130,8 @@ ruff = [{ version = "1", python = "<3.9" }, { version = "2", python = ">=3.9" }]
 def test_poetrys_sources() -> None:
     draft = poetry(
         f"""
+[tool.poetry]
+version = "1"
 [tool.poetry.dependencies]
 a = {{ git = "git@example.test:x/a.git", tag = "v1", subdirectory = "py" }}
 b = {{ git = "https://example.test/b.git", develop = true }}
@@ -166,6 +170,7 @@ def test_what_poetry_says_and_we_cannot_is_told() -> None:
     draft = poetry(
         """
 [tool.poetry]
+version = "1"
 unheard-of = 1
 authors = ["a <b> c"]
 [tool.poetry.dependencies]

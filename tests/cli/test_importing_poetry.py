@@ -160,6 +160,7 @@ def test_scripts_that_are_files_stay_with_poetry() -> None:
         """
 [tool.poetry]
 name = "a"
+version = "1"
 [tool.poetry.scripts]
 one = "a:one"
 two = { reference = "a:two", type = "console", extras = ["x"] }
@@ -228,5 +229,14 @@ def test_a_second_import_finds_nothing_that_is_poetrys() -> None:
 
 
 def test_classifiers_that_poetry_would_add_are_told() -> None:
-    document, told = imported('[tool.poetry]\nname = "a"\nclassifiers = ["Typing :: Typed"]\n')
+    document, told = imported('[tool.poetry]\nname = "a"\nversion = "1"\nclassifiers = ["Typing :: Typed"]\n')
     assert document["project"]["classifiers"] == ["Typing :: Typed"] and told == ["classifiers"]
+
+
+@pytest.mark.parametrize(
+    ("more", "version", "told"),
+    [("", "0.1.0", ["version"]), ('version = "2"\n', "2", []), ("package-mode = false\n", "0.1.0", [])],
+)
+def test_a_version_that_is_not_given_is_told(more: str, version: str, told: list[str]) -> None:
+    document, lost = imported(f'[tool.poetry]\nname = "a"\n{more}')
+    assert (document["project"]["version"], lost) == (version, told)

@@ -12,7 +12,7 @@ from tomlkit.items import Array, Table
 
 from pypm.ops.importing import pdm, poetry
 from pypm.ops.importing.comments import MAIN, Found, commented, comments_of
-from pypm.ops.importing.records import CannotImport, Draft, Lost, shaped
+from pypm.ops.importing.records import NO_VERSION, CannotImport, Draft, Lost, shaped
 from pypm.ops.importing.sections import without
 from pypm_model import names
 from pypm_workspace import edit
@@ -75,7 +75,7 @@ def _converted(text: str, draft: Draft, name: str, requires_python: str) -> tupl
 def _project(draft: Draft, name: str, requires_python: str, comments: Found) -> Table:
     project = tomlkit.table()
     project["name"] = draft.name if names.is_valid(draft.name) else _name_from(draft.name or name)
-    project["version"] = draft.version or "0.1.0"
+    project["version"] = draft.version or NO_VERSION
     more = dict(draft.more)
     for key in ("description", "readme"):
         if key in more:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pypm.ops.importing import constraints
 from pypm.ops.importing.addresses import file_address, index_address, repository_address
-from pypm.ops.importing.records import Draft, Lost, NewIndex, Source
+from pypm.ops.importing.records import NO_VERSION, Draft, Lost, NewIndex, Source
 from pypm_model import names, requirement_text, specifiers
 from pypm_model.patterns import pattern
 from pypm_model.requirement_text import InvalidRequirement
@@ -103,6 +103,8 @@ class _Reader:
                 else:
                     dependencies.append(text)
         groups, defaults = self.groups()
+        if not (self.project or "version" in table or table.get("package-mode") is False):
+            self.lose("version", f"is not given; {NO_VERSION} is written")
         return Draft(
             file=self.file,
             name=str(table.get("name", "")),

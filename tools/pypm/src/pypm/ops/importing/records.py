@@ -18,6 +18,8 @@ from pypm_model.sources import GitSource
 from pypm_workspace.direct_reference import git_url
 
 _commit = pattern(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+NO_VERSION = "0.1.0"
+"""Of a project that does not say which version it is."""
 Source = Mapping[str, str | bool]
 """The keys of one source: ``{"git": "https://...", "tag": "v1"}``."""
 
