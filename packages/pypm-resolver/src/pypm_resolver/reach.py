@@ -15,8 +15,8 @@ def reach(graph: Graph, within: Diagram | None = None) -> dict[int, Diagram]:
     that is solved (None), a part of it, or, as if that were chosen there too, a wider one."""
     whole = graph.where if within is None else within
     solver = graph.solver
-    # What the region says of choices is put in at the end: of a thousand members, a hundred may be left out, and
-    # that would be said in each of the sets that are joined on the way.
+    # What the region says of choices is put in at the end: of a thousand members, a hundred may be left out,
+    # and that would be said in each of the sets that are joined on the way.
     outside = exists(whole, flags(whole))
 
     def roots() -> Iterator[tuple[int, Diagram]]:
