@@ -59,7 +59,7 @@ def test_no_secret_of_a_named_address_either() -> None:
         "a": {"git": "https://user:word@example.test/a.git"},
         "b": {"url": "https://user:word@example.test/b-1.zip"},
     }
-    poetry = read_poetry({"tool": {"poetry": {"dependencies": table}}})
+    poetry = read_poetry({"tool": {"poetry": {"version": "1.0", "dependencies": table}}})
     for found in (pipfile, poetry):
         assert dict(found.sources) == {
             "a": ({"git": "https://example.test/a.git"},),
