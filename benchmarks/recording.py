@@ -64,7 +64,8 @@ class Source:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Source:
         """The default index of this machine, as pypm itself would find it."""
-        indexes = Indexes.from_settings(environ=environ, pip_config=pip_config.read(environ))
+        pip = pip_config.read(environ)
+        indexes = Indexes.from_settings(environ=environ, pip_config=lambda: pip)
         context = None
         if indexes.all[-1].url.startswith("https:"):
             given = indexes.certificates

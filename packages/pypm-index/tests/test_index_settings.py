@@ -29,11 +29,11 @@ def test_nothing_said() -> None:
 def test_order_of_strength() -> None:
     pip = PipConfig(index_url="https://pip.example.test/simple")
     environ: dict[str, str] = {}
-    assert urls(Indexes.from_settings(environ=environ, pip_config=pip)) == [
+    assert urls(Indexes.from_settings(environ=environ, pip_config=lambda: pip)) == [
         ("pypi", "https://pip.example.test/simple/")
     ]
     environ["PIP_INDEX_URL"] = "https://pipenv.example.test/simple/"
-    assert urls(Indexes.from_settings(environ=environ, pip_config=pip)) == [
+    assert urls(Indexes.from_settings(environ=environ, pip_config=lambda: pip)) == [
         ("pypi", "https://pipenv.example.test/simple/")
     ]
     own = [
@@ -41,7 +41,7 @@ def test_order_of_strength() -> None:
         Index("extra", "https://x.example.test/s"),
         Index("e", A, explicit=True),
     ]
-    found = Indexes.from_settings(own, environ=environ, pip_config=pip)
+    found = Indexes.from_settings(own, environ=environ, pip_config=lambda: pip)
     assert urls(found) == [("extra", "https://x.example.test/s/"), ("e", A + "/"), ("mirror", A + "/")]
     assert [index.name for index in found.implicit] == ["extra", "mirror"]
     environ["PYPM_INDEX_URL"] = "https://env.example.test/simple"
@@ -111,7 +111,7 @@ def test_certificates() -> None:
     assert Indexes.from_settings(environ={}).certificates == ""
     assert Indexes.from_settings(environ={"PIP_CERT": "p", "SSL_CERT_FILE": "s"}).certificates == "s"
     assert Indexes.from_settings(environ={"REQUESTS_CA_BUNDLE": "r"}).certificates == "r"
-    assert Indexes.from_settings(environ={}, pip_config=PipConfig(cert="c")).certificates == "c"
+    assert Indexes.from_settings(environ={}, pip_config=lambda: PipConfig(cert="c")).certificates == "c"
 
 
 def test_pip_configuration(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +98,10 @@ class Indexes:
 
     all: tuple[Index, ...]
     """In order of priority; the default one last."""
-    certificates: str = ""
-    """A file or folder with certificates to trust in place of the system's; empty: the system's."""
+    stated_certificates: str = ""
+    """What variables say of `certificates`."""
+    pip: Callable[[], PipConfig] = PipConfig
+    """Reads what pip has been told. Looked at only where it counts: most runs connect to nothing."""
 
     @classmethod
     def from_settings(
@@ -107,7 +109,7 @@ class Indexes:
         indexes: Sequence[Index] = (),
         find_links: Sequence[str] = (),
         environ: Mapping[str, str] = os.environ,
-        pip_config: PipConfig | None = None,
+        pip_config: Callable[[], PipConfig] = PipConfig,
         *,
         index_url: str = "",
         no_index: bool = False,
@@ -120,7 +122,6 @@ class Indexes:
         relative to *root* (default: the current folder). Raises `BadIndex`.
         """
         base = root if root is not None else Path.cwd()
-        pip = pip_config if pip_config is not None else PipConfig()
         links = [
             _checked(Index(FIND_LINKS_NAME if not at else f"{FIND_LINKS_NAME}-{at + 1}", link), base, environ)
             for at, link in enumerate(find_links)
@@ -133,10 +134,10 @@ class Indexes:
             or environ.get("REQUESTS_CA_BUNDLE")
             or environ.get("SSL_CERT_DIR")
             or environ.get("PIP_CERT")
-            or pip.cert
+            or ""
         )
         if no_index:
-            return cls(tuple(links), certificates)
+            return cls(tuple(links), certificates, pip_config)
         checked = [_checked(index, base, environ) for index in indexes]
         defaults = [index for index in checked if index.default]
         if len(defaults) > 1:
@@ -146,7 +147,7 @@ class Indexes:
         default = defaults[0] if defaults else Index(DEFAULT_INDEX_NAME, DEFAULT_INDEX_URL, default=True)
         address = index_url or environ.get("PYPM_INDEX_URL", "")
         if not address and not defaults:
-            address = environ.get("PIP_INDEX_URL", "") or pip.index_url
+            address = environ.get("PIP_INDEX_URL", "") or pip_config().index_url
         if address:
             default = replace(default, url=address, credentials=None)
         default = _checked(default, base, environ)
@@ -156,7 +157,12 @@ class Indexes:
             if index.name in seen:
                 raise BadIndex(index.name, "the name is used twice")
             seen[index.name] = index
-        return cls(ordered, certificates)
+        return cls(ordered, certificates, pip_config)
+
+    @property
+    def certificates(self) -> str:
+        """A file or folder with certificates to trust in place of the system's; empty: the system's."""
+        return self.stated_certificates or self.pip().cert
 
     @property
     def implicit(self) -> tuple[Index, ...]:

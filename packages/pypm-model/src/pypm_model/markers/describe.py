@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from pypm_model.markers.cover import cover
 from pypm_model.markers.diagram import (
     FALSE,
@@ -26,10 +24,11 @@ from pypm_model.markers.python_axis import ALPHA, FINAL, HIGHEST, LOWEST, Cut
 from pypm_model.markers.render import text
 from pypm_model.markers.syntax import parse
 from pypm_model.markers.variables import ORDER, PYTHON, SET_RANK, Variable
+from pypm_model.patterns import pattern
 
 _FIELDS, _FLAGS, _ALTERNATIVES = 8, 40, 3
 """What is put into words at most: variables but flags, flags, and sets that are joined by "or"."""
-_DENIES = re.compile(r"\b(except|not|without|no|where)\b|!=")
+_DENIES = pattern(r"\b(except|not|without|no|where)\b|!=")
 
 _PLATFORMS = {
     "win32": "Windows",
