@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 
 @record
+class Gap:
+    """A version that is needed where it has no file, and another would have none either."""
+
+    name: NormalizedName
+    version: str
+    where: str
+    """In words: ``on Windows``."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} has no file that can be used {self.where}"
+
+
+@record
 class Resolution:
     """One universal answer: valid in every environment and for every choice of extras and groups."""
 
@@ -27,6 +40,8 @@ class Resolution:
     detours: int = 0
     """How often something was in the way of what would have been chosen: a version that does not go with what
     was chosen before, or that serves a part of the environments only."""
+    gaps: tuple[Gap, ...] = ()
+    """Of the environments that people install on."""
     conflicts: tuple[Conflict, ...] = ()
     """Pairs of extras or groups of one member that were found to exclude each other, where members do not
     share an environment: the answer is for every choice without both."""

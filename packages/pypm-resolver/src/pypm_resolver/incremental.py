@@ -270,8 +270,9 @@ class _Joining:
             return None
         packages = [*self._members(), *self._packages()]
         packages.sort(key=package_order)
-        warnings, steps = (self.found.warnings, self.found.steps) if self.found is not None else ((), 0)
-        return Resolution(tuple(packages), self.lock.splits, warnings, steps)
+        found = self.found or Resolution(())
+        more = (found.warnings, found.steps, found.detours, found.gaps)
+        return Resolution(tuple(packages), self.lock.splits, *more)
 
     def _find_edges(self) -> None:
         asked = {key for member in self.request.members for key, _ in _tables(member)}

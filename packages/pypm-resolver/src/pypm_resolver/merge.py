@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pypm_model.facts import Direct, Listing
 from pypm_model.locks import Edge, LockedPackage
 from pypm_model.markers import FALSE, TRUE, Diagram, any_of, both, either, minus, text
 from pypm_model.names import NormalizedName
 from pypm_model.requirement_text import to_text
-from pypm_model.resolutions import Resolution
+from pypm_model.resolutions import Gap, Resolution
 from pypm_model.sources import MemberSource, PathSource
 from pypm_model.versions import sort_key
 from pypm_resolver.choices import is_possible, one_at_a_time
@@ -30,32 +30,24 @@ Entry = tuple[NormalizedName, int]
 _MEMBER: Mapping[int, Diagram] = {-1: TRUE}
 
 
-def merge(
-    universe: Universe,
-    parts: tuple[Part, ...],
-    steps: int,
-    detours: int,
-    locked: Collection[tuple[NormalizedName, str]],
-) -> Resolution:
-    """The resolution that *parts*, what was found for the regions, make together. What was *locked* before,
-    (name, version), is not warned about for want of files."""
-    merger = _Merger(universe, parts, locked)
+def merge(universe: Universe, parts: tuple[Part, ...], steps: int, detours: int) -> Resolution:
+    """The resolution that *parts*, what was found for the regions, make together."""
+    merger = _Merger(universe, parts)
     packages = [*merger.members(), *merger.packages()]
     packages.sort(key=lambda p: (p.name, sort_key(p.version) if p.version else "", repr(p.source)))
-    return Resolution(tuple(packages), merger.splits(), tuple(merger.warnings), steps, detours)
+    gaps = tuple(merger.gaps)
+    return Resolution(tuple(packages), merger.splits(), tuple(merger.warnings), steps, detours, gaps)
 
 
 class _Merger:
-    def __init__(
-        self, universe: Universe, parts: tuple[Part, ...], locked: Collection[tuple[NormalizedName, str]]
-    ) -> None:
+    def __init__(self, universe: Universe, parts: tuple[Part, ...]) -> None:
         self.universe = universe
-        self.locked = locked
         self.problem = universe.problem
         self.fitting = Fitting(self.problem.where, self.problem.expected)
         self.parts = parts
         self.is_composed = any(isinstance(part, Composed) for part in parts)
         self.warnings: dict[str, None] = dict.fromkeys(self.problem.warnings)
+        self.gaps: list[Gap] = []
         self.entries: dict[NormalizedName, list[int]] = {}
         self.extras_asked: dict[Entry, set[NormalizedName]] = {}
         for part in parts:
@@ -161,16 +153,13 @@ class _Merger:
                 yield self._package(package, index)
 
     def _note_gap(self, package: Package, index: int) -> None:
-        """Notes where a version that is new in the lock has no file; of others it was said before."""
-        version = package.versions[index]
+        """Notes where a version that is needed has no file."""
         cover = cover_of(package, index)
-        if self.fitting.is_whole(cover) or (package.name, version) in self.locked:
+        if self.fitting.is_whole(cover):
             return
         scope = any_of(part.reached(("package", package.name), index) for part in self.parts)
         if where := gap(self.problem.expected, cover.files, scope):
-            self.warnings.setdefault(
-                f"{package.name} {version} has no file that can be used {where}: it cannot be installed there"
-            )
+            self.gaps.append(Gap(package.name, package.versions[index], where))
 
     def _package(self, package: Package, index: int) -> LockedPackage:
         name = package.name

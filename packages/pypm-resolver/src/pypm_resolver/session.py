@@ -46,7 +46,6 @@ class Session:
 
     def __init__(self, request: Request) -> None:
         self._asked = request
-        self._locked = {(name, known.version) for name, found in request.preferences for known in found}
         self._knowledge = Knowledge()
         self._apart: tuple[Conflict, ...] = ()
         """Extras and groups that were found to exclude each other."""
@@ -132,8 +131,7 @@ class Session:
             case Exhausted():
                 self._outcome = self._undecided(regions)
             case _:
-                detours = self._detours + regions.detours
-                found = merge(self._universe, state, regions.steps, detours, self._locked)
+                found = merge(self._universe, state, regions.steps, self._detours + regions.detours)
                 found = replace(found, conflicts=self._apart) if self._apart else found
                 self._settle(found, len(state))
         return None

@@ -19,11 +19,11 @@ from pypm.ops.remembered import keep
 from pypm.ops.tools import Tools
 from pypm_model.digests import of_text
 from pypm_model.errors import PypmError
-from pypm_model.events import Finished, Started, Warned
+from pypm_model.events import Finished, Listener, Started, Warned
 from pypm_model.facts import Fact, Key, Listing, ListingKey, Metadata, MetadataKey
 from pypm_model.freshness import Stale
 from pypm_model.later import later
-from pypm_model.locks import Lock
+from pypm_model.locks import Lock, LockedPackage
 from pypm_model.markers import TooComplex
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
@@ -107,8 +107,18 @@ def extended(tools: Tools, edit: Edit, place: Locate) -> Resolution | None:
     tools.retained.consulted = tuple(dict.fromkeys(fact.key for fact in facts))
     for warning in resolution.warnings:
         listener(Warned("resolution", warning))
+    warn_of_gaps(resolution, lock.packages, listener)
     listener(Finished("resolve"))
     return resolution
+
+
+def warn_of_gaps(resolution: Resolution, locked: Iterable[LockedPackage], listener: Listener) -> None:
+    """Says where versions have no file that were not *locked* before: of others it was said then."""
+    if resolution.gaps:
+        known = {(package.name, package.version) for package in locked}
+        for gap in resolution.gaps:
+            if (gap.name, gap.version) not in known:
+                listener(Warned("resolution", f"{gap}: it cannot be installed there"))
 
 
 def flaw(tools: Tools, text: str, lock: Lock, request: Request) -> str:

@@ -261,6 +261,8 @@ def resolved(
             raise
         except PypmError:
             raise conflict from None  # whether it would help cannot be found out now
+    known = (package for lock in old.parents for package in lock.packages)
+    incremental.warn_of_gaps(resolution, known, tools.world.listener)
     if retained.keys != retained.remembered:
         remember(tools.world, workspace.root, retained.keys)
         retained.remembered = retained.keys
