@@ -13,12 +13,13 @@ from kit.laws import examples
 from kit.universe import Release, Universe, member, request
 from pypm_model.freshness import manifest_of
 from pypm_model.lock_pins import pins_of, splits_of, union
-from pypm_model.lock_reach import reach
+from pypm_model.lock_reach import covered
 from pypm_model.lock_soundness import flaw
 from pypm_model.lock_text import read, write
 from pypm_model.locks import Lock, LockedPackage
-from pypm_model.markers import assume, evaluate, parse, text
+from pypm_model.markers import evaluate, parse, text
 from pypm_model.names import normalize
+from pypm_model.python_ranges import union as either_of
 from pypm_model.records import replace
 from pypm_model.requests import MemberRequest, Preference, Request
 from pypm_model.resolutions import Resolution, Unsolvable
@@ -208,16 +209,12 @@ def test_locks_do_not_depend_on_the_order_of_requirements(
 
 def relock(ask: Request, resolution: Resolution) -> Request:
     """The request with everything the resolution holds as a preference, as an old lock gives it."""
-    preferences: dict[str, list[Preference]] = {}
-    for position, where in reach(Lock(packages=resolution.packages)).items():
-        package = resolution.packages[position]
-        if package.name != "app":
-            marker = text(assume(where, {"app": True}))
-            preferences.setdefault(package.name, []).append(Preference(package.version, "pypi", marker))
+    lock = as_lock(ask, resolution)
     return replace(
         ask,
-        preferences=tuple((normalize(n), tuple(p)) for n, p in sorted(preferences.items())),
-        preferred_splits=resolution.splits,
+        preferences=pins_of(lock),
+        preferred_splits=splits_of([lock]),
+        preferred_where=text(covered(lock)),
     )
 
 
@@ -232,13 +229,15 @@ def test_t8_locking_a_lock_changes_nothing(
         second = served(packages).solve(relock(ask, first))
         assert isinstance(second, Resolution)
         assert (second.packages, second.splits) == (first.packages, first.splits)
+        assert bool(relock(ask, first).preferences) == (len(first.packages) > 1)
 
 
 def as_lock(ask: Request, resolution: Resolution) -> Lock:
     """The lock of *resolution* as it is read back from its text."""
     manifests = {each.name: manifest_of(each) for each in ask.members}
     packages = tuple(replace(p, manifest=manifests.get(p.name)) for p in resolution.packages)
-    return read(write(Lock(splits=resolution.splits, packages=packages)))
+    pythons = either_of([each.requires_python for each in ask.members])
+    return read(write(Lock(requires_python=pythons, splits=resolution.splits, packages=packages)))
 
 
 def test_t8_a_requirement_that_holds_nowhere_moves_no_pin() -> None:

@@ -133,8 +133,20 @@ class Session:
             case _:
                 found = merge(self._universe, state, regions.steps, self._detours + regions.detours)
                 found = replace(found, conflicts=self._apart) if self._apart else found
-                self._settle(found, len(state))
+                if self._are_splits_idle(found):
+                    # They part nothing any more, and what was found in one would be kept in the next.
+                    self._detours += 1
+                    self._asked = replace(self._asked, preferred_splits=())
+                    self._begin_anew(self._asked)
+                else:
+                    self._settle(found, len(state))
         return None
+
+    def _are_splits_idle(self, found: Resolution) -> bool:
+        """Whether the old lock was parted for the sake of packages none of which is *found*."""
+        parted = {name for name, known in self._asked.preferences if len(known) > 1}
+        is_parted = bool(parted and self._problem.request.preferred_splits and self._found is None)
+        return is_parted and not any(package.name in parted for package in found.packages)
 
     def _settle(self, found: Resolution, parts: int) -> None:
         """Take what was *found* in so many *parts*, if locking it again gives the same: or else what

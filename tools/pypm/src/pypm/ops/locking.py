@@ -135,7 +135,9 @@ def lock_workspace(tools: Tools, workspace: Workspace, how: Locking) -> Locked:
         others = {name: found for name, found in old.pins if name not in wanted}
         others |= {name: (Preference(version),) for name, version in how.prefer}
         others |= dict(how.preferences)
-        splits = () if how.prefer else old.splits
+        # What is found first in old regions would be kept in those after it, where it may be older.
+        is_parted = any(name in wanted and len(found) > 1 for name, found in old.pins)
+        splits = () if how.prefer or is_parted else old.splits
         request = replace(
             plain,
             preferences=tuple(sorted(others.items())),
