@@ -372,6 +372,38 @@ def test_t11_where_an_old_lock_was_parted_decides_nothing(
             assert verify(ask, outcome, universe.facts()) == ()
 
 
+@quick
+@given(
+    st.fixed_dictionaries(
+        {name: st.dictionaries(st.sampled_from(VERSIONS), partial_releases, min_size=1) for name in NAMES}
+    ),
+    st.lists(unmarked, min_size=1, max_size=4),
+    st.lists(unmarked, min_size=1, max_size=4),
+)
+def test_t11_locking_a_lock_parted_for_files_changes_nothing(
+    packages: dict[str, dict[str, Release]], asked: list[str], edited: list[str]
+) -> None:
+    """Neither the first one, nor what an edit makes of it."""
+    held: Request | None = None
+    for texts in (asked, edited):
+        ask = request(texts)
+        kept = held or ask
+        first = Universe(packages).solve(
+            replace(
+                ask,
+                preferences=kept.preferences,
+                preferred_splits=kept.preferred_splits,
+                preferred_where=kept.preferred_where,
+            )
+        )
+        if not isinstance(first, Resolution):
+            return
+        held = relock(ask, first)
+        second = Universe(packages).solve(held)
+        assert isinstance(second, Resolution)
+        assert (second.packages, second.splits) == (first.packages, first.splits)
+
+
 def test_t11_what_only_pypy_needs_has_a_file_for_it() -> None:
     """Elsewhere the newest d would be right, and b 1 is impossible, which parts the environments."""
     ours = Release(tags=("cp311-cp311-manylinux_2_17_x86_64",), sdist=False)
