@@ -232,8 +232,4 @@ class _Walk:
 
     def _targets(self, edge: Edge) -> list[int]:
         packages = self._lock.packages
-        return [
-            at
-            for at in self._by_name.get(edge.name, ())
-            if edge.version in ("", packages[at].version) and edge.source in (None, packages[at].source)
-        ]
+        return [at for at in self._by_name.get(edge.name, ()) if edge.leads_to(packages[at])]

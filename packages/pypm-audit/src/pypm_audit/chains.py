@@ -112,12 +112,7 @@ class Chains:
                         self._into.setdefault((child, extra), []).append((node, kind, label))
 
     def _targets(self, edge: Edge) -> list[int]:
-        return [
-            position
-            for position in self._by_name.get(edge.name, ())
-            if edge.version in ("", self._packages[position].version)
-            and edge.source in (None, self._packages[position].source)
-        ]
+        return [at for at in self._by_name.get(edge.name, ()) if edge.leads_to(self._packages[at])]
 
     def _forward(self) -> set[_Node]:
         out: dict[_Node, list[_Node]] = {}

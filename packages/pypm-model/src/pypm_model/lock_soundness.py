@@ -77,11 +77,7 @@ class _Look:
         found = self.entries.get(edge.name, [])
         if not edge.version and edge.source is None:
             return found
-        return [
-            package
-            for package in found
-            if edge.version in ("", package.version) and edge.source in (None, package.source)
-        ]
+        return [package for package in found if edge.leads_to(package)]
 
     def unanswered(
         self, member: LockedPackage, edges: Sequence[Edge], texts: Sequence[str]

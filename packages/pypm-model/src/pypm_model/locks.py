@@ -34,6 +34,14 @@ class Edge:
     version: str = ""
     source: Source | None = None
 
+    def leads_to(self, package: LockedPackage) -> bool:
+        """Whether *package* is an entry that is meant, where the marker holds."""
+        return (
+            self.name == package.name
+            and self.version in ("", package.version)
+            and self.source in (None, package.source)
+        )
+
 
 @record
 class Manifest:

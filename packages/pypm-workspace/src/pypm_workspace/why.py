@@ -246,11 +246,7 @@ def _children(
 
 
 def _targets(edge: Edge, versions: dict[NormalizedName, list[LockedPackage]]) -> list[Node]:
-    fitting = [
-        package
-        for package in versions.get(edge.name, ())
-        if edge.version in ("", package.version) and edge.source in (None, package.source)
-    ]
+    fitting = [package for package in versions.get(edge.name, ()) if edge.leads_to(package)]
     return [Node(edge.name, package.version) for package in fitting] or [Node(edge.name, edge.version)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from pypm.ops.completing import covered
@@ -273,7 +272,7 @@ class _Explaining:
             tables += [(f":{group}", asks) for group, asks in member.groups]
             own = dict(_labelled(asking[member.name])) if member.name in asking else {}
             for label, asks in tables:
-                if not any(map(partial(_leads, locked), own.get(label, ()))):
+                if not any(edge.leads_to(locked) for edge in own.get(label, ())):
                     continue
                 for ask in asks:
                     who = "the workspace" if member.name == ROOT else member.name
@@ -288,7 +287,7 @@ class _Explaining:
         for package in self.lock.packages:
             fact = known.get((package.name, package.version))
             edges = (*package.dependencies, *(edge for _, edges in package.extras for edge in edges))
-            if fact is None or self.name in overridden or not any(map(partial(_leads, locked), edges)):
+            if fact is None or self.name in overridden or not any(edge.leads_to(locked) for edge in edges):
                 continue
             for requirement in fact.requires:
                 yield from self._holder(f"{package.name} {package.version}", requirement, where, newest, None)
@@ -371,15 +370,6 @@ def _labelled(member: LockedPackage) -> Iterator[tuple[str, tuple[Edge, ...]]]:
     yield "", member.dependencies
     yield from ((f"[{extra}]", edges) for extra, edges in member.extras)
     yield from ((f":{group}", edges) for group, edges in member.groups)
-
-
-def _leads(locked: LockedPackage, edge: Edge) -> bool:
-    """Whether *edge* may lead to what is *locked*."""
-    return (
-        edge.name == locked.name
-        and edge.version in ("", locked.version)
-        and edge.source in (None, locked.source)
-    )
 
 
 def _is_pin(claim: object, pin: Requirement) -> bool:

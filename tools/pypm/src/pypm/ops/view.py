@@ -213,8 +213,4 @@ class _Tree:
         return found
 
     def _targets(self, edge: Edge) -> list[LockedPackage]:
-        return [
-            package
-            for package in self._packages.get(edge.name, [])
-            if edge.version in ("", package.version) and edge.source in (None, package.source)
-        ]
+        return [package for package in self._packages.get(edge.name, []) if edge.leads_to(package)]
