@@ -64,8 +64,7 @@ class Source:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Source:
         """The default index of this machine, as pypm itself would find it."""
-        pip = pip_config.read(environ)
-        indexes = Indexes.from_settings(environ=environ, pip_config=lambda: pip)
+        indexes = Indexes.from_settings(environ=environ, pip_config=pip_config.reader(environ))
         context = None
         if indexes.all[-1].url.startswith("https:"):
             given = indexes.certificates

@@ -113,9 +113,7 @@ def fetch(name: str, filename: str) -> bytes:
     from pypm_index import pip_config, simple_html, simple_json
     from pypm_index.settings import Indexes
 
-    indexes = Indexes.from_settings(
-        environ=os.environ, pip_config=lambda: pip_config.read(os.environ), root=ROOT
-    )
+    indexes = Indexes.from_settings(environ=os.environ, pip_config=pip_config.reader(os.environ), root=ROOT)
     index = indexes.all[-1]
     headers = {"Accept": f"{simple_json.MEDIA_TYPE}, text/html;q=0.1", "User-Agent": "pypm-bootstrap"}
     if index.credentials:

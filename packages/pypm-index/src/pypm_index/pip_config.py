@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ def read(environ: Mapping[str, str], platform: str = sys.platform) -> PipConfig:
         index_url=environ.get("PIP_INDEX_URL", "") or found.get("index-url", ""),
         cert=environ.get("PIP_CERT", "") or found.get("cert", ""),
     )
+
+
+def reader(environ: Mapping[str, str]) -> Callable[[], PipConfig]:
+    """`read`, done when it is first called, and once."""
+    return cache(partial(read, environ))
 
 
 def files(environ: Mapping[str, str], platform: str = sys.platform) -> tuple[Path, ...]:

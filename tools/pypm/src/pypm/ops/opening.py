@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,7 @@ def indexes_of(world: World, workspace: Workspace | None) -> Indexes:
             named,
             workspace.settings.find_links if workspace else (),
             environ=world.environ,
-            pip_config=partial(pip_config.read, world.environ),
+            pip_config=pip_config.reader(world.environ),
             root=Path(workspace.root) if workspace else world.cwd,
         )
     except BadIndex as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from pypm_env.finding import Places, choose
@@ -54,7 +53,7 @@ def _fetch(
     root: Path,
     environ: Mapping[str, str],
 ) -> None:
-    indexes = Indexes.from_settings(environ=environ, pip_config=partial(pip_config.read, environ), root=root)
+    indexes = Indexes.from_settings(environ=environ, pip_config=pip_config.reader(environ), root=root)
     names = {file.sha256: file.filename for _, _, file in missing}
     with Catalog(store, indexes, environ=environ, root=root) as catalog:
         located = catalog.locate(missing)
