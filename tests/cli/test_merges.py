@@ -417,6 +417,19 @@ def test_what_is_only_looked_at_after_a_merge_is_not_taken_to_be_locked(pair: Ch
     assert 'name = "low"\nversion = "2.0"' in pair.lock
 
 
+def test_a_conflict_after_a_merge_is_no_product_of_it(pair: Checkout) -> None:
+    """A merge was committed, a version moved since; markers that came later hold what counts."""
+    sides(pair, {"a": ["between", "low"]}, {"b": ["between", "other"]}, upgrade=False)
+    pair.git("reset", "-q", "--hard", "ours")
+    pair.git("merge", "-q", "--no-ff", "theirs")
+    pair.pypm("lock --upgrade-package low")
+    moved = pair.lock
+    assert 'name = "low"\nversion = "2.0"' in moved
+    (pair.root / "pypm.lock").write_text(f"<<<<<<< ours\n{moved}=======\n{moved}>>>>>>> theirs\n")
+    pair.pypm("lock")
+    assert pair.lock == moved
+
+
 def test_a_merged_lock_that_does_not_hold_together_is_refused(pair: Checkout) -> None:
     """Both take away one of the two that needed a package: its entry is left, and no line is in conflict."""
     pair.write("a", ["between", "low<2", "other"])

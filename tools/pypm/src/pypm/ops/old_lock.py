@@ -202,10 +202,11 @@ def _sides(
         if noted is not None and noted.digest == of_text(text) and not (under_way and noted.by_driver):
             return True, ()
         pairs = [(":2", ":3")] if conflicted or under_way else []
-        pairs.append(("HEAD", "MERGE_HEAD") if under_way else ("HEAD^1", "HEAD^2"))
         text = text.replace("\r\n", "\n")
-        if not (conflicted or under_way) and repository.show("HEAD", LOCK) != text:
-            return True, ()  # it was written since
+        if under_way:
+            pairs.append(("HEAD", "MERGE_HEAD"))
+        elif repository.show("HEAD", LOCK) == text:  # else it was written since
+            pairs.append(("HEAD^1", "HEAD^2"))
         for pair in pairs:
             found = [repository.show(revision, LOCK) for revision in pair]
             texts = tuple(each for each in found if each is not None)
