@@ -17,7 +17,7 @@ from pypm_store.atomic import beside_name, remove_tree, write_new
 from pypm_store.lease_file import LEASES, put_lease
 from pypm_store.lock_file import IN_USE, LOCKS, held_now
 from pypm_store.looking import is_settled, look_whole
-from pypm_store.manifest import read_bytecode, read_manifest
+from pypm_store.manifest import bytecode_list, read_bytecode, read_manifest
 from pypm_store.shared_work import share_out
 
 TYPE_CHECKING = False  # as in `typing`, which is not loaded
@@ -143,10 +143,11 @@ def _put(part: Part, trees: str, site: str, cache_tag: str, root: str, place: st
         or not is_settled(tree, listed.boot)
     ):
         raise CannotFollow
-    compiled = read_bytecode(tree, cache_tag) if cache_tag and listed.caches else ()
-    if compiled is None:
+    compiles = bool(cache_tag and listed.caches)
+    if compiles and not os.path.exists(bytecode_list(tree, cache_tag)):
         raise CannotFollow  # it is to be compiled, and that is not our work
     if farmed is None:
+        compiled = (compiles and read_bytecode(tree, cache_tag)) or ()
         _link([path for path in listed.files if path not in left_out], compiled, listed.folders, tree, site)
     else:
         _link_farm(*farmed, tree, site)

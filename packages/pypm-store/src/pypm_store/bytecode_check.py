@@ -13,13 +13,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pypm_store.manifest import LIST
 from pypm_store.tree import Tree
 
 _HEADER = 16
 _UNCHECKED = 0b01
 _CHECKED = 0b11
 _ONES = 0xFFFFFFFF
-_LIST = "bytecode-"
 
 
 def foreign_bytecode(tree: Tree) -> list[str]:
@@ -46,7 +46,7 @@ def drop_bytecode(tree: Tree, paths: list[str]) -> None:
     for path in paths:
         os.unlink(tree.site / path)
     for name in _lists(tree):
-        tag = name.removeprefix(_LIST)
+        tag = name.removeprefix(LIST)
         if any(path.endswith(f".{tag}.pyc") for path in paths):
             (tree.root / name).unlink(missing_ok=True)
 
@@ -85,7 +85,7 @@ def _sources_of(folder: str, name: str) -> Iterator[str]:
 
 
 def _lists(tree: Tree) -> list[str]:
-    return [name for name in os.listdir(tree.root) if name.startswith(_LIST)]
+    return [name for name in os.listdir(tree.root) if name.startswith(LIST)]
 
 
 def _listed(tree: Tree) -> dict[str, int]:

@@ -12,6 +12,7 @@ MANIFEST = "tree"
 SETTLED = "settled"
 FIRST = "pypm-tree 1"
 CACHE = "__pycache__"
+LIST = "bytecode-"
 
 
 class Listed:
@@ -35,16 +36,21 @@ class Listed:
         around = ("", *(f"{folder}/" for folder in self.folders)) if caches else ()
         self.caches = tuple([around[int(number)] + CACHE for number in caches.split()])
         self.sizes = tuple(map(int, sizes.split()))
-        self.executables: frozenset[str] = frozenset()
-        if runnable:
-            paths = [f"{room}/{name}" for room, names in self.rooms() for name in names]
-            self.executables = frozenset([paths[int(number)] for number in runnable.split()])
+        self.executables = frozenset([self._path(int(number)) for number in runnable.split()])
 
     def rooms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """(room, its files), in the order of *sizes*."""
         return (
             ("site", self.files), ("scripts", self.scripts), ("data", self.data), ("headers", self.headers),
         )  # fmt: skip
+
+    def _path(self, number: int) -> str:
+        """Of a file, with its room."""
+        for room, names in self.rooms():
+            if number < len(names):
+                return f"{room}/{names[number]}"
+            number -= len(names)
+        raise IndexError
 
 
 def read_manifest(folder: str) -> Listed | None:
@@ -65,7 +71,12 @@ def read_bytecode(folder: str, cache_tag: str) -> tuple[str, ...] | None:
     """What `pypm_store.tree.list_bytecode` wrote down for the tree in *folder*, below ``site/``; None if it
     was not called."""
     try:
-        with open(f"{folder}{os.sep}bytecode-{cache_tag}", encoding="utf-8") as file:
+        with open(bytecode_list(folder, cache_tag), encoding="utf-8") as file:
             return tuple(file.read().splitlines())
     except FileNotFoundError:
         return None
+
+
+def bytecode_list(folder: str, cache_tag: str) -> str:
+    """The file in the tree in *folder* that says what bytecode there is for one interpreter."""
+    return f"{folder}{os.sep}{LIST}{cache_tag}"

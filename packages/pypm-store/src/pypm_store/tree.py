@@ -24,7 +24,7 @@ from typing import Literal
 from pypm_model.records import NamedTuple, record
 from pypm_store.atomic import write_atomically
 from pypm_store.entry_points import EntryPoint
-from pypm_store.manifest import FIRST, MANIFEST, Listed, read_bytecode, read_manifest
+from pypm_store.manifest import FIRST, MANIFEST, Listed, bytecode_list, read_bytecode, read_manifest
 
 TESTS = "tests"
 """A folder of this name is no part of a package that is imported to be used (pytest, which does import it,
@@ -187,7 +187,7 @@ def bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
 
 def is_compiled(tree: Tree, cache_tag: str) -> bool:
     """Whether `list_bytecode` was called, also if it found nothing: some trees hold nothing that compiles."""
-    return os.path.exists(tree.root / f"bytecode-{cache_tag}")
+    return os.path.exists(bytecode_list(os.fspath(tree.root), cache_tag))
 
 
 def list_bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
@@ -204,5 +204,7 @@ def list_bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
         except FileNotFoundError:
             continue
         found += [f"{cache}/{name}" for name in sorted(names) if name.endswith(ending)]
-    write_atomically(tree.root / f"bytecode-{cache_tag}", "".join(f"{path}\n" for path in found))
+    write_atomically(
+        Path(bytecode_list(os.fspath(tree.root), cache_tag)), "".join(f"{path}\n" for path in found)
+    )
     return tuple(found)
