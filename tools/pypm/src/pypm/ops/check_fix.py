@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pypm.ops.check import CheckReport, check
 from pypm.ops.checks.finding import Remedy
-from pypm.ops.edit import locked_with, serves_others
+from pypm.ops.edit import bounded, locked_with, serves_others
+from pypm.ops.locking import Locked
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
 from pypm.ops.wanted import Origin, wanted
@@ -30,9 +31,13 @@ def fix(world: World, names: tuple[str, ...] = (), *, unused: bool = False) -> C
     if not remedies:
         return report
     workspace = open_workspace(world)
-    manifests = _edited(world, workspace, remedies)
     with open_tools(world, workspace) as tools:
+        manifests = _edited(world, workspace, remedies)
         locked = locked_with(tools, workspace, manifests)
+        if any(remedy.is_open for remedy in remedies):
+            remedies = tuple(_bounded(remedy, workspace, locked) for remedy in remedies)
+            manifests = _edited(world, workspace, remedies)
+            locked = locked_with(tools, workspace, manifests)
     write_all(world, workspace, manifests, locked, None)
     return replace(check(world, names), fixed=remedies)
 
@@ -58,6 +63,13 @@ def _chosen(report: CheckReport, *, unused: bool) -> tuple[Remedy, ...]:
 
 def _name(remedy: Remedy) -> NormalizedName:
     return parse(remedy.requirement).name
+
+
+def _bounded(remedy: Remedy, workspace: Workspace, locked: Locked) -> Remedy:
+    if not remedy.is_open:
+        return remedy
+    text = bounded(parse(remedy.requirement), remedy.requirement, workspace, locked)
+    return replace(remedy, requirement=text, is_open=False)
 
 
 def _edited(world: World, workspace: Workspace, remedies: Sequence[Remedy]) -> Mapping[str, str]:

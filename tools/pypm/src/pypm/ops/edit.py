@@ -24,6 +24,7 @@ from pypm_model.lock_changes import LockDiff
 from pypm_model.lock_diff import diff
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
+from pypm_model.requirements import Requirement
 from pypm_model.sources import IndexSource
 from pypm_model.versions import public, sort_key
 from pypm_workspace import edit
@@ -214,26 +215,25 @@ def locked_with(tools: Tools, workspace: Workspace, manifests: Mapping[str, str]
 
 
 def _bounded(each: Wanted, options: EditOptions, workspace: Workspace, locked: Locked) -> str:
-    """The text of *each* with a bound at the lowest locked version, if it leaves the version open."""
-    asked = each.requirement
-    if (
-        options.raw
-        or options.bounds == "none"
-        or asked.specifier
-        or asked.url
-        or asked.name in workspace.by_name
-    ):
+    if options.raw or options.bounds == "none":
         return each.text
+    return bounded(each.requirement, each.text, workspace, locked, exact=options.bounds == "exact")
+
+
+def bounded(
+    asked: Requirement, text: str, workspace: Workspace, locked: Locked, *, exact: bool = False
+) -> str:
+    """*text*, which is *asked*, with a bound at the lowest locked version, if it leaves the version open."""
+    if asked.specifier or asked.url or asked.name in workspace.by_name:
+        return text
     if any(entry.name == asked.name for entry in workspace.settings.catalog):
-        return each.text
+        return text
     versions = [
         package.version
         for package in locked.lock.packages
         if package.name == asked.name and isinstance(package.source, IndexSource)
     ]
-    if not versions:
-        return each.text
-    return with_bound(each.text, min(versions, key=sort_key), exact=options.bounds == "exact")
+    return with_bound(text, min(versions, key=sort_key), exact=exact) if versions else text
 
 
 def with_bound(text: str, version: str, *, exact: bool) -> str:

@@ -22,6 +22,9 @@ class Remedy:
     requirement: str
     """Its name, where it is to be taken away."""
     removes: bool = False
+    is_open: bool = False
+    """Whether it gets a bound, at the version that is locked with it: none is locked yet for all Pythons of
+    the member."""
 
     def to_json(self) -> dict[str, Any]:
         verb = "remove" if self.removes else "add"

@@ -298,10 +298,12 @@ class _Judge:
         if self._member.is_virtual or use.file.kind != SHIPPED or use.is_typing:
             groups = [group for group, _ in self._member.groups]
             target = Target("group", next((group for group in _test_groups if group in groups), "dev"))
-        return Remedy(self._member.name, self._member.file, target, self._requirement(normalize(name)))
+        requirement, is_open = self._requirement(normalize(name))
+        return Remedy(self._member.name, self._member.file, target, requirement, is_open=is_open)
 
-    def _requirement(self, name: NormalizedName) -> str:
-        """What to ask for: as the member does elsewhere, else as `pypm add` would."""
+    def _requirement(self, name: NormalizedName) -> tuple[str, bool]:
+        """What to ask for: as the member does elsewhere, else as `pypm add` would; and whether it is left
+        open which version, since those that are locked are not for all Pythons of the member."""
         subject = self._subject
         known = next(
             (
@@ -312,12 +314,16 @@ class _Judge:
             None,
         )
         if known is not None and not known.url:
-            return to_text(known)
+            return to_text(known), False
         is_said = any(entry.name == name for entry in subject.workspace.settings.catalog)
-        versions = [p.version for p in subject.locked.get(name, ()) if isinstance(p.source, IndexSource)]
-        if name in subject.workspace.by_name or is_said or not versions:
-            return name
-        return f"{name}>={public(min(versions, key=sort_key))}"
+        found = [p for p in subject.locked.get(name, ()) if isinstance(p.source, IndexSource)]
+        if name in subject.workspace.by_name or is_said or not found:
+            return name, False
+        lowest = min(found, key=lambda package: sort_key(package.version))
+        mine, its = (markers.requires_python(of.requires_python) for of in (self._member, lowest))
+        if not markers.implies(mine, its):
+            return name, True
+        return f"{name}>={public(lowest.version)}", False
 
     def _place(self, use: Use) -> Place:
         path = use.file.path if self._member.path == "." else f"{self._member.path}/{use.file.path}"
