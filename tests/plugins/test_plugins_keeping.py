@@ -286,7 +286,12 @@ def test_a_library_that_was_changed_is_not_run(user: User) -> None:
         user.refused("plugin", "run", "one", code="plugin-changed", exit=126)
         user.refused("plugin", "info", "one", code="plugin-changed", exit=126)
     assert b"changed after it was added" in user.run("plugin", "list", check=True).stdout
-    user.run("plugin", "update", "one", check=True)
+    looked_at = user.run("doctor", "--only", "plugins")
+    assert (
+        looked_at.returncode == 1 and b"plugin one is not run: changed after it was added" in looked_at.stdout
+    )
+    assert b"Put one back" in user.run("plugin", "update", "one", check=True).stderr
+    assert user.run("doctor", "--only", "plugins").returncode == 0
     assert user.run("one").returncode == 0
 
 
@@ -296,6 +301,7 @@ def test_a_link_in_the_place_of_a_library_is_not_followed(user: User) -> None:
     library.rename(moved)
     library.symlink_to(moved)
     assert "symbolic link" in user.refused("one", code="plugin-unsafe", exit=126)
+    assert b"symbolic link" in user.run("doctor", "--only", "plugins").stdout
     library.unlink()
     library.mkdir()
     assert "no plain file" in user.refused("one", code="plugin-unsafe", exit=126)
@@ -313,6 +319,7 @@ def test_what_everybody_may_write_is_not_run(user: User, place: str) -> None:
     opened = user.home / place
     opened.chmod(opened.stat().st_mode | 0o002)
     said = user.refused("one", code="plugin-unsafe", exit=126)
+    assert b"everybody may write it" in user.run("plugin", "list", check=True).stdout
     if opened.is_dir():
         another = str(user.library("two", exits(0)))
         user.refused("plugin", "add", "two", another, code="plugin-folder", exit=1)

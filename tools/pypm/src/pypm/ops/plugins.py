@@ -373,17 +373,28 @@ def _recorded(home: Path, name: str) -> Added:
         raise from_refusal(refusal) from None
 
 
-def _listed(home: Path, name: str) -> Listed:
-    path = shelf.library_in(str(home), name)
+def refused(home: Path, name: str) -> Refusal | None:
+    """Why the plugin *name* that was added is not run, as far as its record and its file tell; nothing of
+    it is loaded."""
     try:
-        each = recorded(home, name)
-        found = _as_listed(each)
         native = _plugin_search.find_native(name, None, str(home))
     except Refusal as refusal:
-        found = Listed(name, "added", path) if refusal.code == "record" else found
-        return replace(found, note=_note(refusal))
+        return refusal
     if native is not None:
         os.close(native.handle)
+    return None
+
+
+def _listed(home: Path, name: str) -> Listed:
+    path = shelf.library_in(str(home), name)
+    refusal = refused(home, name)
+    try:
+        found = _as_listed(recorded(home, name))
+    except (Refusal, UnknownPlugin) as error:
+        refusal = error if isinstance(error, Refusal) else refusal
+        found = Listed(name, "added", path)
+    if refusal is not None:
+        return replace(found, note=why_refused(refusal))
     return replace(found, note=_unfit(name, path) or _asked(name, describes=False)[0])
 
 
@@ -402,7 +413,8 @@ def _unfit(name: str, path: str) -> str:
     return ""
 
 
-def _note(refusal: Refusal) -> str:
+def why_refused(refusal: Refusal) -> str:
+    """In a clause."""
     match refusal.code:
         case "changed":
             return "changed after it was added"

@@ -148,8 +148,10 @@ def update_command(common: Common, names: tuple[str, ...]) -> int:
         for each in done:
             if each.replaced == each.sha256:
                 say(f"{each.name} is up to date")
+            elif each.replaced:
+                say(f"Updated {each.name}: {each.replaced[:12]} -> {each.sha256[:12]}")
             else:
-                say(f"Updated {each.name}: {each.replaced[:12] or 'nothing'} -> {each.sha256[:12]}")
+                say(f"Put {each.name} back: {each.sha256[:12]}; what was there was not what was added")
     return 0
 
 

@@ -91,7 +91,12 @@ CHECKS: tuple[Check, ...] = (
     Check("netrc", "trust", "the netrc file can be read, by its owner alone", trust.netrc_file),
     Check("keyring", "trust", "the keyring command, where a password must come from it", trust.keyring),
     Check("signing", "trust", "tools that make and verify signatures", trust.signing),
-    Check("plugins", "trust", "the plugin folder is writable by its owner alone", plugins.plugins),
+    Check(
+        "plugins",
+        "trust",
+        "who may write the plugin folder, and whether plugins were changed",
+        plugins.plugins,
+    ),
     Check(
         "index-hygiene", "indexes", "addresses are encrypted, and no secret is in a file", trust.index_hygiene
     ),

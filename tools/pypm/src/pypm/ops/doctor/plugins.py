@@ -9,10 +9,12 @@ from pathlib import Path
 
 from pypm.ops.doctor.finding import Said, issue, note, ok
 from pypm.ops.doctor.patient import Patient
+from pypm.ops.plugins import refused, why_refused
+from pypm_plugins.adding import names
 
 
 def plugins(patient: Patient) -> Iterator[Said]:
-    """The folder of plugins: native code that pypm runs."""
+    """The folder of plugins, native code that pypm runs: who may write it, and whether it was changed."""
     chosen = patient.environ.get("PYPM_HOME", "")
     home = Path(chosen).expanduser() if chosen else patient.home / ".pypm"
     if not home.is_dir():
@@ -40,8 +42,16 @@ def plugins(patient: Patient) -> Iterator[Said]:
         elif status.st_mode & stat.S_IWGRP:
             quiet = False
             yield note(f"a group may write {place}", f"chmod g-w {place}", _shut(place))
+    for name in names(home):
+        refusal = refused(home, name)
+        if refusal is not None and refusal.code != "open":  # which is said of each file and folder
+            quiet = False
+            yield issue(
+                f"plugin {name} is not run: {why_refused(refusal)} ({refusal.path})",
+                f"find out why; `pypm plugin update {name}` takes it from where it came from",
+            )
     if quiet:
-        yield ok(f"{home}, writable by its owner alone")
+        yield ok(f"{home}, writable by its owner alone; plugins are what was added")
 
 
 def _shut(place: Path) -> Callable[[], None]:
