@@ -371,6 +371,7 @@ OTHERS = {
 
 WARNINGS = {
     "advisories-unread": "The snapshot that `audit.database` names cannot be read; what is known to be malicious already has to do.",
+    "another-python": "`pypm pypylock` and images: the environment of the workspace is on another Python than the one that is packed.",
     "cache-damaged": "The metadata cache was damaged; it was set aside and a new one begun.",
     "cache-in-memory": "The metadata cache cannot be used; what is learned is forgotten after this run.",
     "copied-view": "A copy-on-write view of a project cannot be had from the system; it was copied.",

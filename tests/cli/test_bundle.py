@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def stage_in(folder: Path) -> Stage:
     make_wheel(wheels, "other", "1.0")
     make_sdist(wheels, "built", "1.0", backend="in-tree")
     (root / "pypm-workspace.toml").write_text(
-        '[workspace]\nname = "ws"\nmembers = ["packages/*"]\n'
+        '[workspace]\nmembers = ["packages/*"]\n'
         '[resolution]\nfind-links = ["wheels"]\nbuild = { allow = ["built"] }\n'
     )
     make_project(root / "packages/a", "a", "1.0", requires=["acme", "built"], backend="in-tree")
@@ -205,6 +206,8 @@ def test_no_path_of_this_machine_is_told(stage: Stage, opened: Path) -> None:
 
 def test_bit_for_bit_the_same(archive: Path, tmp_path: Path) -> None:
     other = stage_in(tmp_path / "quite another place")
+    other = replace(other, root=other.root.rename(other.root.with_name("with another name")))
+    _another_environment(other)
     for path in other.root.rglob("*"):
         os.utime(path, (1, 1_000_000_000), follow_symlinks=False)
     other = replace(
@@ -221,7 +224,24 @@ def test_bit_for_bit_the_same(archive: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     made = other.root / "dist/venv.tar.gz"
     assert made.read_bytes() == archive.read_bytes()
+    assert "warning[another-python]" in done.stderr
     assert oct(made.stat().st_mode & 0o777) == "0o600"
+
+
+def _another_environment(stage: Stage) -> None:
+    """A ``.venv`` that was made with another Python than the one that is found first."""
+    assert stage.run("sync", "-q").returncode == 0
+    another = stage.root.with_name("another")
+    another.mkdir()
+    python = another / "python3"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(os.path.realpath(sys.executable))} "$@"\n')
+    python.chmod(0o755)
+    config = stage.root / ".venv/pyvenv.cfg"
+    lines = [line for line in config.read_text().splitlines() if not line.startswith("home")]
+    config.write_text("\n".join([f"home = {another}", *lines]) + "\n")
+    link = stage.root / ".venv/bin/python"
+    link.unlink()
+    link.symlink_to(python)
 
 
 def test_the_date_is_the_users(stage: Stage, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from pypm_workspace.inputs import FileSeen, FolderSeen, Inputs
 from pypm_workspace.places import Places
 from pypm_workspace.snapshot import Known, Remembered
 from pypm_workspace.toml_reading import Table, read_toml
-from pypm_workspace.workspace import Workspace
+from pypm_workspace.workspace import UNNAMED, Workspace
 
 if TYPE_CHECKING:
     from pypm_workspace import member as member_manifest
@@ -124,12 +124,12 @@ class Discovery:
         if checked is None:
             checked = check(members, settings, lenient=kind == "uv", place=self.places.of)
         remembered = tuple(self.remembered[path] for path in sorted(self.remembered))
+        stated = settings.name or (_own_name(members) if kind != "pypm" else "")
         return Workspace(
             root=self.root,
             kind=kind,
-            name=settings.name
-            or (_own_name(members) if kind != "pypm" else "")
-            or posixpath.basename(self.slashed),
+            name=stated or posixpath.basename(self.slashed),
+            title=stated or UNNAMED,
             members=tuple(members),
             settings=settings,
             checked=checked,

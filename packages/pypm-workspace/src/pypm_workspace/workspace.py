@@ -28,6 +28,9 @@ from pypm_workspace.inputs import Inputs
 from pypm_workspace.places import Places
 from pypm_workspace.snapshot import Remembered, to_snapshot
 
+UNNAMED = "workspace"
+"""A workspace that says no name, in what is made of it."""
+
 
 @record(slots=False)
 class Workspace:
@@ -55,6 +58,8 @@ class Workspace:
     absent: tuple[str, ...] = ()
     """Folders of members that are not in this checkout, and stand in for themselves as far as the lock
     knows them."""
+    title: str = UNNAMED
+    """Its name in files that are the same for all clones: *name*, unless that is only the folder's."""
 
     @cached_property
     def by_name(self) -> Mapping[NormalizedName, Member]:

@@ -132,7 +132,7 @@ def _written(found: Gathered, options: BundleOptions, packing: Packing) -> Bundl
     members = tuple(sorted(root.member for root in found.roots if root.project and root.member != ROOT))
     facts = assembling.facts(
         kind=options.kind,
-        name=found.workspace.name,
+        name=found.workspace.title,
         members=members,
         python=parts.python,
         platform=parts.platform,

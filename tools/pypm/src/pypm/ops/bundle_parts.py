@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -132,8 +133,10 @@ def gathered(world: World, chosen: Chosen) -> Iterator[Gathered]:
             write_in_step(tools, workspace, locked)
         selection = replace(chosen.selection, no_default_groups=True)
         roots = roots_of(world, workspace, locked.lock, selection)
-        prefer = base_python(environment_in(workspace.root))
-        interpreter = tools.interpreter(pythons_of(locked.lock, roots), prefer=prefer)
+        # Whatever environment is here: of the same lock the same bundle comes, in a new clone, too.
+        interpreter = tools.interpreter(pythons_of(locked.lock, roots))
+        if target is None:
+            _tell_another_python(tools, workspace, interpreter)
         given = interpreter if target is None else _given(tools, chosen, target)
         environment = for_glibc(given.environment, chosen.glibc)
         pins = _pins(tools, workspace, locked.lock, environment, roots)
@@ -147,6 +150,17 @@ def gathered(world: World, chosen: Chosen) -> Iterator[Gathered]:
             parts = _parts(tools, chosen, given, files, asked)
             _check_glibc(parts, chosen.glibc)
             yield Gathered(tools, workspace, locked, roots, given, parts)
+
+
+def _tell_another_python(tools: Tools, workspace: Workspace, chosen: Interpreter) -> None:
+    """What was tried in the environment may have been tried on another Python."""
+    present = base_python(environment_in(workspace.root))
+    if present and os.path.realpath(present) != chosen.real_path:
+        message = (
+            f"the environment here is on another Python ({present}): what is packed has {chosen.version}; "
+            "--python or .python-version says which"
+        )
+        tools.world.listener(Warned("another-python", message))
 
 
 def _check_glibc(parts: Parts, most: tuple[int, int] | None) -> None:

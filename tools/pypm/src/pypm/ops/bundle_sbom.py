@@ -55,7 +55,7 @@ def bundle_bill(
         at = position[id(file.pin.package)]
         described[at] = Described(read(one.metadata), tuple(inside), file.pin.file)
     moment = moment_of(epoch_of(tools.world)) or newest_upload(lock, described)
-    subject = Subject(workspace.name, VERSION, moment)
+    subject = Subject(workspace.title, VERSION, moment)
     extra = () if runtime is None else (_interpreter(runtime),)
     return cyclonedx.write(bill_of_lock(lock, roots, described, subject, only=described, extra=extra))
 

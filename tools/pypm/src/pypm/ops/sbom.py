@@ -93,7 +93,7 @@ def sbom(world: World, options: SbomOptions) -> SbomReport:
                 said = described(tools, lock, positions)
     missing = [lock.packages[at] for at in said.missing]
     moment = moment_of(epoch) or newest_upload(lock, positions)
-    subject = Subject(workspace.name, VERSION, moment)
+    subject = Subject(workspace.title, VERSION, moment)
     bill = bill_of_lock(lock, roots, said.found, subject)
     text = FORMS[options.form](bill)
     if options.output is not None:
