@@ -40,7 +40,7 @@ from pypm_env.venv import base_python
 from pypm_model.environments import Environment
 from pypm_model.events import Warned
 from pypm_model.lock_errors import LockUnsound
-from pypm_model.lock_select import ChoicesExclude, python_release, select
+from pypm_model.lock_select import ChoicesExclude, NoFileFits, python_release, select
 from pypm_model.locks import Lock, Pin, Root
 from pypm_model.names import normalize
 from pypm_model.records import record, replace
@@ -139,7 +139,13 @@ def gathered(world: World, chosen: Chosen) -> Iterator[Gathered]:
             _tell_another_python(tools, workspace, interpreter)
         given = interpreter if target is None else _given(tools, chosen, target)
         environment = for_glibc(given.environment, chosen.glibc)
-        pins = _pins(tools, workspace, locked.lock, environment, roots)
+        try:
+            pins = _pins(tools, workspace, locked.lock, environment, roots)
+        except NoFileFits as error:
+            if chosen.glibc is None:
+                raise
+            platform = f"{error.platform} with glibc {dotted(chosen.glibc)}"
+            raise replace(error, platform=platform) from None
         if chosen.kind == "tree":
             pins = _with_time_zones(pins, locked.lock, environment)
         with tools.store.using():
