@@ -464,8 +464,9 @@ def _install(
     return build
 
 
-def _unpack(workload: Project) -> Callable[[Bench], list[Contender]]:
-    """A new environment from wheels that are on this machine, of which none was ever unpacked."""
+def _unpack(workload: Project, *, extra: bool) -> Callable[[Bench], list[Contender]]:
+    """A new environment from wheels that are on this machine, of which none was ever unpacked; with or
+    without the *extra* library that unpacks."""
 
     def build(bench: Bench) -> list[Contender]:
         def prepare(tool: str) -> Prepare:
@@ -474,6 +475,8 @@ def _unpack(workload: Project) -> Callable[[Bench], list[Contender]]:
                 folder = bench.locked(tool, workload)
                 cache = bench.packed_cache() if tool == "pypm" else bench.fresh(f"{tool}-cache")
                 lines = tools.unpack(tool, bench.toolbox, workload, wheels)
+                if tool == "pypm" and not extra:
+                    lines = [tools.with_zlib_alone(bench.toolbox, line) for line in lines]
                 return bench.commands(tool, folder, lines, cache=cache)
 
             return at_once
@@ -708,7 +711,18 @@ CASES: tuple[Case, ...] = (
         _install(WEB_PROJECT, first_import=True),
         Bar(0.5),
     ),
-    Case("unpack", "sync, wheels in the cache but none unpacked: web", _unpack(WEB_PROJECT), Bar(0.9)),
+    Case(
+        "unpack",
+        "sync, wheels in the cache but none unpacked: web",
+        _unpack(WEB_PROJECT, extra=True),
+        Bar(0.6),
+    ),
+    Case(
+        "unpack-zlib",
+        "the same, with the standard library's zlib",
+        _unpack(WEB_PROJECT, extra=False),
+        Bar(0.9),
+    ),
     Case("farm-one", "one farm environment, warm cache, locked: web", _one_farm(WEB_PROJECT), Bar(0.2)),
     Case(
         "each-20",

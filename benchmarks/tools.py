@@ -220,6 +220,21 @@ def unpack(tool: str, toolbox: Toolbox, workload: Project, wheels: Path) -> list
     ]
 
 
+_ZLIB_ALONE = """\
+import sys
+for name in ("isal", "zlib_ng"):
+    sys.modules[name] = None
+sys.argv[0] = "pypm"
+from pypm._entry import program
+program()
+"""
+
+
+def with_zlib_alone(toolbox: Toolbox, line: tuple[str, ...]) -> tuple[str, ...]:
+    """The command *line* of pypm, as if the extra ``fast`` were not installed."""
+    return (str(toolbox.pypm_python), "-c", _ZLIB_ALONE, *line[len(toolbox.programs["pypm"]) :])
+
+
 def sync(
     tool: str, toolbox: Toolbox, workload: Workload, *, compile_bytecode: bool = False
 ) -> list[tuple[str, ...]]:
