@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,31 @@ def findings(stage: Stage, root: Path, *words: str, code: int) -> dict[str, list
         if one["verdict"] == "issue":
             found.setdefault(one["name"], []).append(one["message"])
     return found
+
+
+@pytest.mark.parametrize("many", [0, 4], ids=["unpacked by threads", "unpacked by forks"])
+def test_a_kept_wheel_that_was_damaged_is_fetched_again(stage: Stage, many: int) -> None:
+    assert stage.server.folder is not None
+    others = [f"other{number}" for number in range(many)]
+    for name in others:
+        make_wheel(stage.server.folder, name, "1.0")
+    a = workspace(stage, "a", "acme", "beta", *others)
+    sync(stage, a)
+    kept = sorted((stage.home / "cache/v1/files").glob("*/*"), key=lambda path: path.read_bytes())
+    for wheel in kept[::2]:
+        content = bytearray(wheel.read_bytes())
+        content[len(content) // 2] ^= 1
+        wheel.write_bytes(content)
+    for folder in ("trees", "blueprints", "recipes"):
+        shutil.rmtree(stage.home / "cache/v1" / folder, ignore_errors=True)
+    shutil.rmtree(a / ".venv")
+    before = len(stage.server.requests)
+    sync(stage, a)
+    assert works(a)
+    fetched = [seen.path for seen in stage.server.requests[before:] if seen.path.endswith(".whl")]
+    assert len(fetched) == len(kept[::2])
+    for wheel in kept:
+        assert sha256(wheel.read_bytes()).hexdigest() == wheel.name
 
 
 ONLY = ("--only", "cache-health", "--only", "environments")

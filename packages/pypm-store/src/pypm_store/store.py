@@ -123,6 +123,11 @@ class Store:
         """Whether the wheel or sdist is kept, without reading it."""
         return self._files.has(sha256)
 
+    def kept_file(self, sha256: str) -> Path | None:
+        """The wheel or sdist as it is kept, or None. Nothing says yet that its content is right: `unpack`
+        does, and removes it if it is not."""
+        return self._files.place(sha256) if self._files.has(sha256) else None
+
     def file(self, sha256: str) -> Path | None:
         """The kept wheel or sdist (its name there is the digest), or None. Its content is compared
         with the digest once per process (1 s per GB); a damaged file is removed."""

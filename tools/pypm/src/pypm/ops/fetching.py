@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pypm.ops.tools import Tools
@@ -14,6 +15,7 @@ from pypm_model.records import record
 from pypm_model.sources import IndexSource
 from pypm_store.forks import Forks
 from pypm_store.store import Store
+from pypm_store.store_errors import WrongDigest
 from pypm_store.tree import Tree
 from pypm_store.tree_check import are_sound
 
@@ -50,7 +52,8 @@ def fetch_and_unpack(
     store, listener = tools.store, tools.world.listener
     trees.update(_sound(store, [wheel.artifact.sha256 for wheel in wheels]))
     todo = {wheel.artifact.sha256: wheel for wheel in wheels if wheel.artifact.sha256 not in trees}
-    here = {digest: wheel.path or store.file(digest) for digest, wheel in todo.items()}
+    # What is kept is compared with its digest by who unpacks it: read once, and by two at a time.
+    here = {digest: wheel.path or store.kept_file(digest) for digest, wheel in todo.items()}
     missing: dict[str, tuple[Pin, Artifact]] = {
         digest: (wheel.pin, wheel.artifact) for digest, wheel in todo.items() if here[digest] is None
     }
@@ -68,7 +71,8 @@ def fetch_and_unpack(
         """In a fork: nothing but the tree is left of it."""
         digest = order[number]
         path = here[digest] or store.vouched_file(digest)
-        store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1)
+        with suppress(WrongDigest):
+            store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1)
 
     def unpacked(numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -82,6 +86,14 @@ def fetch_and_unpack(
 
     def unpack(digest: str, path: Path) -> None:
         keep(digest, store.unpack(path, digest, filename=todo[digest].artifact.filename, threads=1))
+
+    def unpack_here(digest: str, path: Path) -> None:
+        try:
+            unpack(digest, path)
+        except WrongDigest:
+            if digest in missing or todo[digest].path is not None:
+                raise
+            # A kept one that was damaged is gone now, and is fetched.
 
     listener(Started("unpack", total=len(todo)))
     numbers = {digest: number for number, digest in enumerate(order)}
@@ -99,13 +111,18 @@ def fetch_and_unpack(
                 forks.add(numbers[digest])
                 unpacked(forks.ended())
             else:
-                futures.append(pool.submit(unpack, digest, path))
+                futures.append(pool.submit(unpack_here, digest, path))
         unpacked(forks.rest())
         for future in futures:
             future.result()
     for digest in [digest for digest in order if digest not in trees]:
-        # It did not go well in a fork: here the reason is told.
-        unpack(digest, paths[digest])
+        if todo[digest].path is not None or paths[digest].exists():
+            # It did not go well in a fork: here the reason is told.
+            unpack_here(digest, paths[digest])
+    lost = {d: (todo[d].pin, todo[d].artifact) for d in order if d not in trees}
+    for digest, path in located_files(tools, {}, lost):
+        unpack(digest, path)
+    missing.update(lost)
     listener(Finished("unpack"))
     _compare(tools, [todo[digest] for digest in missing if digest in todo], trees)
 
