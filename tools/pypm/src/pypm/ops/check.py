@@ -63,6 +63,8 @@ class CheckReport:
     """(check, finding)"""
     fixed: tuple[Remedy, ...] = ()
     """What was changed in manifests before this was found."""
+    refused: tuple[tuple[Remedy, PypmError], ...] = ()
+    """What was not, since it cannot be locked with the rest, and why."""
 
     @property
     def errors(self) -> int:
@@ -75,13 +77,17 @@ class CheckReport:
         return sum(finding.is_open for _, finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
+        fixed = {"fixed": [remedy.to_json() for remedy in self.fixed]} if self.fixed else {}
+        refused = [{**remedy.to_json(), "reason": str(error)} for remedy, error in self.refused]
         return {
             "checks": list(self.checks),
             "errors": self.errors,
             "warnings": len(self.findings) - self.errors,
             "open": self.open,
             "findings": [{"check": check, **finding.to_json()} for check, finding in self.findings],
-        } | ({"fixed": [remedy.to_json() for remedy in self.fixed]} if self.fixed else {})
+            **fixed,
+            **({"not-fixed": refused} if refused else {}),
+        }
 
 
 def check(world: World, names: tuple[str, ...] = ()) -> CheckReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pypm.ops.check import CheckReport, check
@@ -11,11 +11,13 @@ from pypm.ops.edit import bounded, locked_with, serves_others
 from pypm.ops.locking import Locked
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
+from pypm.ops.tools import Tools
 from pypm.ops.wanted import Origin, wanted
 from pypm.ops.world import World
 from pypm.ops.writing import write_all
+from pypm_model.errors import PypmError
 from pypm_model.names import NormalizedName
-from pypm_model.records import replace
+from pypm_model.records import record, replace
 from pypm_model.requirement_text import parse
 from pypm_workspace import edit
 from pypm_workspace.edit import Target
@@ -25,21 +27,65 @@ from pypm_workspace.workspace import Workspace
 
 def fix(world: World, names: tuple[str, ...] = (), *, unused: bool = False) -> CheckReport:
     """Runs the checks *names*, or all; adds to manifests what they say is missing (with *unused* takes away
-    what is not used), locks, and runs the checks again. Nothing is changed unless the whole can be locked."""
+    what is not used), locks, and runs the checks again. What cannot be locked with the rest is left out and
+    told. Nothing is changed, and the error raised, if that is all of it."""
     report = check(world, names)
     remedies = _chosen(report, unused=unused)
     if not remedies:
         return report
     workspace = open_workspace(world)
     with open_tools(world, workspace) as tools:
-        manifests = _edited(world, workspace, remedies)
+        done, refused = _most(lambda tried: _locked(tools, workspace, tried), remedies)
+    write_all(world, workspace, done.manifests, done.locked, None)
+    return replace(check(world, names), fixed=done.remedies, refused=refused)
+
+
+@record
+class _Done:
+    """What there would be."""
+
+    remedies: tuple[Remedy, ...]
+    manifests: Mapping[str, str]
+    locked: Locked
+
+
+def _most(
+    attempt: Callable[[tuple[Remedy, ...]], _Done], remedies: tuple[Remedy, ...]
+) -> tuple[_Done, tuple[tuple[Remedy, PypmError], ...]]:
+    """What comes of as many of *remedies* as go together, and why each of the others does not. Halves them
+    until it is known which: the rare one that does not fit costs a few attempts. Raises what *attempt* does
+    if none fits."""
+    done: _Done | None = None
+    kept: tuple[Remedy, ...] = ()
+    refused: list[tuple[Remedy, PypmError]] = []
+    first: PypmError | None = None
+    parts = [remedies]
+    while parts:
+        part = parts.pop()
+        try:
+            done = attempt((*kept, *part))
+            kept = (*kept, *part)
+        except PypmError as error:
+            first = first or error
+            if len(part) == 1:
+                refused.append((part[0], error))
+            else:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
+    if done is None:
+        assert first is not None
+        raise first
+    return done, tuple(refused)
+
+
+def _locked(tools: Tools, workspace: Workspace, remedies: tuple[Remedy, ...]) -> _Done:
+    manifests = _edited(tools.world, workspace, remedies)
+    locked = locked_with(tools, workspace, manifests)
+    if any(remedy.is_open for remedy in remedies):
+        remedies = tuple(_bounded(remedy, workspace, locked) for remedy in remedies)
+        manifests = _edited(tools.world, workspace, remedies)
         locked = locked_with(tools, workspace, manifests)
-        if any(remedy.is_open for remedy in remedies):
-            remedies = tuple(_bounded(remedy, workspace, locked) for remedy in remedies)
-            manifests = _edited(world, workspace, remedies)
-            locked = locked_with(tools, workspace, manifests)
-    write_all(world, workspace, manifests, locked, None)
-    return replace(check(world, names), fixed=remedies)
+    return _Done(remedies, manifests, locked)
 
 
 def _chosen(report: CheckReport, *, unused: bool) -> tuple[Remedy, ...]:

@@ -53,6 +53,9 @@ def command(common: Common, checks: tuple[str, ...], fix: bool, unused: bool) ->
     if not common.quiet:
         for remedy in report.fixed:
             say(f"{remedy.file}: {'-' if remedy.removes else '+'} {remedy.requirement} in {remedy.table}")
+        for remedy, error in report.refused:
+            verb = "taken from" if remedy.removes else "added to"
+            say(f"{remedy.file}: {remedy.requirement} is not {verb} {remedy.table}: {error}")
         if report.fixed:
             say("locked; `pypm sync` brings the environment along")
         say(_summary(report))
