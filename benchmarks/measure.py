@@ -27,6 +27,8 @@ from types import TracebackType
 from typing import Any
 
 MEGABYTE = 1_000_000
+BLOCK = 512
+"""Bytes that `os.stat_result.st_blocks` counts in."""
 LINGER = 600.0
 """Seconds a command's leftovers may go on before the next run starts all the same."""
 
@@ -107,7 +109,7 @@ class Command:
     limit: float = 1800.0
     """Seconds after which it is killed."""
     makes: Path | None = None
-    """A file that it writes, whose size counts."""
+    """A file that it writes, whose size counts; or a folder, of which counts what it takes on the disk."""
     measures: bool = False
     """It measures something itself: the last line of its output is JSON with ``wall``, ``cpu`` and
     ``memory``, which count in place of its own (see `benchmarks.staying`)."""
@@ -128,7 +130,30 @@ class Sample:
     requests: int | None = None
     """That the index got."""
     size: int | None = None
-    """Bytes of the file that was made, if it is about one."""
+    """Bytes of the file or folder that was made, if it is about one."""
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; of a folder what it and all below it take on the disk. A file that has another name
+    elsewhere, as a hard link to one in a cache has, takes nothing."""
+    if not path.is_dir():
+        return path.stat().st_size
+    taken = 0
+    names: dict[tuple[int, int], int] = {}
+    folders = [path]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                else:
+                    key = status.st_dev, status.st_ino
+                    names[key] = names.get(key, 0) + 1
+                    if names[key] < status.st_nlink:
+                        continue
+                taken += status.st_blocks * BLOCK
+    return taken
 
 
 class RunFailed(Exception):
@@ -178,7 +203,7 @@ class Stopwatch:
             max((sample.memory for sample in samples if sample.memory is not None), default=None),
             sum(sample.behind for sample in samples),
             made,
-            max((each.makes.stat().st_size for each in commands if each.makes is not None), default=None),
+            max(map(size_of, {each.makes for each in commands if each.makes is not None}), default=None),
         )
 
     def _run(self, command: Command) -> Sample:

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure import Command, Contender, Result, RunFailed, Sample, Stopwatch, median, race, ratio
+from benchmarks.measure import (
+    Command,
+    Contender,
+    Result,
+    RunFailed,
+    Sample,
+    Stopwatch,
+    median,
+    race,
+    ratio,
+    size_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +62,25 @@ def test_the_floor_of_memory_is_not_that_of_the_measuring_process(
     ballast[::4096] = ballast[::4096]
     sample = stopwatch.run([python(tmp_path, "pass")])
     assert sample.memory is not None and sample.memory < 100_000_000, len(ballast)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="blocks and hard links")
+def test_a_folder_takes_what_is_there_alone(tmp_path: Path) -> None:
+    folder, cache = tmp_path / "made", tmp_path / "cache"
+    (folder / "sub").mkdir(parents=True)
+    cache.mkdir()
+    bare = size_of(folder)
+    (cache / "large").write_bytes(b"x" * 1_000_000)
+    os.link(cache / "large", folder / "sub/large")
+    os.symlink("sub/large", folder / "link")
+    (folder / "empty").touch()
+    assert size_of(folder) == bare
+    (folder / "own").write_bytes(b"x" * 100_000)
+    once = size_of(folder)
+    assert once >= bare + 100_000
+    os.link(folder / "own", folder / "sub/own")
+    assert size_of(folder) == once
+    assert size_of(folder / "own") == 100_000
 
 
 def test_several_commands_are_one_sample(stopwatch: Stopwatch, tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def test_cases_have_names_of_their_own_and_the_bars_of_the_issues() -> None:
     assert bars["first-sync-100"] == "<= 0.2x uv" and bars["first-sync-1000"] == "<= 0.1x uv"
     assert bars["lock-noop-1000"] == bars["lock-check-1000"] == "<= 0.7x uv"
     assert bars["farm-one"] == "<= 0.2x uv"
-    assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv", "<= 0.1x uv")
+    assert (bars["each-20"], bars["each-20-noop"]) == ("<= 0.3x uv, size <= 1x", "<= 0.1x uv")
+    assert (bars["unpack"], bars["unpack-zlib"]) == ("<= 0.6x uv", "<= 0.9x uv")
     assert bars["plugin"] == "<= 1.3x python -ISc pass"
     assert bars["bundle"] == "<= 0.5x pex, size <= 1.05x"
     assert bars["memory-1000"] == "<= 300 MB" and bars["first-import"] == "<= 0.5x uv"
