@@ -6,9 +6,11 @@ import base64
 import csv
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,12 @@ from kit.wheels import make_wheel, sha256
 from pypm_bundle import isolation
 from pypm_bundle.assembling import assembled
 from pypm_bundle.bundle_errors import BundleConflict
-from pypm_bundle.contents import Entry, Written
-from pypm_bundle.distributions import Place, WheelFile, read_distribution
+from pypm_bundle.contents import Entry, OnDisk, Written
+from pypm_bundle.distributions import Place, WheelFile, anonymous, read_distribution
+from pypm_bundle.wheelhouse import wheelhouse
+from pypm_env.record_file import Row, row_of, write_rows
 from pypm_model.events import Warned, ignore
+from pypm_store.archive import WheelArchive
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -103,6 +108,60 @@ def test_what_says_how_it_was_installed(bench: Bench) -> None:
     }
     assert not {"direct_url.json", "REQUESTED"} & names["plain"]
     assert {"direct_url.json", "REQUESTED"} <= names["asked"]
+
+
+GENERATORS = {
+    "hatchling 1.33.0": "hatchling", "setuptools (75.1.0)": "setuptools", "flit 3.9.0": "flit",
+    "bdist_wheel(0.43)": "bdist_wheel", "own": "own",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("generator", "left"), GENERATORS.items())
+def test_a_built_wheel_does_not_say_which_release_built_it(generator: str, left: str) -> None:
+    head, tail = b"Wheel-Version: 1.0\r\n", b"\r\nRoot-Is-Purelib: true\r\n"
+    content = head + b"Generator: " + generator.encode() + tail
+    assert anonymous(content) == head + b"Generator: " + left.encode() + tail
+    assert anonymous(head + tail) == head + tail
+
+
+def _as_built(folder: Path, generator: str, compression: int, *, backwards: bool) -> WheelFile:
+    """A wheel as some release of a backend leaves it: with its name, in an order, packed in a way."""
+    plain = make_wheel(
+        folder / "plain", "acme", "1.0", files={f"acme/{n}.py": f"x = {n}\n" * 99 for n in "abc"}
+    )
+    target = folder / plain.name
+    info = "acme-1.0.dist-info"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(target, "w", compression) as new:
+        contents = {name: old.read(name) for name in old.namelist() if not name.endswith("/RECORD")}
+        contents[f"{info}/WHEEL"] = re.sub(
+            rb"Generator: .*", b"Generator: " + generator.encode(), contents[f"{info}/WHEEL"]
+        )
+        names = sorted(contents, reverse=backwards)
+        rows = [row_of(name, contents[name]) for name in names]
+        contents[f"{info}/RECORD"] = write_rows([*rows, Row(f"{info}/RECORD")]).encode()
+        for name in (*names, f"{info}/RECORD"):
+            new.writestr(
+                zipfile.ZipInfo(name, (2026, 1, 1 + len(generator), 0, 0, 0)), contents[name], compression
+            )
+    return WheelFile(target, target.name, sha256(target), "1.0", built=True)
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "tar.zst", "zip"])
+def test_whichever_release_built_it_the_bundle_is_the_same(bench: Bench, form: str) -> None:
+    made = []
+    for number, how in enumerate((("hatch 1.0", zipfile.ZIP_STORED), ("hatch 2.10", zipfile.ZIP_DEFLATED))):
+        wheel = _as_built(bench.folder / str(number), *how, backwards=bool(number))
+        found = read_distribution(wheel, Place("python3.11", SITE, "include"))
+        bundle = bench.write(form, name=f"{number}.{form}", items=assembled([], [found], ignore))
+        archive = bench.folder / bundle.file
+        house = wheelhouse([wheel], bench.folder / f"house{number}")
+        (entry,) = (one for one in house if isinstance(one, Entry) and one.path.endswith(".whl"))
+        assert isinstance(entry.content, OnDisk)
+        with WheelArchive(entry.content.path) as checked:
+            assert all(checked.read(one) is not None for one in checked.placed)
+        made.append((archive.read_bytes(), entry.content.path.read_bytes()))
+        assert b"2.10" not in b"".join(made[-1])
+    assert made[0] == made[1]
 
 
 def test_two_in_one_place(bench: Bench) -> None:

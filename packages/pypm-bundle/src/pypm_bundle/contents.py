@@ -41,6 +41,8 @@ class Packed:
     algorithm: str = ""
     """Of the digest that the wheel's RECORD has; empty: none."""
     digest: bytes = b""
+    anew: bool = False
+    """It is packed once more: how it is packed in the wheel hangs on what built it here."""
 
 
 Content = Written | OnDisk | Packed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from pypm_env.record_file import Row, row_of, write_rows
 from pypm_model.records import record
 from pypm_store.archive import Placed, WheelArchive
 
+WHEEL = "WHEEL"
+_GENERATOR = re.compile(rb"^(Generator:[ \t]*[^\s(]+)[^\r\n]*", re.MULTILINE)
 _BY_INSTALLER = ("RECORD", *WRITTEN)
 _IN_MEMORY = 64 << 20
 """Bytes of a library up to which it is unpacked in memory to be looked at; larger ones into a file."""
@@ -33,6 +36,8 @@ class WheelFile:
     """A member asks for it itself."""
     direct_url: str = ""
     """Text of `direct_url.json`; empty: it has none."""
+    built: bool = False
+    """It was built on this machine: which release of the backend did it is not to be seen."""
 
 
 @record
@@ -79,6 +84,10 @@ def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
                 if one.path in {f"{archive.info}/{name}" for name in _BY_INSTALLER}:
                     continue
                 target, recorded = f"{place.site_packages}/{one.path}", one.path
+                if wheel.built and one.path == f"{archive.info}/{WHEEL}":
+                    named = anonymous(archive.read(one))
+                    put(recorded, Entry(target, Written(named)), row_of(recorded, named))
+                    continue
             elif one.room == "scripts":
                 target, recorded = f"bin/{one.path}", f"{up}/bin/{one.path}"
                 content = (
@@ -114,7 +123,8 @@ def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
                 row_of(recorded, content),
             )
         own = f"{archive.info}/RECORD"
-        text = write_rows([*rows.values(), Row(own)])
+        listed = [rows[path] for path in (sorted(rows) if wheel.built else rows)]
+        text = write_rows([*listed, Row(own)])
         items[own] = Entry(f"{place.site_packages}/{own}", Written(text.encode("utf-8", "surrogateescape")))
         libraries = tuple(_libraries(archive, items))
         return Distribution(
@@ -128,6 +138,12 @@ def read_distribution(wheel: WheelFile, place: Place) -> Distribution:
             archive.metadata().encode(),
             tuple(_bills(archive)),
         )
+
+
+def anonymous(content: bytes) -> bytes:
+    """A WHEEL file without the version of the backend that wrote it: of the same sources each release writes
+    the same wheel but for its own name, and the lock does not say which it is."""
+    return _GENERATOR.sub(rb"\1", content, count=1)
 
 
 def _bills(archive: WheelArchive) -> Iterator[tuple[str, bytes]]:
@@ -144,6 +160,7 @@ def _packed(wheel: WheelFile, one: Placed) -> Packed:
         entry.deflated,
         "" if recorded is None else recorded.algorithm,
         b"" if recorded is None else recorded.digest,
+        wheel.built,
     )  # fmt: skip
 
 

@@ -26,13 +26,13 @@ class Passing:
     """The content of one file, to be passed once.
 
     *level* is zlib's for what has to be packed; None: nothing is. *splice* takes over what a wheel has
-    packed.
+    packed, unless that is to be packed anew.
     """
 
     def __init__(self, content: Content, level: int | None, *, splice: bool = True) -> None:
         self._content = content
         self._level = level
-        self._splice = splice and level is not None
+        self._splice = splice and level is not None and not (isinstance(content, Packed) and content.anew)
         self._held: list[tuple[bytes, bytes]] | None = None
         self.size = _size(content)
         """Bytes, known before."""

@@ -257,8 +257,7 @@ def _parts(
     left_out: tuple[str, ...] = ()
     own: list[Item] = []
     if kind == "wheels":
-        built = [(wheel, file.built) for wheel, file in zip(wheels, files, strict=True)]
-        own += wheelhouse(built, scratch / "wheels", chosen.time)
+        own += wheelhouse(wheels, scratch / "wheels", chosen.time)
     elif base is not None:
         moved = runtime.complete(base, images, _inside(images))
         _warn(tools, moved)
@@ -293,7 +292,13 @@ def _inside(images: Sequence[tuple[str, ElfImage]]) -> frozenset[str]:
 def _wheel(file: File, asked: frozenset[str]) -> WheelFile:
     package = file.pin.package
     return WheelFile(
-        file.path, file.filename, file.sha256, package.version, package.name in asked, file.direct_url
+        file.path,
+        file.filename,
+        file.sha256,
+        package.version,
+        package.name in asked,
+        file.direct_url,
+        file.built,
     )
 
 
