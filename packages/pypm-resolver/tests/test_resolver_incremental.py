@@ -312,6 +312,15 @@ def test_where_versions_are_parted_they_stay_so() -> None:
     assert text is not None and text.count('name = "s", version = "2.0"') == 2
 
 
+@pytest.mark.parametrize("asked", ["a", "c"])
+def test_what_does_not_meet_what_is_parted_is_added_to_it(asked: str) -> None:
+    edited = Edited({**PLAIN, **SPLIT}, request(member("m", ["s"])), request(member("m", ["s", asked])))
+    found = edited.on_top()
+    assert found is not None and "s" not in edited.asked
+    assert len(found.splits) == 2 and found.splits == edited.lock.splits
+    assert edited.text(found) == edited.text(edited.whole())
+
+
 @pytest.mark.parametrize(
     ("packages", "before", "now"),
     [

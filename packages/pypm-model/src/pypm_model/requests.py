@@ -158,6 +158,9 @@ class Request:
     """Sorted by name. Names being upgraded are left out."""
     preferred_splits: tuple[str, ...] = ()
     """Regions of the old lock: tried first, so that locking a lock again gives the same."""
+    is_part: bool = False
+    """What a lock does not answer of a larger request: where that was parted it stays parted, whether or not
+    this meets what it was parted for."""
     preferred_where: str = ""
     """The environments that the old lock was for, a marker: there its versions have the files they need, as
     far as that could be had."""

@@ -76,7 +76,8 @@ def rest_of(lock: Lock, reasons: Iterable[Stale], request: Request) -> Rest | No
     touched = _touched(lock, reasons, request)
     if touched is None or any(_OWN_SOURCE.search(text) for text in _gone(lock, reasons)):
         return None
-    left = replace(request, members=tuple([_left(member, touched) for member in request.members]))
+    members = tuple([_left(member, touched) for member in request.members])
+    left = replace(request, members=members, is_part=True)
     coming = [ask.source for ask in asks_of(left) if ask.source is not None]
     if any(not isinstance(source, MemberSource) for source in coming):
         return None

@@ -144,6 +144,8 @@ class Session:
 
     def _are_splits_idle(self, found: Resolution) -> bool:
         """Whether the old lock was parted for the sake of packages none of which is *found*."""
+        if self._asked.is_part:
+            return False  # they are in the rest of it
         parted = {name for name, known in self._asked.preferences if len(known) > 1}
         is_parted = bool(parted and self._problem.request.preferred_splits and self._found is None)
         return is_parted and not any(package.name in parted for package in found.packages)
