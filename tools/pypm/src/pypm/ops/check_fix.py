@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pypm.ops.bounds import bounded
 from pypm.ops.check import CheckReport, check
 from pypm.ops.checks.finding import Remedy
-from pypm.ops.edit import bounded, locked_with, serves_others
+from pypm.ops.edit import locked_with, serves_others
 from pypm.ops.locking import Locked
 from pypm.ops.opening import open_workspace
 from pypm.ops.toolbox import open_tools
@@ -15,6 +16,7 @@ from pypm.ops.tools import Tools
 from pypm.ops.wanted import Origin, wanted
 from pypm.ops.world import World
 from pypm.ops.writing import write_all
+from pypm_index.errors import IndexTrouble, OfflineMissing
 from pypm_model.errors import PypmError
 from pypm_model.names import NormalizedName
 from pypm_model.records import record, replace
@@ -65,6 +67,8 @@ def _most(
         try:
             done = attempt((*kept, *part))
             kept = (*kept, *part)
+        except (IndexTrouble, OfflineMissing):
+            raise  # it says nothing of what goes together
         except PypmError as error:
             first = first or error
             if len(part) == 1:
@@ -114,7 +118,7 @@ def _name(remedy: Remedy) -> NormalizedName:
 def _bounded(remedy: Remedy, workspace: Workspace, locked: Locked) -> Remedy:
     if not remedy.is_open:
         return remedy
-    text = bounded(parse(remedy.requirement), remedy.requirement, workspace, locked)
+    text = bounded(parse(remedy.requirement), remedy.requirement, workspace, locked.lock.packages)
     return replace(remedy, requirement=text, is_open=False)
 
 

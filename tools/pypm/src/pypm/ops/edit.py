@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pypm._stamp import key_of
+from pypm.ops.bounds import bounded
 from pypm.ops.locking import Locked, Locking, lock_workspace
 from pypm.ops.opening import folder_in, open_workspace
 from pypm.ops.roots import selected_members
@@ -24,9 +25,6 @@ from pypm_model.lock_changes import LockDiff
 from pypm_model.lock_diff import diff
 from pypm_model.names import NormalizedName
 from pypm_model.records import record
-from pypm_model.requirements import Requirement
-from pypm_model.sources import IndexSource
-from pypm_model.versions import public, sort_key
 from pypm_workspace import edit
 from pypm_workspace.configuration import Asked, Member
 from pypm_workspace.discover import discover
@@ -217,30 +215,8 @@ def locked_with(tools: Tools, workspace: Workspace, manifests: Mapping[str, str]
 def _bounded(each: Wanted, options: EditOptions, workspace: Workspace, locked: Locked) -> str:
     if options.raw or options.bounds == "none":
         return each.text
-    return bounded(each.requirement, each.text, workspace, locked, exact=options.bounds == "exact")
-
-
-def bounded(
-    asked: Requirement, text: str, workspace: Workspace, locked: Locked, *, exact: bool = False
-) -> str:
-    """*text*, which is *asked*, with a bound at the lowest locked version, if it leaves the version open."""
-    if asked.specifier or asked.url or asked.name in workspace.by_name:
-        return text
-    if any(entry.name == asked.name for entry in workspace.settings.catalog):
-        return text
-    versions = [
-        package.version
-        for package in locked.lock.packages
-        if package.name == asked.name and isinstance(package.source, IndexSource)
-    ]
-    return with_bound(text, min(versions, key=sort_key), exact=exact) if versions else text
-
-
-def with_bound(text: str, version: str, *, exact: bool) -> str:
-    """The requirement *text*, which leaves the version open, with a bound at *version*."""
-    name, _, rest = text.partition(";")
-    sign = "==" if exact else ">="
-    return f"{name.strip()}{sign}{public(version)}" + (f"; {rest.strip()}" if rest.strip() else "")
+    packages, exact = locked.lock.packages, options.bounds == "exact"
+    return bounded(each.requirement, each.text, workspace, packages, exact=exact)
 
 
 def _finish(

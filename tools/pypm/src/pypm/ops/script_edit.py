@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pypm.ops.edit import EditOptions, EditReport, Written, with_bound
+from pypm.ops.bounds import with_bound
+from pypm.ops.edit import EditOptions, EditReport, Written
 from pypm.ops.lone_lock import lone_pins
 from pypm.ops.script_run import SCRIPT, NoScript, asked_by, workspace_around
 from pypm.ops.toolbox import open_tools

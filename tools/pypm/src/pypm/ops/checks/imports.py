@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from pypm.ops.bounds import lowest, takes_bound, with_bound
 from pypm.ops.checks.boundaries import why_forbidden
 from pypm.ops.checks.finding import Finding, Remedy
 from pypm.ops.checks.pythons import unread
@@ -14,9 +15,7 @@ from pypm.ops.checks.uses import Use, loaded_at_import
 from pypm_model import markers, specifiers
 from pypm_model.errors import Place
 from pypm_model.names import NormalizedName, is_valid, normalize
-from pypm_model.requirement_text import to_text
-from pypm_model.sources import IndexSource
-from pypm_model.versions import public, sort_key
+from pypm_model.requirement_text import parse, to_text
 from pypm_workspace.configuration import Member
 from pypm_workspace.edges import asked_by
 from pypm_workspace.edit import Target
@@ -315,15 +314,13 @@ class _Judge:
         )
         if known is not None and not known.url:
             return to_text(known), False
-        is_said = any(entry.name == name for entry in subject.workspace.settings.catalog)
-        found = [p for p in subject.locked.get(name, ()) if isinstance(p.source, IndexSource)]
-        if name in subject.workspace.by_name or is_said or not found:
+        locked = lowest(name, subject.locked.get(name, ()))
+        if locked is None or not takes_bound(parse(name), subject.workspace):
             return name, False
-        lowest = min(found, key=lambda package: sort_key(package.version))
-        mine, its = (markers.requires_python(of.requires_python) for of in (self._member, lowest))
+        mine, its = (markers.requires_python(of.requires_python) for of in (self._member, locked))
         if not markers.implies(mine, its):
             return name, True
-        return f"{name}>={public(lowest.version)}", False
+        return with_bound(name, locked.version), False
 
     def _place(self, use: Use) -> Place:
         path = use.file.path if self._member.path == "." else f"{self._member.path}/{use.file.path}"
