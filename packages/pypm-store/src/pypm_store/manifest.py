@@ -77,6 +77,6 @@ def read_bytecode(folder: str, cache_tag: str) -> tuple[str, ...] | None:
         return None
 
 
-def bytecode_list(folder: str, cache_tag: str) -> str:
+def bytecode_list(folder: str | os.PathLike[str], cache_tag: str) -> str:
     """The file in the tree in *folder* that says what bytecode there is for one interpreter."""
-    return f"{folder}{os.sep}{LIST}{cache_tag}"
+    return f"{os.fspath(folder)}{os.sep}{LIST}{cache_tag}"

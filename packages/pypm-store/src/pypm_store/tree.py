@@ -187,7 +187,7 @@ def bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
 
 def is_compiled(tree: Tree, cache_tag: str) -> bool:
     """Whether `list_bytecode` was called, also if it found nothing: some trees hold nothing that compiles."""
-    return os.path.exists(bytecode_list(os.fspath(tree.root), cache_tag))
+    return os.path.exists(bytecode_list(tree.root, cache_tag))
 
 
 def list_bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
@@ -204,7 +204,5 @@ def list_bytecode(tree: Tree, cache_tag: str) -> tuple[str, ...]:
         except FileNotFoundError:
             continue
         found += [f"{cache}/{name}" for name in sorted(names) if name.endswith(ending)]
-    write_atomically(
-        Path(bytecode_list(os.fspath(tree.root), cache_tag)), "".join(f"{path}\n" for path in found)
-    )
+    write_atomically(bytecode_list(tree.root, cache_tag), "".join(f"{path}\n" for path in found))
     return tuple(found)

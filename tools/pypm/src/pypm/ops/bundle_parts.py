@@ -139,13 +139,7 @@ def gathered(world: World, chosen: Chosen) -> Iterator[Gathered]:
             _tell_another_python(tools, workspace, interpreter)
         given = interpreter if target is None else _given(tools, chosen, target)
         environment = for_glibc(given.environment, chosen.glibc)
-        try:
-            pins = _pins(tools, workspace, locked.lock, environment, roots)
-        except NoFileFits as error:
-            if chosen.glibc is None:
-                raise
-            platform = f"{error.platform} with glibc {dotted(chosen.glibc)}"
-            raise replace(error, platform=platform) from None
+        pins = _pins(tools, workspace, locked.lock, environment, roots, chosen.glibc)
         if chosen.kind == "tree":
             pins = _with_time_zones(pins, locked.lock, environment)
         with tools.store.using():
@@ -202,10 +196,19 @@ def _given(tools: Tools, chosen: Chosen, target: Target) -> Interpreter:
 
 
 def _pins(
-    tools: Tools, workspace: Workspace, lock: Lock, environment: Environment, roots: Sequence[Root]
+    tools: Tools,
+    workspace: Workspace,
+    lock: Lock,
+    environment: Environment,
+    roots: Sequence[Root],
+    glibc: tuple[int, int] | None,
 ) -> tuple[Pin, ...]:
     try:
         return tuple(select(lock, environment, roots, build=tools.build_policy))
+    except NoFileFits as error:
+        if glibc is None:
+            raise
+        raise replace(error, platform=f"{error.platform} with glibc {dotted(glibc)}") from None
     except (ChoicesExclude, LockUnsound):
         if workspace.settings.shared_environment or len(roots) < 2:
             raise

@@ -10,13 +10,17 @@ from pathlib import Path
 from pypm.ops.doctor.finding import Said, issue, note, ok
 from pypm.ops.doctor.patient import Patient
 from pypm.ops.plugins import refused, why_refused
-from pypm_plugins.adding import names
+from pypm_plugins.adding import home_of, names
+from pypm_plugins.errors import NoHome
 
 
 def plugins(patient: Patient) -> Iterator[Said]:
     """The folder of plugins, native code that pypm runs: who may write it, and whether it was changed."""
-    chosen = patient.environ.get("PYPM_HOME", "")
-    home = Path(chosen).expanduser() if chosen else patient.home / ".pypm"
+    try:
+        home = home_of(patient.environ)
+    except NoHome as error:
+        yield ok(str(error))
+        return
     if not home.is_dir():
         yield ok(f"there is no {home}")
         return
